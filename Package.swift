@@ -1,0 +1,70 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every library of the package: Swift 6 mode, no warnings, and each unsafe operation visible.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+/// Tests may handle raw bytes without saying so at each place.
+let tested: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+let package = Package(
+    name: "causeway",
+    products: [
+        .executable(name: "causewayd", targets: ["causewayd"]),
+        .executable(name: "causeway", targets: ["causeway"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    ],
+    targets: [
+        .target(name: "CausewayCore", swiftSettings: strict),
+        .target(name: "CLinux"),
+        .systemLibrary(name: "CNetlink", pkgConfig: "libnl-genl-3.0", providers: [.apt(["libnl-genl-3-dev"])]),
+        .target(name: "LinuxSystem", dependencies: ["CausewayCore", "CLinux"], swiftSettings: strict),
+        .target(name: "NBDDevice", dependencies: ["CLinux", "CNetlink"], swiftSettings: strict),
+        .target(name: "CausewayControl", dependencies: ["CLinux"], swiftSettings: strict),
+        .target(
+            name: "CausewayDaemon",
+            dependencies: [
+                "CausewayCore", "LinuxSystem", "NBDDevice", "CausewayControl",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "causewayd",
+            dependencies: ["CausewayDaemon", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "causeway",
+            dependencies: ["CausewayControl", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: strict),
+        .executableTarget(name: "Bench", dependencies: [], swiftSettings: tested),
+        .testTarget(
+            name: "CausewayCoreTests", dependencies: ["CausewayCore"], path: "Tests/CausewayCore",
+            swiftSettings: tested),
+        .testTarget(
+            name: "LinuxSystemTests", dependencies: ["LinuxSystem", "CLinux"], path: "Tests/LinuxSystem",
+            swiftSettings: tested),
+        .testTarget(
+            name: "NBDDeviceTests", dependencies: ["NBDDevice", "CLinux"], path: "Tests/NBDDevice",
+            swiftSettings: tested),
+        .testTarget(
+            name: "CausewayControlTests", dependencies: ["CausewayControl"], path: "Tests/CausewayControl",
+            swiftSettings: tested),
+        .testTarget(
+            name: "CausewayDaemonTests", dependencies: ["CausewayDaemon"], path: "Tests/CausewayDaemon",
+            swiftSettings: tested),
+        .testTarget(name: "TidyTests", path: "Tests/Tidy", swiftSettings: tested),
+    ]
+)
