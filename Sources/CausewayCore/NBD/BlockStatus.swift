@@ -45,7 +45,7 @@ extension ReplyChunk {
         answering request: NBDRequest, to bytes: UnsafeMutableRawPointer
     ) -> Int {
         var count = 0
-        var last = BlockStatusExtent(length: 0, flags: [])
+        var last = BlockStatusExtent(length: 0, flags: AllocationFlags(rawValue: 0))
         var left = request.length
         let countMax = request.flags.contains(.requestOne) ? 1 : Int.max
 
@@ -69,7 +69,7 @@ extension ReplyChunk {
             store(last, at: count - 1)
         }
         if count == 0 {
-            store(BlockStatusExtent(length: request.length, flags: []), at: 0)
+            store(BlockStatusExtent(length: request.length, flags: AllocationFlags(rawValue: 0)), at: 0)
             count = 1
         }
         unsafe writeHeader(

@@ -18,7 +18,8 @@ public struct ExportDescription: Equatable, Sendable {
     /// Whether BLOCK_STATUS can answer for `base:allocation`.
     public let baseAllocation: Bool
 
-    /// The preferred size is rounded up to a power of two and the maximum down to whole blocks, as NBD wants them.
+    /// The preferred size is rounded up to a power of two and the maximum down to whole blocks, as NBD wants
+    /// them.
     public init(
         name: String, description: String = "", sizeBytes: UInt64, transmissionFlags: TransmissionFlags,
         minimumBlockSize: UInt32, preferredBlockSize: UInt32 = 4096,
@@ -45,8 +46,8 @@ public struct ExportDescription: Equatable, Sendable {
         self.baseAllocation = baseAllocation
     }
 
-    /// What a client is told. DF is offered if and only if replies are structured: every READ is answered with
-    /// one content chunk, so nothing more is needed for it.
+    /// What a client is told. DF is offered if and only if replies are structured: every READ is answered
+    /// with one content chunk, so nothing more is needed for it.
     func announcedFlags(structuredReplies: Bool) -> TransmissionFlags {
         structuredReplies
             ? transmissionFlags.union(.sendDoNotFragment) : transmissionFlags.subtracting(.sendDoNotFragment)

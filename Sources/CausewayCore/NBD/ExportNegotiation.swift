@@ -1,5 +1,6 @@
-/// The server's side of the fixed newstyle handshake on a disk's Unix socket, one value a connection: bytes of
-/// the client go in, bytes for the client come out, until transmission begins or the connection is to be closed.
+/// The server's side of the fixed newstyle handshake on a disk's Unix socket, one value a connection: bytes
+/// of the client go in, bytes for the client come out, until transmission begins or the connection is to be
+/// closed.
 ///
 /// Every message is gathered here, at most `optionDataByteCountMax` bytes, so that the reader's buffer may be
 /// of any size; what follows the last message stays with the reader, for it is the client's first request.
@@ -193,7 +194,7 @@ public struct ExportNegotiation: Sendable {
         return state
     }
 
-    /// EXPORT_NAME, from the time before options had replies: size, flags and padding, or the connection closes.
+    /// EXPORT_NAME, from the time before options had replies: size, flags and padding, or the end.
     private func endWithExportName(_ name: ArraySlice<UInt8>, _ output: inout [UInt8]) -> State {
         guard isExport(name) else { return .ended(.closed(.unknownExport)) }
         let transmission = transmission(of: name)

@@ -8,15 +8,16 @@ public struct NBDRequest: Equatable, BitwiseCopyable, Sendable {
     public var magic: UInt32
     public var flags: CommandFlags
     public var command: NBDCommand
-    /// Eight opaque bytes, kept in the order of the wire and echoed in every reply: kernels differ in the byte
-    /// order that they write them in.
+    /// Eight opaque bytes, kept in the order of the wire and echoed in every reply: kernels differ in the
+    /// byte order that they write them in.
     public var cookie: UInt64
     /// In bytes from the start of the export.
     public var offset: UInt64
     /// In bytes.
     public var length: UInt32
 
-    /// Reads a header out of a receive buffer at any alignment; the caller has checked that 28 bytes are there.
+    /// Reads a header out of a receive buffer at any alignment; the caller has checked that 28 bytes are
+    /// there.
     @inline(__always)
     public init(copyingFrom bytes: UnsafeRawPointer) {
         magic = bytes.loadBigEndian(0, as: UInt32.self)

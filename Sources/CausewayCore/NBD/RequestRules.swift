@@ -6,7 +6,7 @@ public struct RequestRules: BitwiseCopyable, Sendable {
 
     /// Follows a resize of the disk.
     public var sizeBytes: UInt64
-    /// The longest READ or WRITE that is served, in bytes.
+    /// The longest READ or WRITE that is served, in bytes: never less than what the export announces.
     public let payloadMax: UInt32
     /// The longest payload of a refused WRITE that is worth reading away, in bytes.
     public let skippedPayloadMax: UInt32
@@ -34,8 +34,8 @@ public struct RequestRules: BitwiseCopyable, Sendable {
 
     private init(export: ExportDescription, payloadMax: UInt32, structuredReplies: Bool, blockStatus: Bool) {
         sizeBytes = export.sizeBytes
-        self.payloadMax = payloadMax
-        skippedPayloadMax = min(max(payloadMax, Self.kernelPayloadMax), .max / 2) * 2
+        self.payloadMax = max(payloadMax, export.maximumBlockSize)
+        skippedPayloadMax = min(max(self.payloadMax, Self.kernelPayloadMax), .max / 2) * 2
         transmissionFlags = export.announcedFlags(structuredReplies: structuredReplies)
         self.structuredReplies = structuredReplies
         self.blockStatus = blockStatus
@@ -58,7 +58,7 @@ public struct RequestRules: BitwiseCopyable, Sendable {
     @inline(__always)
     public func fault(in request: NBDRequest) -> RequestFault? {
         var allowedFlags: CommandFlags =
-            transmissionFlags.contains(.sendForceUnitAccess) ? .forceUnitAccess : []
+            transmissionFlags.contains(.sendForceUnitAccess) ? .forceUnitAccess : CommandFlags(rawValue: 0)
         var changesData = false
         var carriesData = false
         switch request.command {
@@ -69,7 +69,7 @@ public struct RequestRules: BitwiseCopyable, Sendable {
             carriesData = true
             changesData = true
         case .writeZeroes:
-            // Announced or not: a kernel's device keeps this ability when its number is used again (6.12 to 7.2).
+            // Announced or not: Linux 6.12 to 7.2 keeps this ability when a device number is used again.
             changesData = true
             allowedFlags.formUnion(.noHole)
             if transmissionFlags.contains(.sendFastZero) { allowedFlags.formUnion(.fastZero) }

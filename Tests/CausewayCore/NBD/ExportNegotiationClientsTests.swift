@@ -53,23 +53,35 @@ import Testing
                     baseAllocationContextID: 1)))
     }
 
-    /// nbdinfo: everything about the export, its contexts, and away.
+    /// nbdinfo: everything about the export, then its contexts, each time under the empty name; GO to look at
+    /// the content, or ABORT after `--list`.
     @Test func nbdinfo() {
+        let threeKinds = "0000000c 00000000 0003 0003 0001 0002"  // BLOCK_SIZE, NAME, DESCRIPTION
+        let info = NBDBytes.parse("'IHAVEOPT' 00000006", threeKinds)
         let listContexts = NBDBytes.parse("'IHAVEOPT' 00000009 00000008 00000000 00000000")
-        let info = NBDBytes.parse(
-            "'IHAVEOPT' 00000006 0000000c 00000000 0003",
-            "0003 0001 0002")  // BLOCK_SIZE, NAME, DESCRIPTION
+        let go = NBDBytes.parse("'IHAVEOPT' 00000007", threeKinds)
+        let haggled = Script.clientFlags + Self.structured + info + listContexts
+
+        func described(_ option: String) -> [UInt8] {
+            Self.reply(option, Self.exportInfo)
+                + Self.reply(option, NBDBytes.parse("00000003 00000006 0001 'disk'"))
+                + Self.reply(option, NBDBytes.parse("00000003 0000000a 0002 'ACME LUN'"))
+                + Self.reply(option, Self.blockSizeInfo) + Script.acknowledgement(option)
+        }
+        let answered =
+            Self.structuredAcknowledged + described("00000006")
+            + Self.reply("00000009", NBDBytes.parse("00000004 00000013 00000000 'base:allocation'"))
+            + Script.acknowledgement("00000009")
+        let export = Script.export(description: "ACME LUN")
         Script.check(
-            Script.clientFlags + Self.structured + listContexts + info + Script.bareOption("00000002"),
-            answeredBy: Self.structuredAcknowledged
-                + Self.reply("00000009", NBDBytes.parse("00000004 00000013 00000000 'base:allocation'"))
-                + Script.acknowledgement("00000009")
-                + Self.reply("00000006", Self.exportInfo)
-                + Self.reply("00000006", NBDBytes.parse("00000003 00000006 0001 'disk'"))
-                + Self.reply("00000006", NBDBytes.parse("00000003 0000000a 0002 'ACME LUN'"))
-                + Self.reply("00000006", Self.blockSizeInfo)
-                + Script.acknowledgement("00000006") + Script.acknowledgement("00000002"),
-            .closed(.aborted), Script.export(description: "ACME LUN"))
+            haggled + go, answeredBy: answered + described("00000007"),
+            .transmission(
+                NegotiatedTransmission(
+                    exportName: "", transmissionFlags: Self.flags, structuredReplies: true,
+                    baseAllocationContextID: nil)), export)
+        Script.check(
+            haggled + Script.bareOption("00000002"),
+            answeredBy: answered + Script.acknowledgement("00000002"), .closed(.aborted), export)
     }
 
     /// libnbd 1.16 and later ask for extended headers first and take no for an answer.

@@ -38,8 +38,7 @@ enum NegotiationScript {
         return outcome
     }
 
-    /// The same outcome for the whole script at once, byte by byte, and cut in two at every point; and nothing
-    /// more happens after the end.
+    /// The same outcome for the whole script at once, byte by byte, and cut in two at every point.
     static func check(
         _ client: [UInt8], answeredBy server: [UInt8], _ state: ExportNegotiation.Progress,
         unconsumed: Int = 0, _ export: ExportDescription = export(),

@@ -11,7 +11,8 @@ import Testing
     ) -> RequestRules {
         do {
             let export = try ExportDescription(
-                name: "disk", sizeBytes: size, transmissionFlags: flags, minimumBlockSize: minimum)
+                name: "disk", sizeBytes: size, transmissionFlags: flags, minimumBlockSize: minimum,
+                maximumBlockSize: payloadMax)
             let transmission = NegotiatedTransmission(
                 exportName: "", transmissionFlags: flags, structuredReplies: structured,
                 baseAllocationContextID: status ? 1 : nil)
@@ -177,6 +178,18 @@ import Testing
         #expect(rules.validate(NBDRequest(.trim, length: 4_294_963_200)) == .accept)
         #expect(rules.validate(NBDRequest(.flush)) == .accept)
         #expect(rules.validate(NBDRequest(.read, length: (32 << 20) + 4096)) == Self.einval)
+    }
+
+    @Test func whatIsAnnouncedIsServed() throws {
+        let export = try ExportDescription(
+            name: "disk", sizeBytes: 1 << 40, transmissionFlags: [], minimumBlockSize: 512,
+            maximumBlockSize: 128 << 20)
+        let rules = RequestRules(export: export)
+        #expect(rules.validate(NBDRequest(.write, length: 128 << 20)) == .accept)
+        #expect(rules.validate(NBDRequest(.write, length: 256 << 20)) == Self.einvalWrite)
+        #expect(
+            rules.validate(NBDRequest(.write, length: (256 << 20) + 1))
+                == .disconnect(.oversizedWrite((256 << 20) + 1)))
     }
 
     @Test func everyFaultHasWords() {
