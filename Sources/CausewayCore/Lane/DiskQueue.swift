@@ -25,8 +25,10 @@ struct DiskQueue: BitwiseCopyable {
 
     /// Largest data of one command, bytes; a multiple of the block length.
     var pieceBytes: Int32 = 262_144
-    var unmap = UnmapLimits()
-    var writeSame = WriteSameLimits()
+    var unmap: UnmapLimits? = nil
+    var writeSame: WriteSameLimits? = nil
+    /// WRITE SAME with the UNMAP bit leaves zeros behind.
+    var readsZerosAfterUnmap = false
     var supportsLBAStatus = false
 
     var requests: Int32 = 0
@@ -36,22 +38,4 @@ struct DiskQueue: BitwiseCopyable {
     var flushedWrites: UInt64 = 0
     /// The target restarted and may have lost acknowledged writes: the next FLUSH says so.
     var lostCache = false
-}
-
-/// How space is given back to the LUN (SBC-4 4.7.3), zeros where it cannot be.
-struct UnmapLimits: BitwiseCopyable {
-    /// UNMAP may be used.
-    var isSupported = false
-    /// WRITE SAME with the UNMAP bit may be used.
-    var byWriteSame = false
-    var maxBlocks: UInt32 = 0
-    var granularity: UInt32 = 1
-    var alignment: UInt32 = 0
-}
-
-struct WriteSameLimits: BitwiseCopyable {
-    var isSupported = false
-    /// A WRITE SAME with the UNMAP bit leaves zeros behind (LBPRZ).
-    var unmapLeavesZeros = false
-    var maxBlocks: UInt32 = 0
 }

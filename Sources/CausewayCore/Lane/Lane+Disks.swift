@@ -50,7 +50,7 @@ extension Lane {
         var queue = DiskQueue()
         queue.isInUse = true
         queue.target = target.index
-        queue.lun = specification.lun.field
+        queue.lun = specification.lun.rawValue
         diskQueues[index] = queue
         target.disks.append(index)
         for path in specification.paths { try addPath(path, target) }
@@ -109,21 +109,15 @@ extension Lane {
     mutating func adopt(_ report: LogicalUnitReport, _ disk: Int32) throws(ExportDescriptionError) {
         let cold = disks[Int(disk)]
         let limits = report.limits
-        guard limits.logicalBlockLength.nonzeroBitCount == 1, limits.logicalBlockLength >= 512,
-            limits.logicalBlockLength <= 65536
-        else { throw .blockSize(limits.logicalBlockLength) }
-        diskQueues[disk].blockShift = UInt8(limits.logicalBlockLength.trailingZeroBitCount)
-        diskQueues[disk].sizeBytes = limits.sizeBytes
+        diskQueues[disk].blockShift = UInt8(limits.logicalBlockShift)
+        diskQueues[disk].sizeBytes = limits.byteCount
         diskQueues[disk].isReadOnly = cold.wantsReadOnly || limits.isWriteProtected
-        diskQueues[disk].writeCacheEnabled = limits.isWriteCacheEnabled
+        diskQueues[disk].writeCacheEnabled = limits.writeCacheEnabled
         diskQueues[disk].supportsFUA = limits.supportsFUA
-        var piece = settings.pieceBytes
-        if let blocks = limits.maxTransferBlocks {
-            piece = min(piece, Int(blocks) << Int(diskQueues[disk].blockShift))
-        }
-        diskQueues[disk].pieceBytes = Int32(piece - piece % Int(limits.logicalBlockLength))
-        diskQueues[disk].unmap = limits.unmapLimits
-        diskQueues[disk].writeSame = limits.writeSameLimits
+        diskQueues[disk].pieceBytes = Int32(limits.maxTransferBlocks << UInt32(limits.logicalBlockShift))
+        diskQueues[disk].unmap = limits.unmap
+        diskQueues[disk].writeSame = limits.writeSame
+        diskQueues[disk].readsZerosAfterUnmap = limits.readsZerosAfterUnmap
         diskQueues[disk].supportsLBAStatus = report.supportsLBAStatus
         cold.report = report
         cold.export = try makeExport(disk, report)
@@ -139,7 +133,7 @@ extension Lane {
         if diskQueues[disk].isReadOnly { flags.insert(.readOnly) }
         if report.limits.isRotational { flags.insert(.rotational) }
         return try ExportDescription(
-            name: cold.name, description: "\(report.vendor) \(report.product)",
+            name: cold.name, description: "\(report.inquiry.vendor) \(report.inquiry.product)",
             sizeBytes: diskQueues[disk].sizeBytes, transmissionFlags: flags,
             minimumBlockSize: report.limits.logicalBlockLength, preferredBlockSize: 4096,
             baseAllocation: report.supportsLBAStatus)

@@ -6,7 +6,7 @@ extension Lane {
         let path = paths[Int(index)]
         let disk = tasks[task].disk
         let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)
-        note(verdict.hints, path, disk)
+        note(verdict.notices, path, disk)
         tasks[task].attempts = tasks[task].attempts == .max ? .max : tasks[task].attempts + 1
         internalData[task] = nil
         switch verdict.errorClass {
@@ -17,9 +17,9 @@ extension Lane {
         case .retryAfterDelay where tasks[task].attempts < .max:
             // BUSY and TASK SET FULL go on for as long as the target asks for patience; the APD time-out bounds it.
             delay(task, milliseconds: min(10 << UInt64(min(tasks[task].attempts, 6)), 500))
-        case .pathError:
+        case .pathError(let cause):
             pathQueues[index].counters.errors &+= 1
-            problem(path, disk, .noSuchLUN, describe(status, sense))
+            problem(path, disk, cause == .accessState ? .notReady : .noSuchLUN, describe(status, sense))
             sendAgain(task, first: true)
         default:
             deviceError(task, index, status: status, sense: sense, verdict.errorClass)
@@ -63,18 +63,19 @@ extension Lane {
         let request = tasks[task].request
         switch (tasks[task].kind, NBDCommand(rawValue: requests[request].type)) {
         case (.unmap, _), (.writeSame, .trim):
-            diskQueues[disk].unmap = UnmapLimits()
+            diskQueues[disk].unmap = nil
+            diskQueues[disk].writeSame?.mayUnmap = false
             log(.warning, "\(disks[Int(disk)].name): the LUN refuses to deallocate; TRIM does nothing from now on")
             finishTask(task, error: 0)
             return true
         case (.writeSame, _):
             if tasks[task].mayUnmap {
-                diskQueues[disk].writeSame.unmapLeavesZeros = false
+                diskQueues[disk].readsZerosAfterUnmap = false
                 tasks[task].mayUnmap = false
                 sendAgain(task, first: true)
                 return true
             }
-            diskQueues[disk].writeSame = WriteSameLimits()
+            diskQueues[disk].writeSame = nil
             log(.warning, "\(disks[Int(disk)].name): the LUN refuses WRITE SAME; zeros are written one by one")
             return rewriteZeroes(task)
         default: return false
@@ -129,13 +130,13 @@ extension Lane {
     }
 
     /// What sense data says beside the result.
-    private mutating func note(_ hints: RefreshHints, _ path: Path, _ disk: Int32) {
-        if hints.contains(.targetRestarted) && diskQueues[disk].writeCacheEnabled
+    private mutating func note(_ notices: TargetNotices, _ path: Path, _ disk: Int32) {
+        if notices.contains(.restarted) && diskQueues[disk].writeCacheEnabled
             && diskQueues[disk].acknowledgedWrites > diskQueues[disk].flushedWrites
         {
             diskQueues[disk].lostCache = true
         }
-        if !hints.isDisjoint(with: [.inquiry, .capacity, .logicalUnitList, .modeParameters]) {
+        if !notices.isDisjoint(with: [.inquiryChanged, .capacityChanged, .lunListChanged, .modePagesChanged]) {
             path.reprobeAt = now
             wake(at: now)
         }
@@ -231,12 +232,13 @@ extension Lane {
         let end = start + UInt64(requests[request].length)
         var extents: [BlockStatusExtent] = []
         var at = start
-        for status in (try? parseLBAStatus(data)) ?? [] {
-            let from = status.lba << shift
-            let to = from + UInt64(status.blocks) << shift
-            guard from <= at, to > at else { break }
-            let until = min(to, end)
-            let flags: AllocationFlags = status.isDeallocated ? .hole : []
+        let unmapped: AllocationFlags = diskQueues[disk].readsZerosAfterUnmap ? [.hole, .zero] : .hole
+        for run in unsafe (try? LBAStatusData(data.span.bytes))?.descriptors ?? [] {
+            guard run.lba <= at >> shift else { break }
+            let into = (at >> shift) - run.lba
+            guard into < UInt64(run.blocks) else { break }
+            let until = min(at + (UInt64(run.blocks) - into) << shift, end)
+            let flags: AllocationFlags = run.status == .deallocated ? unmapped : []
             extents.append(BlockStatusExtent(length: UInt32(until - at), flags: flags))
             at = until
             if at == end { break }

@@ -134,7 +134,7 @@ extension Lane {
 
     mutating func beginProbe(_ path: Path, _ disk: Int32) {
         guard !disks[Int(disk)].isDetaching else { return }
-        let probe = LogicalUnitProbe()
+        let probe = LogicalUnitProbe(maxTransferBytes: UInt32(settings.pieceBytes))
         path.diskProblems[disk] = nil
         issueProbe(probe, path, disk)
     }

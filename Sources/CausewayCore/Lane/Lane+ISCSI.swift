@@ -137,7 +137,7 @@ extension Lane {
         var sense: SenseData?
         if pdu.dataSegmentLength > 2 {
             let length = min(Int(data.loadBigEndian(0, as: UInt16.self)), pdu.dataSegmentLength - 2)
-            sense = unsafe SenseData(UnsafeRawBufferPointer(start: data + 2, count: length))
+            sense = unsafe SenseData(RawSpan(_unsafeStart: data + 2, byteCount: length))
         }
         complete(task, path, status: pdu.status, sense: sense)
     }

@@ -84,24 +84,20 @@ extension Lane {
     /// Shrinks a TRIM to what the LUN can deallocate; false if nothing is left, which is a success.
     private mutating func narrowToGranularity(_ request: Int32) -> Bool {
         let disk = requests[request].disk
-        let unmap = diskQueues[disk].unmap
-        guard unmap.isSupported || unmap.byWriteSame else {
-            requests[request].isFullyIssued = true
-            return false
-        }
         let shift = UInt64(diskQueues[disk].blockShift)
-        let granularity = UInt64(max(unmap.granularity, 1))
-        let alignment = UInt64(unmap.alignment) % granularity
         let first = requests[request].offset &>> shift
-        let end = first &+ UInt64(requests[request].length &>> UInt32(shift))
-        let up = (first &+ granularity &- 1 &- alignment) / granularity * granularity &+ alignment
-        let down = end < alignment ? 0 : (end &- alignment) / granularity * granularity &+ alignment
-        guard up < down else {
+        var range: Range<UInt64>? = first..<first &+ UInt64(requests[request].length) &>> shift
+        if let unmap = diskQueues[disk].unmap, let whole = range {
+            range = unmap.wholeGranules(in: whole)
+        } else if diskQueues[disk].writeSame?.mayUnmap != true {
+            range = nil
+        }
+        guard let range else {
             requests[request].isFullyIssued = true
             return false
         }
-        requests[request].offset = up &<< shift
-        requests[request].length = UInt32((down &- up) &<< shift)
+        requests[request].offset = range.lowerBound &<< shift
+        requests[request].length = UInt32((range.upperBound &- range.lowerBound) &<< shift)
         return true
     }
 
@@ -141,18 +137,19 @@ extension Lane {
 
     private mutating func makeTrim(_ request: Int32, _ disk: Int32, _ task: Int32) -> UInt32 {
         let shift = UInt32(diskQueues[disk].blockShift)
-        let unmap = diskQueues[disk].unmap
-        let granularity = max(unmap.granularity, 1)
-        var limit = unmap.maxBlocks == 0 ? UInt32.max &>> shift : unmap.maxBlocks
-        if limit > granularity { limit -= limit % granularity }
-        let blocks = min(restBytes(request) &>> shift, limit)
+        let rest = restBytes(request) &>> shift
         let lba = position(request, disk)
-        if unmap.isSupported {
+        let blocks: UInt32
+        if let unmap = diskQueues[disk].unmap {
+            // Cut between granules: half a granule is not given back.
+            let whole = unmap.maxBlocks - unmap.maxBlocks % unmap.granularityBlocks
+            blocks = min(rest, whole == 0 ? unmap.maxBlocks : whole)
             fillTask(
                 task, .unmap, request: request, disk: disk, lba: lba, blocks: blocks,
                 byteCount: Int32(ParameterList.byteCount))
             writeParameterList(task)
         } else {
+            blocks = min(rest, diskQueues[disk].writeSame?.maxBlocks ?? rest)
             fillSame(task, request, disk, lba: lba, blocks: blocks, mayUnmap: true)
         }
         return blocks &<< shift
@@ -178,12 +175,12 @@ extension Lane {
 
     private mutating func makeZeroes(_ request: Int32, _ disk: Int32, _ task: Int32) -> UInt32 {
         let shift = UInt32(diskQueues[disk].blockShift)
-        let same = diskQueues[disk].writeSame
         let lba = position(request, disk)
-        if same.isSupported {
-            let limit = same.maxBlocks == 0 ? 65536 : same.maxBlocks
-            let blocks = min(restBytes(request) &>> shift, limit)
-            let mayUnmap = same.unmapLeavesZeros && requests[request].flags & CommandFlags.noHole.rawValue == 0
+        if let same = diskQueues[disk].writeSame {
+            let blocks = min(restBytes(request) &>> shift, same.maxBlocks)
+            let mayUnmap =
+                same.mayUnmap && diskQueues[disk].readsZerosAfterUnmap
+                && requests[request].flags & CommandFlags.noHole.rawValue == 0
             fillSame(task, request, disk, lba: lba, blocks: blocks, mayUnmap: mayUnmap)
             return blocks &<< shift
         }

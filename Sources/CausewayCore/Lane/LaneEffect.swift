@@ -42,6 +42,8 @@ public struct PathProblem: Sendable {
         case loginRefused(class: UInt8, detail: UInt8)
         case targetNotFound
         case noSuchLUN
+        /// The LUN is there and takes no I/O on this path now.
+        case notReady
         case otherLUN
         case protocolViolation
         case timedOut

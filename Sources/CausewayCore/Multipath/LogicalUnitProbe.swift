@@ -17,15 +17,24 @@ struct LogicalUnitProbe {
     var task: Int32 = -1
     private var question = Question.standardInquiry
     private var attempts = 0
-    private var supported: Set<UInt8> = []
-    private var inquiry: StandardInquiry?
-    private var identity: DeviceIdentification?
-    private var serial: String?
-    private var capacityData: ReadCapacity16?
-    private var pages = LogicalUnitPages()
+    private var supported: SupportedVitalProductDataPages?
+    private var inquiry: InquiryData?
+    private var identification: DeviceIdentification?
+    private var serial: TargetText?
+    private var size: LogicalUnitCapacity?
+    private var blockLimits: BlockLimits?
+    private var characteristics: BlockDeviceCharacteristics?
+    private var provisioning: LogicalBlockProvisioning?
+    private var mode: ModeParameters?
     private var supportsLBAStatus = false
 
+    private let maxTransferBytes: UInt32
+
     private static let attemptsMax = 40
+
+    init(maxTransferBytes: UInt32) {
+        self.maxTransferBytes = maxTransferBytes
+    }
 
     var command: CommandDescriptorBlock {
         switch question {
@@ -82,27 +91,28 @@ struct LogicalUnitProbe {
 
     /// Keeps an answer. Returns why the LUN does not do, if it does not.
     private mutating func take(_ data: [UInt8]) -> Step? {
+        let bytes = unsafe data.span.bytes
         do throws(SCSIDataError) {
             switch question {
             case .standardInquiry:
-                let inquiry = try StandardInquiry(data)
+                let inquiry = try InquiryData(bytes)
                 self.inquiry = inquiry
-                guard inquiry.isConnected else {
+                guard inquiry.qualifier == .connected else {
                     return .failed("the target has no such LUN", .noSuchLUN)
                 }
-                guard inquiry.isDirectAccess else {
-                    return .failed("the LUN is not a disk (device type \(inquiry.deviceType))", .noSuchLUN)
+                guard inquiry.isDisk else {
+                    return .failed("the LUN is not a disk but a \(inquiry.deviceType)", .noSuchLUN)
                 }
-            case .supportedPages: supported = Set(try SupportedPages(data).codes)
-            case .identification: identity = try DeviceIdentification(data)
-            case .serialNumber: serial = try UnitSerialNumber(data).text
-            case .capacity: capacityData = try ReadCapacity16(data)
-            case .blockLimits: pages.blockLimits = try? BlockLimits(data)
-            case .characteristics: pages.characteristics = try? BlockDeviceCharacteristics(data)
-            case .provisioning: pages.provisioning = try? LogicalBlockProvisioning(data)
-            case .caching: pages.caching = try? ModeParameters(data)
-            case .control: pages.control = try? ModeParameters(data)
-            case .allocation: supportsLBAStatus = true
+            case .supportedPages: supported = try? SupportedVitalProductDataPages(bytes)
+            case .identification: identification = try DeviceIdentification(bytes)
+            case .serialNumber: serial = (try? UnitSerialNumber(bytes))?.text
+            case .capacity: size = try LogicalUnitCapacity(bytes)
+            case .blockLimits: blockLimits = try? BlockLimits(bytes)
+            case .characteristics: characteristics = try? BlockDeviceCharacteristics(bytes)
+            case .provisioning: provisioning = try? LogicalBlockProvisioning(bytes)
+            case .caching, .control:
+                if let page = try? ModeParameters(modeSense6: bytes) { mode = mode?.merging(page) ?? page }
+            case .allocation: supportsLBAStatus = (try? LBAStatusData(bytes)) != nil
             }
             return nil
         } catch {
@@ -125,50 +135,53 @@ struct LogicalUnitProbe {
 
     private func isWorthAsking(_ question: Question) -> Bool {
         switch question {
-        case .serialNumber: supported.contains(0x80)
-        case .blockLimits: supported.contains(0xb0)
-        case .characteristics: supported.contains(0xb1)
-        case .provisioning: supported.contains(0xb2)
-        case .allocation: capacityData?.isProvisioningManaged ?? false
+        case .serialNumber: supported?.contains(.unitSerialNumber) ?? false
+        case .blockLimits: supported?.contains(.blockLimits) ?? false
+        case .characteristics: supported?.contains(.blockDeviceCharacteristics) ?? false
+        case .provisioning: supported?.contains(.logicalBlockProvisioning) ?? false
+        case .allocation: size?.isThinlyProvisioned ?? false
         default: true
         }
     }
 
     private func finish() -> Step {
-        guard let inquiry, let capacityData else {
+        guard let inquiry, let size else {
             return .failed("the LUN did not say how large it is", .noSuchLUN)
         }
-        guard let identity, let best = identity.best else {
+        guard let identification, let identity = identification.identity else {
             return .failed(
                 "the LUN has no identity (VPD page 0x83): paths to it cannot be told apart from paths to another",
                 .otherLUN)
         }
         return .done(
             LogicalUnitReport(
-                vendor: inquiry.vendor, product: inquiry.product, revision: inquiry.revision, serial: serial ?? "",
-                wwid: best.wwid, identity: identity,
-                limits: LogicalUnitLimits(capacity: capacityData, pages: pages),
+                inquiry: inquiry, serial: serial, identity: identity, identification: identification,
+                limits: LogicalUnitLimits(
+                    capacity: size, blockLimits: blockLimits, characteristics: characteristics,
+                    provisioning: provisioning, mode: mode, maxTransferBytes: maxTransferBytes),
                 supportsLBAStatus: supportsLBAStatus))
     }
 }
 
 /// What a LUN is and can do, as one path showed it.
 public struct LogicalUnitReport: Sendable {
-    public var vendor: String
-    public var product: String
-    public var revision: String
-    public var serial: String
-    /// `naa.6001405…`, `eui.…`: the best designator of VPD page 0x83.
-    public var wwid: String
-    public var identity: DeviceIdentification
+    public var inquiry: InquiryData
+    public var serial: TargetText?
+    /// The best designator of VPD page 0x83.
+    public var identity: LogicalUnitIdentity
+    public var identification: DeviceIdentification
     public var limits: LogicalUnitLimits
     public var supportsLBAStatus: Bool
 
     /// Why `other` is not the same LUN, or nil if it is.
     func difference(from other: LogicalUnitReport) -> String? {
-        if !identity.identifies(sameLogicalUnitAs: other.identity) { return "\(other.wwid) instead of \(wwid)" }
-        if limits.logicalBlockLength != other.limits.logicalBlockLength || limits.sizeBytes != other.limits.sizeBytes {
-            return "\(other.limits.sizeBytes) bytes instead of \(limits.sizeBytes)"
+        if !identification.identifies(sameLogicalUnitAs: other.identification) {
+            return "\(other.identity) instead of \(identity)"
+        }
+        if limits.logicalBlockLength != other.limits.logicalBlockLength
+            || limits.blockCount != other.limits.blockCount
+        {
+            return "\(other.limits.byteCount) bytes instead of \(limits.byteCount)"
         }
         return nil
     }

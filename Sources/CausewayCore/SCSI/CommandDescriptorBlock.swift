@@ -1,6 +1,6 @@
-/// A command descriptor block (SPC-4 §4.2), padded with zeros to the 16 bytes that the CDB field of an iSCSI SCSI
-/// Command PDU holds (RFC 7143 §11.3.5). Kept as two words in wire order, so that a READ or WRITE is built with two
-/// stores.
+/// A command descriptor block (SPC-4 §4.2), padded with zeros to the 16 bytes that the CDB field of an iSCSI
+/// SCSI Command PDU holds (RFC 7143 §11.3.5). Kept as two words in wire order, so that a READ or WRITE is
+/// built with two stores.
 public struct CommandDescriptorBlock: Equatable, BitwiseCopyable, Sendable {
     public static let byteCount = 16
 
@@ -15,8 +15,8 @@ public struct CommandDescriptorBlock: Equatable, BitwiseCopyable, Sendable {
         self.low = low.bigEndian
     }
 
-    /// A command whose address and length fields lie where the 16-byte block commands have them: LOGICAL BLOCK ADDRESS
-    /// in bytes 2 to 9, a 32-bit length in bytes 10 to 13.
+    /// A command whose address and length fields lie where the 16-byte block commands have them: LOGICAL
+    /// BLOCK ADDRESS in bytes 2 to 9, a 32-bit length in bytes 10 to 13.
     @inline(__always)
     private init(_ operation: OperationCode, byte1: UInt8 = 0, lba: UInt64, length: UInt32) {
         self.init(
@@ -63,8 +63,8 @@ extension CommandDescriptorBlock {
         Self(.write16, byte1: fua ? 0x08 : 0, lba: lba, length: blocks)
     }
 
-    /// SYNCHRONIZE CACHE(16), SBC-3 §5.30. Zero `blocks` means up to the end of the medium. The IMMED bit stays clear:
-    /// with it the status would come before the data are safe.
+    /// SYNCHRONIZE CACHE(16), SBC-3 §5.30. Zero `blocks` means up to the end of the medium. The IMMED bit
+    /// stays clear: with it the status would come before the data are safe.
     @inline(__always)
     public static func synchronizeCache16(lba: UInt64 = 0, blocks: UInt32 = 0) -> Self {
         Self(.synchronizeCache16, lba: lba, length: blocks)
@@ -78,8 +78,8 @@ extension CommandDescriptorBlock {
             low: UInt64(parameterListLength & 0xff) << 56)
     }
 
-    /// WRITE SAME(16), SBC-3 §5.43. `unmap` lets the target deallocate instead of writing; `ndob` (no data-out buffer,
-    /// SBC-4) writes zeros and sends no block.
+    /// WRITE SAME(16), SBC-3 §5.43. `unmap` lets the target deallocate instead of writing; `ndob` (no
+    /// data-out buffer, SBC-4) writes zeros and sends no block.
     @inline(__always)
     public static func writeSame16(
         lba: UInt64, blocks: UInt32, unmap: Bool = false, ndob: Bool = false
@@ -134,15 +134,16 @@ extension CommandDescriptorBlock {
             low: UInt64(allocationLength & 0xff) << 56)
     }
 
-    /// REPORT LUNS, SPC-4 §6.33, with SELECT REPORT 00h: the logical units that hold data, without the well known ones.
+    /// REPORT LUNS, SPC-4 §6.33, with SELECT REPORT 00h: the logical units that hold data, without the well
+    /// known ones.
     public static func reportLUNs(allocationLength: UInt32) -> Self {
         Self(
             high: UInt64(OperationCode.reportLUNs.rawValue) << 56 | UInt64(allocationLength >> 16),
             low: UInt64(allocationLength & 0xffff) << 48)
     }
 
-    /// REPORT TARGET PORT GROUPS, SPC-4 §6.37. The extended header tells how long a transition may take; a target
-    /// that does not know it answers 5/24/00.
+    /// REPORT TARGET PORT GROUPS, SPC-4 §6.37. The extended header tells how long a transition may take; a
+    /// target that does not know it answers 5/24/00.
     public static func reportTargetPortGroups(extendedHeader: Bool, allocationLength: UInt32) -> Self {
         let byte1 = ServiceAction.targetPortGroups | (extendedHeader ? 0x20 : 0)
         return Self(
