@@ -61,9 +61,9 @@ public final class NBDClient {
     public private(set) var errors = 0
     public private(set) var longestWait: UInt64 = 0
     /// An answer must come within this, nanoseconds.
-    var bound: UInt64 = .max
+    public var bound: UInt64 = .max
     /// A request may end with an error; otherwise it is a violation.
-    var mayFail = false
+    public var mayFail = false
 
     init(
         timeline: Timeline, chronicle: Chronicle, random: RandomStream, oracle: Oracle, blockLength: Int, weather: Weather

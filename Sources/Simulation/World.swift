@@ -474,18 +474,25 @@ public final class World {
     public func checkAtRest() {
         guard failure == nil else { return }
         for lba in client.oracle.touched { client.oracle.check(lba, unit.blocks[lba], "the medium") }
+        let usage = lane.usage
+        let open = sockets.count { $0 != nil }
+        if usage.tasks > 0 || usage.requests > 0 || usage.heapBytes > 0 || usage.internalBuffers > 0
+            || usage.streams != open || usage.chunks > open
+        {
+            chronicle.fail("the lane is idle with \(open) streams open, and its tables hold \(usage)")
+        }
     }
 
-    /// The next writes and unmaps of the path take so long.
-    public func delayWrites(path index: Int, by nanoseconds: UInt64, count: Int) {
-        var left = count
-        let path = options.paths[index]
+    /// The next command that changes blocks takes so much longer.
+    public func holdFirstWrite(for nanoseconds: UInt64) {
+        var isHeld = false
         target.delay = { task in
-            guard left > 0, task.isWrite, task.session.connection?.connection.interface == path.interface else {
-                return 0
-            }
-            left -= 1
+            guard !isHeld, task.isWrite else { return 0 }
+            isHeld = true
             return nanoseconds
         }
     }
+
+    /// No command is inside the target.
+    public var isQuiet: Bool { target.isIdle }
 }
