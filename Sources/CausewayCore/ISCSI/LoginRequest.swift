@@ -18,6 +18,12 @@ public struct LoginRequest: InitiatorPDU {
     @inline(__always) public static var opcode: Opcode { .loginRequest }
     public var header: BasicHeaderSegment
 
+    @inline(__always)
+    public init(_ header: BasicHeaderSegment) {
+        assert(header.opcode == Self.opcode)
+        self.header = header
+    }
+
     /// - Parameters:
     ///   - nextStage: with a value the T bit is set: ready to move there.
     ///   - isContinued: C: the text goes on in the next request; excludes T.

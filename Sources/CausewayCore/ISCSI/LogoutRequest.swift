@@ -3,6 +3,12 @@ public struct LogoutRequest: InitiatorPDU {
     @inline(__always) public static var opcode: Opcode { .logoutRequest }
     public var header: BasicHeaderSegment
 
+    @inline(__always)
+    public init(_ header: BasicHeaderSegment) {
+        assert(header.opcode == Self.opcode)
+        self.header = header
+    }
+
     public enum Reason: UInt8, BitwiseCopyable, Sendable, CustomStringConvertible {
         /// Ends every task of the session.
         case closeSession = 0

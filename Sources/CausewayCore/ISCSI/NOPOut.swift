@@ -3,6 +3,12 @@ public struct NOPOut: InitiatorPDU {
     @inline(__always) public static var opcode: Opcode { .nopOut }
     public var header: BasicHeaderSegment
 
+    @inline(__always)
+    public init(_ header: BasicHeaderSegment) {
+        assert(header.opcode == Self.opcode)
+        self.header = header
+    }
+
     /// - Parameters:
     ///   - initiatorTaskTag: a task's tag asks for an answer; `reservedTag` asks for none and must be immediate.
     ///   - lun, targetTransferTag: copied from the NOP-In that is answered, else 0 and `reservedTag`.

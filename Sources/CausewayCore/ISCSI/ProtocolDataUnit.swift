@@ -3,6 +3,8 @@
 public protocol ProtocolDataUnit: BitwiseCopyable, Sendable {
     static var opcode: Opcode { get }
     var header: BasicHeaderSegment { get set }
+    /// The header is already known to carry `opcode`.
+    init(_ header: BasicHeaderSegment)
 }
 
 extension ProtocolDataUnit {
@@ -28,9 +30,7 @@ extension InitiatorPDU {
 }
 
 /// What the target sends: every such PDU carries the command window.
-public protocol TargetPDU: ProtocolDataUnit {
-    init(_ header: BasicHeaderSegment)
-}
+public protocol TargetPDU: ProtocolDataUnit {}
 
 extension TargetPDU {
     @inline(__always) public var statSN: StatSN { header.statSN }

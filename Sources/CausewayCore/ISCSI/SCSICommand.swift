@@ -3,6 +3,12 @@ public struct SCSICommand: InitiatorPDU {
     @inline(__always) public static var opcode: Opcode { .scsiCommand }
     public var header: BasicHeaderSegment
 
+    @inline(__always)
+    public init(_ header: BasicHeaderSegment) {
+        assert(header.opcode == Self.opcode)
+        self.header = header
+    }
+
     public struct Flags: OptionSet, BitwiseCopyable, Sendable {
         public let rawValue: UInt8
         @inline(__always) public init(rawValue: UInt8) { self.rawValue = rawValue }

@@ -3,6 +3,12 @@ public struct SCSIDataOut: InitiatorPDU {
     @inline(__always) public static var opcode: Opcode { .scsiDataOut }
     public var header: BasicHeaderSegment
 
+    @inline(__always)
+    public init(_ header: BasicHeaderSegment) {
+        assert(header.opcode == Self.opcode)
+        self.header = header
+    }
+
     /// - Parameters:
     ///   - isFinal: the last PDU of this sequence.
     ///   - lun: of the R2T (needed when `targetTransferTag` is given).

@@ -3,6 +3,12 @@ public struct SNACKRequest: InitiatorPDU {
     @inline(__always) public static var opcode: Opcode { .snackRequest }
     public var header: BasicHeaderSegment
 
+    @inline(__always)
+    public init(_ header: BasicHeaderSegment) {
+        assert(header.opcode == Self.opcode)
+        self.header = header
+    }
+
     public enum Kind: UInt8, BitwiseCopyable, Sendable {
         /// Send Data-In or R2T PDUs again.
         case dataOrR2T = 0

@@ -3,6 +3,12 @@ public struct TaskManagementRequest: InitiatorPDU {
     @inline(__always) public static var opcode: Opcode { .taskManagementRequest }
     public var header: BasicHeaderSegment
 
+    @inline(__always)
+    public init(_ header: BasicHeaderSegment) {
+        assert(header.opcode == Self.opcode)
+        self.header = header
+    }
+
     public enum Function: UInt8, CaseIterable, BitwiseCopyable, Sendable, CustomStringConvertible {
         case abortTask = 1
         case abortTaskSet = 2

@@ -3,6 +3,12 @@ public struct TextRequest: InitiatorPDU {
     @inline(__always) public static var opcode: Opcode { .textRequest }
     public var header: BasicHeaderSegment
 
+    @inline(__always)
+    public init(_ header: BasicHeaderSegment) {
+        assert(header.opcode == Self.opcode)
+        self.header = header
+    }
+
     /// - Parameters:
     ///   - isFinal: F: nothing more to say in this negotiation.
     ///   - isContinued: C: the text goes on in the next request; excludes F.
