@@ -140,7 +140,11 @@ public final class RunningNBDCall: Sendable {
     /// nil at the end of the stream: the process ended without an answer.
     private func receive() -> Result<NBDCallResult, NBDDeviceError>? {
         var bytes = [UInt8](repeating: 0, count: NBDMessage.byteCountMax)
-        let count = unsafe recv(descriptor, &bytes, bytes.count, Int32(MSG_DONTWAIT))
+        var count = -1
+        repeat {
+            count = unsafe recv(descriptor, &bytes, bytes.count, Int32(MSG_DONTWAIT))
+            // A process that ended without reading the call leaves a reset in front of what it said.
+        } while count < 0 && (errno == EINTR || errno == ECONNRESET)
         guard count > 0 else { return nil }
         guard let answer = try? NBDAnswer(decoding: Array(bytes.prefix(count))) else {
             return .failure(.helperFailed(.unintelligible))

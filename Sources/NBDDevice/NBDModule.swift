@@ -10,7 +10,9 @@ public enum NBDModule {
     /// Runs `modprobe nbd`. Options come from `/etc/modprobe.d`, where an administrator looks for them: `nbds_max`
     /// is left alone, because people who type `qemu-nbd -c /dev/nbd0` count on the devices that it makes.
     public static func load(in system: SystemRoot = .live) throws(NBDDeviceError) {
-        let places = ["/sbin/modprobe", "/usr/sbin/modprobe"]
+        // Where the kernel itself would look; empty where it must load nothing by itself.
+        let configured = (try? SystemFile.read("\(system.proc)/sys/kernel/modprobe")) ?? nil
+        let places = (configured.map { [$0] } ?? []) + ["/sbin/modprobe", "/usr/sbin/modprobe"]
         guard let program = places.first(where: { path in unsafe access(path, X_OK) == 0 }) else {
             throw .moduleAbsent(detail: "there is no /sbin/modprobe")
         }

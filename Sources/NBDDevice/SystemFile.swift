@@ -73,7 +73,7 @@ enum SystemFile {
     }
 
     static func write(_ text: String, to path: String) throws(NBDDeviceError) {
-        let descriptor = unsafe open(path, O_WRONLY | O_CLOEXEC)
+        let descriptor = unsafe open(path, O_WRONLY | O_TRUNC | O_CLOEXEC)
         guard descriptor >= 0 else { throw .system(call: "open", subject: path, errno: errno) }
         defer { close(descriptor) }
         var text = text
