@@ -5,14 +5,15 @@ import Glibc
 enum ChildProcess {
     /// Starts `executable` with `/dev/null` as standard input and output and `descriptors` as 3, 4, ….
     ///
-    /// posix_spawn, not fork: nothing of a process that has locked all its memory is copied. Every other descriptor
-    /// is closed before the program file is opened, so that even an exec that hangs on its disk holds none. Signals
-    /// are unblocked and at their defaults, and the process group is its own: a Ctrl-C meant for the daemon must not
-    /// end a call half-way.
+    /// posix_spawn, not fork: nothing of a process that has locked all its memory is copied. Every other
+    /// descriptor is closed before the program file is opened, so that even an exec that hangs on its disk
+    /// holds none. Signals are unblocked and at their defaults, and the process group is its own: a Ctrl-C
+    /// meant for the daemon must not end a call half-way.
     static func spawn(
         _ executable: String, arguments: [String], descriptors: [Int32], standardError: Int32? = nil
     ) throws(NBDDeviceError) -> Int32 {
-        // Copies above the numbers that the child will use, so that no dup2 there overwrites a source of the next.
+        // Copies above the numbers that the child will use, so that no dup2 there overwrites a source of the
+        // next.
         let firstFree = Int32(3 + descriptors.count)
         var copies: [Int32] = []
         defer { for copy in copies { close(copy) } }

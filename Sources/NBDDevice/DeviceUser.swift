@@ -10,8 +10,8 @@ public enum DeviceUser: Equatable, Hashable, Sendable {
     /// A process that has it open.
     case opener(pid: Int32, command: String, device: String)
 
-    /// Everybody who can be found, without opening the device. Mounts of all mount namespaces are searched, each
-    /// once. As root; others see less. What has ended meanwhile is left out.
+    /// Everybody who can be found, without opening the device. Mounts of all mount namespaces are searched,
+    /// each once. As root; others see less. What has ended meanwhile is left out.
     public static func find(of device: KernelDevice) -> [DeviceUser] {
         DeviceUserSearch(device).run()
     }
@@ -100,8 +100,8 @@ private struct DeviceUserSearch {
         return found.map { .opener(pid: pid, command: command ?? "?", device: $0) }
     }
 
-    /// Which of the disk's devices the node at `path` is. Only nodes under `/dev` are looked at: elsewhere a dead
-    /// network file system could hold us.
+    /// Which of the disk's devices the node at `path` is. Only nodes under `/dev` are looked at: elsewhere a
+    /// dead network file system could hold us.
     private func member(at path: String) -> String? {
         guard path.hasPrefix("/dev/") else { return nil }
         let name = path.dropFirst(5)

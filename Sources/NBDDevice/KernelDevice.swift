@@ -15,7 +15,8 @@ public struct KernelDevice: Equatable, Sendable {
     public var node: String { "\(system.devices)/\(name)" }
     var folder: String { "\(system.sysfs)/block/\(name)" }
 
-    /// Every NBD device that the kernel has, by index. Those of a predecessor are told by `backendIdentifier`.
+    /// Every NBD device that the kernel has, by index. Those of a predecessor are told by
+    /// `backendIdentifier`.
     public static func all(in system: SystemRoot = .live) -> [KernelDevice] {
         SystemFile.names(in: "\(system.sysfs)/block").compactMap { name in
             guard name.hasPrefix("nbd"), let index = UInt32(name.dropFirst(3)) else { return nil }
@@ -25,11 +26,12 @@ public struct KernelDevice: Equatable, Sendable {
 
     public var exists: Bool { SystemFile.exists(folder) }
 
-    /// The thread that connected it, long gone when that was a helper process. Present from connect until after
-    /// disconnect *and* the last close.
+    /// The thread that connected it, long gone when that was a helper process. Present from connect until
+    /// after disconnect *and* the last close.
     public var pid: Int32? { (try? SystemFile.read("\(folder)/pid"))?.flatMap { Int32($0) } }
 
-    /// In somebody's hands. A device that was disconnected while open looks the same: then a reconnect says EINVAL.
+    /// In somebody's hands. A device that was disconnected while open looks the same: then a reconnect says
+    /// EINVAL.
     public var isConfigured: Bool { pid != nil && (try? sizeBytes) ?? 0 != 0 }
 
     /// What was given at connect; empty when nothing was, nil when it is not connected.
@@ -79,8 +81,8 @@ public struct KernelDevice: Equatable, Sendable {
         return members
     }
 
-    /// Devices made on top of the disk or of one of its partitions, such as `dm-0`, with the name that people know
-    /// where device-mapper has one.
+    /// Devices made on top of the disk or of one of its partitions, such as `dm-0`, with the name that people
+    /// know where device-mapper has one.
     public func holders() -> [DeviceUser] {
         members().flatMap { member in
             let path = member.name == name ? "\(folder)/holders" : "\(folder)/\(member.name)/holders"
@@ -103,8 +105,8 @@ public struct KernelDevice: Equatable, Sendable {
             scheduler: schedulers.flatMap(Self.chosen(among:)))
     }
 
-    /// Writes what is not nil and returns what holds then. From Linux 6.11 on this waits until the requests in flight
-    /// are answered: make it an `NBDCall.tune`.
+    /// Writes what is not nil and returns what holds then. From Linux 6.11 on this waits until the requests
+    /// in flight are answered: make it an `NBDCall.tune`.
     public func apply(_ settings: QueueSettings) throws(NBDDeviceError) -> QueueSettings {
         if let milliseconds = settings.ioTimeoutMilliseconds {
             try set("queue/io_timeout", String(max(1, milliseconds)))
@@ -129,8 +131,8 @@ public struct KernelDevice: Equatable, Sendable {
 
     // MARK: - Node and udev
 
-    /// Asks the kernel to tell udev once more: the event that it sends at connect may come before `backend` exists,
-    /// and a rule that looks at it would miss it.
+    /// Asks the kernel to tell udev once more: the event that it sends at connect may come before `backend`
+    /// exists, and a rule that looks at it would miss it.
     public func announceChange() throws(NBDDeviceError) { try set("uevent", "change") }
 
     /// Waits until `/dev/nbdX` stands for this device; false when it does not in time.

@@ -56,10 +56,10 @@ public struct KernelSocketPair: ~Copyable {
         return end
     }
 
-    /// Watches the daemon's end after a reconnect, without reading from it. All copies of the kernel's end in this
-    /// and other processes must be closed before.
-    /// - Parameter quietMilliseconds: how long no hang-up must come. The kernel drops a socket before it answers the
-    ///   call, so a few are enough.
+    /// Watches the daemon's end after a reconnect, without reading from it. All copies of the kernel's end in
+    /// this and other processes must be closed before.
+    /// - Parameter quietMilliseconds: how long no hang-up must come. The kernel drops a socket before it
+    ///   answers the call, so a few are enough.
     public static func verifyAdopted(daemonEnd: Int32, quietMilliseconds: Int = 20) -> SocketAdoption {
         let deadline = monotonicMilliseconds() + quietMilliseconds
         while true {

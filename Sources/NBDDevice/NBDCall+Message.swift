@@ -1,5 +1,5 @@
-// How a call and its answer travel between the daemon and the process that makes it: one SOCK_SEQPACKET message
-// each way, big-endian, so that a message is whole or absent. Both ends are the same program file.
+// How a call and its answer travel between the daemon and the process that makes it: one SOCK_SEQPACKET
+// message each way, big-endian, so that a message is whole or absent. Both ends are the same program file.
 //
 //   call:    "NBDC" · version u8 · operation u8 · body
 //   answer:  "NBDA" · version u8 · kind u8 · body

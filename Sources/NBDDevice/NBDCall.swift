@@ -1,5 +1,5 @@
-/// One call that may block in the kernel, as a value: it is made in a process of its own (`NBDCallRunner`), because
-/// a thread stuck in the kernel would keep a killed daemon, and with it its sockets, alive.
+/// One call that may block in the kernel, as a value: it is made in a process of its own (`NBDCallRunner`),
+/// because a thread stuck in the kernel would keep a killed daemon, and with it its sockets, alive.
 public enum NBDCall: Equatable, Sendable {
     case connect(ConnectRequest)
     case reconnect(ReconnectRequest)

@@ -3,22 +3,23 @@ import Glibc
 
 /// The other half of `NBDCallRunner`: what the started process does.
 ///
-/// It sets no `PR_SET_PDEATHSIG`. The signal would come when the *thread* that started the process ends, not the
-/// daemon; it cannot end a call that hangs in the kernel; and where it could end one, between two system calls, it
-/// would leave half a job. A helper that outlives its daemon holds nothing that a successor waits for, and the device
-/// that it may still make carries the backend identifier by which a successor finds it.
+/// It sets no `PR_SET_PDEATHSIG`. The signal would come when the *thread* that started the process ends, not
+/// the daemon; it cannot end a call that hangs in the kernel; and where it could end one, between two system
+/// calls, it would leave half a job. A helper that outlives its daemon holds nothing that a successor waits
+/// for, and the device that it may still make carries the backend identifier by which a successor finds it.
 public enum NBDCallMain {
     /// The hidden argument.
     public static let argument = "--nbd-call"
 
-    /// Call first in `main`, before any thread, event loop or memory lock exists: returns at once unless this process
-    /// was started by `NBDCallRunner`.
+    /// Call first in `main`, before any thread, event loop or memory lock exists: returns at once unless this
+    /// process was started by `NBDCallRunner`.
     public static func runIfAsked() {
         let arguments = CommandLine.arguments
         if arguments.count == 2, arguments[1] == argument { run() }
     }
 
-    /// Reads one call from descriptor 3, makes it, answers, ends. The sockets of the call are descriptors 4, 5, ….
+    /// Reads one call from descriptor 3, makes it, answers, ends. The sockets of the call are descriptors 4,
+    /// 5, ….
     public static func run() -> Never {
         let answerDescriptor = NBDCallRunner.answerDescriptor
         var bytes = [UInt8](repeating: 0, count: NBDMessage.byteCountMax)

@@ -4,13 +4,13 @@ import Synchronization
 
 /// Makes `NBDCall`s in processes of their own, with a time limit.
 ///
-/// Why a process: a thread that hangs in the kernel's NBD driver cannot be ended, and a killed process keeps its
-/// descriptors until its last thread is gone. If that process were the daemon, the daemon's ends of all sockets
-/// would stay open, the kernel would see no EOF, and no successor could adopt the disks. The helper process holds its
-/// answer socket and the kernel's ends, nothing else.
+/// Why a process: a thread that hangs in the kernel's NBD driver cannot be ended, and a killed process keeps
+/// its descriptors until its last thread is gone. If that process were the daemon, the daemon's ends of all
+/// sockets would stay open, the kernel would see no EOF, and no successor could adopt the disks. The helper
+/// process holds its answer socket and the kernel's ends, nothing else.
 ///
-/// Use it from a control thread, never from a lane. The kernel does one NBD call at a time for the whole machine: do
-/// not start a call while `overdueCalls` is not empty unless it is the one that frees the others.
+/// Use it from a control thread, never from a lane. The kernel does one NBD call at a time for the whole
+/// machine: do not start a call while `overdueCalls` is not empty unless it is the one that frees the others.
 public final class NBDCallRunner: Sendable {
     /// Where the process finds its end of the answer socket, and the first of the kernel's ends.
     static let answerDescriptor: Int32 = 3
@@ -20,8 +20,8 @@ public final class NBDCallRunner: Sendable {
     private let arguments: [String]
     private let overdue = Mutex<[RunningNBDCall]>([])
 
-    /// - Parameter executable: a program that calls `NBDCallMain.runIfAsked()` first. The default is the running
-    ///   program itself, also after a package upgrade has replaced its file.
+    /// - Parameter executable: a program that calls `NBDCallMain.runIfAsked()` first. The default is the
+    ///   running program itself, also after a package upgrade has replaced its file.
     public convenience init(executable: String = "/proc/self/exe") {
         self.init(executable: executable, arguments: ["causewayd", NBDCallMain.argument])
     }
@@ -31,7 +31,8 @@ public final class NBDCallRunner: Sendable {
         self.arguments = arguments
     }
 
-    /// Starts the call and returns without waiting. The caller may close its copies of the kernel's ends at once.
+    /// Starts the call and returns without waiting. The caller may close its copies of the kernel's ends at
+    /// once.
     public func start(_ call: NBDCall) throws(NBDDeviceError) -> RunningNBDCall {
         var pair = [Int32](repeating: -1, count: 2)
         guard
@@ -39,7 +40,8 @@ public final class NBDCallRunner: Sendable {
         else { throw .system(call: "socketpair", subject: "an NBD call", errno: errno) }
         do throws(NBDDeviceError) {
             defer { close(pair[1]) }
-            // Sent before the process exists: it waits in the socket, and a start that fails leaves nothing behind.
+            // Sent before the process exists: it waits in the socket, and a start that fails leaves nothing
+            // behind.
             let message = call.encoded()
             guard unsafe send(pair[0], message, message.count, Int32(MSG_NOSIGNAL)) == message.count
             else {
@@ -54,9 +56,9 @@ public final class NBDCallRunner: Sendable {
         }
     }
 
-    /// Makes the call and waits for its end, up to the limit. The process is not killed when the limit is over: a
-    /// signal does not reach it in the kernel, and between two system calls it would take away the answer, such as
-    /// the index of a device that has just been made. It stays in `overdueCalls`.
+    /// Makes the call and waits for its end, up to the limit. The process is not killed when the limit is
+    /// over: a signal does not reach it in the kernel, and between two system calls it would take away the
+    /// answer, such as the index of a device that has just been made. It stays in `overdueCalls`.
     public func run(_ call: NBDCall, timeLimitMilliseconds: Int) throws(NBDDeviceError) -> NBDCallOutcome {
         let running = try start(call)
         guard let result = running.wait(timeLimitMilliseconds: timeLimitMilliseconds) else {
@@ -69,8 +71,8 @@ public final class NBDCallRunner: Sendable {
     /// Calls that ran out of their time and have not been collected.
     public var overdueCalls: [RunningNBDCall] { overdue.withLock { $0 } }
 
-    /// Takes the overdue calls that have ended meanwhile out of the list, their processes reaped. Look at each: a
-    /// late `connect` has made a device.
+    /// Takes the overdue calls that have ended meanwhile out of the list, their processes reaped. Look at
+    /// each: a late `connect` has made a device.
     public func collectOverdue() -> [RunningNBDCall] {
         overdue.withLock { calls in
             let ended = calls.filter { $0.wait(timeLimitMilliseconds: 0) != nil }
@@ -86,7 +88,7 @@ public enum NBDCallOutcome: Sendable {
     case timedOut(RunningNBDCall)
 }
 
-/// One call in its process.
+/// One call in its process. Keep it until `wait` has returned a result: only that reaps the process.
 public final class RunningNBDCall: Sendable {
     public let call: NBDCall
     public let pid: Int32
@@ -109,8 +111,8 @@ public final class RunningNBDCall: Sendable {
 
     deinit { close(descriptor) }
 
-    /// The result once the process has ended, so that the kernel's ends have no holder left but the kernel; nil when
-    /// that did not happen in time.
+    /// The result once the process has ended, so that the kernel's ends have no holder left but the kernel;
+    /// nil when that did not happen in time.
     public func wait(timeLimitMilliseconds: Int) -> Result<NBDCallResult, NBDDeviceError>? {
         let deadline = monotonicMilliseconds() + timeLimitMilliseconds
         return state.withLock { state in

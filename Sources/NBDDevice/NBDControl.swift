@@ -4,9 +4,9 @@ import Glibc
 /// The kernel's NBD driver over generic netlink (`linux/nbd-netlink.h`): makes, re-attaches, resizes and ends
 /// `/dev/nbdX`.
 ///
-/// Every call blocks in the thread that makes it, and while one blocks, every other NBD call of the machine waits
-/// behind it (they share the kernel's `genl_mutex`). Therefore a daemon makes them through `NBDCallRunner`, one at a
-/// time, and never from a thread that serves I/O.
+/// Every call blocks in the thread that makes it, and while one blocks, every other NBD call of the machine
+/// waits behind it (they share the kernel's `genl_mutex`). Therefore a daemon makes them through
+/// `NBDCallRunner`, one at a time, and never from a thread that serves I/O.
 public struct NBDControl: ~Copyable {
     private let socket: NetlinkSocket
 
@@ -17,9 +17,9 @@ public struct NBDControl: ~Copyable {
 
     /// Makes a device and returns its index.
     ///
-    /// The kernel says "busy" for a device that somebody merely has open, such as udev right after modprobe or after
-    /// a disconnect: that is tried again for up to `busyPatienceMilliseconds`. A device that is configured by
-    /// somebody is reported at once.
+    /// The kernel says "busy" for a device that somebody merely has open, such as udev right after modprobe
+    /// or after a disconnect: that is tried again for up to `busyPatienceMilliseconds`. A device that is
+    /// configured by somebody is reported at once.
     public func connect(
         _ request: ConnectRequest, busyPatienceMilliseconds: Int = 3000, in system: SystemRoot = .live
     ) throws(NBDDeviceError) -> UInt32 {
@@ -59,9 +59,9 @@ public struct NBDControl: ~Copyable {
 
     /// Gives the device new sockets in place of dead ones.
     ///
-    /// Success does not mean that they were taken: a socket that finds no dead slot is silently dropped. Close the
-    /// kernel's ends and ask `KernelSocketPair.verifyAdopted`; when dropped, make sure that the old sockets are
-    /// really dead (`shutdown`) and try again.
+    /// Success does not mean that they were taken: a socket that finds no dead slot is silently dropped.
+    /// Close the kernel's ends and ask `KernelSocketPair.verifyAdopted`; when dropped, make sure that the old
+    /// sockets are really dead (`shutdown`) and try again.
     public func reconnect(_ request: ReconnectRequest) throws(NBDDeviceError) {
         if let reason = fault(of: request.backendIdentifier) ?? fault(of: request.sockets) {
             throw .invalid(.reconnect, reason: reason)
@@ -73,7 +73,8 @@ public struct NBDControl: ~Copyable {
         _ = try exchange(message, .reconnect, index: request.index)
     }
 
-    /// Changes the size of a live device. Drain its requests first: from Linux 6.12 on the kernel waits for them.
+    /// Changes the size of a live device. Drain its requests first: from Linux 6.12 on the kernel waits for
+    /// them.
     public func resize(_ request: ResizeRequest) throws(NBDDeviceError) {
         if let reason = fault(of: request.backendIdentifier) ?? fault(ofSizeBytes: request.sizeBytes) {
             throw .invalid(.resize, reason: reason)
@@ -85,8 +86,9 @@ public struct NBDControl: ~Copyable {
         _ = try exchange(message, .resize, index: request.index)
     }
 
-    /// Ends the device: the server gets `NBD_CMD_DISC`, what is in flight fails with EIO. The kernel never refuses,
-    /// mounted or not (`ExclusiveClaim` is the check), and disconnecting a device that is not connected succeeds.
+    /// Ends the device: the server gets `NBD_CMD_DISC`, what is in flight fails with EIO. The kernel never
+    /// refuses, mounted or not (`ExclusiveClaim` is the check), and disconnecting a device that is not
+    /// connected succeeds.
     public func disconnect(index: UInt32) throws(NBDDeviceError) {
         var message = try NetlinkRequest(family: socket.family, command: NBD_CMD_DISCONNECT)
         message.put(NBD_ATTR_INDEX, index)

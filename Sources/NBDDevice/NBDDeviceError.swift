@@ -68,12 +68,13 @@ extension NBDDeviceError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .moduleAbsent(let detail):
-            "the kernel's NBD driver is not loaded\(detail.isEmpty ? "" : " (\(detail))"). Type: modprobe nbd. "
-                + "If that says \"not found\", install the package with the kernel's extra modules, or export the "
-                + "disk on a Unix socket instead"
+            "the kernel's NBD driver is not loaded\(detail.isEmpty ? "" : " (\(detail))"). "
+                + "Type: modprobe nbd. If that says \"not found\", install the package with the kernel's "
+                + "extra modules, or export the disk on a Unix socket instead"
         case .familyHidden:
-            "the NBD driver is loaded, but its netlink interface is not visible here. Before Linux 6.12 it exists "
-                + "only in the initial network namespace: run causewayd there (no PrivateNetwork=, no ip netns exec)"
+            "the NBD driver is loaded, but its netlink interface is not visible here. Before Linux 6.12 it "
+                + "exists only in the initial network namespace: run causewayd there (no PrivateNetwork=, "
+                + "no ip netns exec)"
         case .refused(let operation, let index, let errno):
             Self.words(operation, index, errno)
         case .system(let call, let subject, let errno):
@@ -81,14 +82,15 @@ extension NBDDeviceError: CustomStringConvertible {
         case .invalid(let operation, let reason):
             "cannot \(operation) a kernel NBD device: \(reason)"
         case .inUse(let index):
-            "/dev/nbd\(index) is in use (mounted, swapped on, or held by another device): unmount it first, or use "
-                + "--force, which loses what is not yet written"
+            "/dev/nbd\(index) is in use (mounted, swapped on, or held by another device): unmount it first, "
+                + "or use --force, which loses what is not yet written"
         case .noDevice(let index):
             "there is no device nbd\(index)"
         case .unexpected(let path, let content):
             "\(path) holds \"\(content)\", which this version does not understand"
         case .replyWithoutIndex:
-            "the kernel connected a device without saying which; see \"causeway list\" and /sys/block/nbd*/backend"
+            "the kernel connected a device without saying which; see \"causeway list\" "
+                + "and /sys/block/nbd*/backend"
         case .helperFailed(.exited(let status)):
             "the process that talks to the NBD driver ended with status \(status) and no answer"
         case .helperFailed(.signalled(let signal)):

@@ -3,7 +3,8 @@ import Glibc
 
 /// What the NBD driver says unasked.
 public enum NBDEvent: Equatable, Sendable {
-    /// A socket of the device died. Only a hint: it does not say which, and comes once a socket and sometimes twice.
+    /// A socket of the device died. Only a hint: it does not say which, and comes once a socket and sometimes
+    /// twice.
     case linkDead(index: UInt32)
     /// The kernel had more to say than fitted: look at every device.
     case overrun

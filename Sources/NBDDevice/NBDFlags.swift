@@ -20,8 +20,8 @@ public struct NBDServerFlags: OptionSet, Equatable, Sendable {
 
 /// What the kernel does with the device at the end of its life (`NBD_CFLAG_*` of `linux/nbd.h`).
 ///
-/// `NBD_CFLAG_DISCONNECT_ON_CLOSE` is left out on purpose: udev's probe opens and closes the device right after
-/// connect, and that alone would disconnect it.
+/// `NBD_CFLAG_DISCONNECT_ON_CLOSE` is left out on purpose: udev's probe opens and closes the device right
+/// after connect, and that alone would disconnect it.
 public struct NBDClientFlags: OptionSet, Equatable, Sendable {
     public let rawValue: UInt64
     public init(rawValue: UInt64) { self.rawValue = rawValue }

@@ -7,8 +7,9 @@ public enum NBDModule {
         SystemFile.exists(system.sysfs + "/module/nbd")
     }
 
-    /// Runs `modprobe nbd`. Options come from `/etc/modprobe.d`, where an administrator looks for them: `nbds_max`
-    /// is left alone, because people who type `qemu-nbd -c /dev/nbd0` count on the devices that it makes.
+    /// Runs `modprobe nbd`. Options come from `/etc/modprobe.d`, where an administrator looks for them:
+    /// `nbds_max` is left alone, because people who type `qemu-nbd -c /dev/nbd0` count on the devices that it
+    /// makes.
     public static func load(in system: SystemRoot = .live) throws(NBDDeviceError) {
         // Where the kernel itself would look; empty where it must load nothing by itself.
         let configured = (try? SystemFile.read("\(system.proc)/sys/kernel/modprobe")) ?? nil

@@ -1,11 +1,12 @@
-/// The length limit of a backend identifier in UTF-8 bytes. The kernel has none of its own; sysfs shows a page.
+/// The length limit of a backend identifier in UTF-8 bytes. The kernel has none of its own; sysfs shows a
+/// page.
 public let backendIdentifierByteCountMax = 255
 
 /// How many sockets one device may have here: more than any machine has hardware queues worth using.
 public let socketCountMax = 128
 
-/// Everything `NBD_CMD_CONNECT` is told. Block size, time-outs and flags are always sent, because an index that
-/// was used before may still carry those of its last owner.
+/// Everything `NBD_CMD_CONNECT` is told. Block size, time-outs and flags are always sent, because an index
+/// that was used before may still carry those of its last owner.
 public struct ConnectRequest: Equatable, Sendable {
     /// The wanted index, or nil for the first idle device (a new one if all are taken).
     public var index: UInt32?
@@ -20,7 +21,8 @@ public struct ConnectRequest: Equatable, Sendable {
     public var clientFlags: NBDClientFlags
     /// Whose device this is; a successor finds it by this, and must show it to get in.
     public var backendIdentifier: String
-    /// The kernel's ends, descriptors of this process: TCP or AF_UNIX SOCK_STREAM only. Close them after the call.
+    /// The kernel's ends, descriptors of this process: TCP or AF_UNIX SOCK_STREAM only. Close them after the
+    /// call.
     public var sockets: [Int32]
 
     public init(
@@ -40,9 +42,9 @@ public struct ConnectRequest: Equatable, Sendable {
     }
 }
 
-/// `NBD_CMD_RECONFIGURE` with new sockets for the dead ones, and nothing else. It has no size: from Linux 6.10 on,
-/// a new size in the same call waits for requests that wait for the very sockets of that call, for ever. It has
-/// no time-out either: that would put `queue/io_timeout` back to 30 s.
+/// `NBD_CMD_RECONFIGURE` with new sockets for the dead ones, and nothing else. It has no size: from Linux
+/// 6.10 on, a new size in the same call waits for requests that wait for the very sockets of that call, for
+/// ever. It has no time-out either: that would put `queue/io_timeout` back to 30 s.
 public struct ReconnectRequest: Equatable, Sendable {
     public var index: UInt32
     public var backendIdentifier: String
@@ -55,8 +57,8 @@ public struct ReconnectRequest: Equatable, Sendable {
     }
 }
 
-/// `NBD_CMD_RECONFIGURE` with a new size, and nothing else. From Linux 6.12 on it returns only after every request
-/// in flight has been answered.
+/// `NBD_CMD_RECONFIGURE` with a new size, and nothing else. From Linux 6.12 on it returns only after every
+/// request in flight has been answered.
 public struct ResizeRequest: Equatable, Sendable {
     public var index: UInt32
     public var backendIdentifier: String
@@ -82,10 +84,12 @@ public struct DeviceStatus: Equatable, Sendable {
     }
 }
 
-/// Settings under `/sys/block/nbdX/queue`; nil means "leave alone". From Linux 6.11 on a write to this folder waits
-/// until the requests in flight are answered, so they are set right after connect, from the helper process.
+/// Settings under `/sys/block/nbdX/queue`; nil means "leave alone". From Linux 6.11 on a write to this folder
+/// waits until the requests in flight are answered, so they are set right after connect, from the helper
+/// process.
 public struct QueueSettings: Equatable, Sendable {
-    /// `queue/io_timeout`: with one socket and time-out 0, how soon requests sent to a dead socket are sent again.
+    /// `queue/io_timeout`: with one socket and time-out 0, how soon requests sent to a dead socket are sent
+    /// again.
     public var ioTimeoutMilliseconds: UInt32?
     /// `queue/max_sectors_kb`; what is above `max_hw_sectors_kb` is cut down to it.
     public var maxSectorsKilobytes: UInt32?

@@ -1,7 +1,8 @@
 import CNetlink
 import Glibc
 
-/// A generic-netlink socket that belongs to one owner, and the numbers that the kernel gave to the `nbd` family.
+/// A generic-netlink socket that belongs to one owner, and the numbers that the kernel gave to the `nbd`
+/// family.
 @safe struct NetlinkSocket: ~Copyable {
     let pointer: OpaquePointer
     /// The family's id: dynamic, asked for by name.
@@ -40,8 +41,8 @@ import Glibc
     var descriptor: Int32 { unsafe nl_socket_get_fd(pointer) }
 }
 
-/// A request to the `nbd` family under construction. What does not fit is remembered and refused at the end, so that
-/// the lines that fill it stay plain.
+/// A request to the `nbd` family under construction. What does not fit is remembered and refused at the end,
+/// so that the lines that fill it stay plain.
 @safe struct NetlinkRequest: ~Copyable {
     let message: OpaquePointer
     private(set) var overflowed = false

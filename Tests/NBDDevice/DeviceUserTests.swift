@@ -9,7 +9,7 @@ import Testing
     @Test func mountInfoLine() throws {
         let entry = try #require(
             MountInfoEntry(
-                "36 35 43:96 /sub /mnt/my\\040disk\\134x rw,noatime shared:1 master:2 - ext4 /dev/nbd3 rw,errors=x"
+                "36 35 43:96 /sub /mnt/my\\040disk\\134x rw,noatime shared:1 master:2 - ext4 /dev/nbd3 rw"
             ))
         #expect(entry.number == DeviceNumber(major: 43, minor: 96))
         #expect(entry.mountPoint == "/mnt/my disk\\x")
@@ -55,7 +55,8 @@ import Testing
         fixture.file(
             "proc/swaps",
             "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/nbd0p2   partition\t1023996\t\t0\t\t-2\n")
-        // A process that shares our mounts and has the disk open twice, one in a container, one that is elsewhere.
+        // A process that shares our mounts and has the disk open twice, one in a container, one that is
+        // elsewhere.
         fixture.link("proc/100/ns/mnt", to: "mnt:[1]")
         fixture.file("proc/100/mountinfo", "30 22 43:1 / /must-not-be-listed-again rw - xfs /dev/nbd0p1 rw\n")
         fixture.file("proc/100/comm", "dd\n")

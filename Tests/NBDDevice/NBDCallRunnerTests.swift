@@ -4,8 +4,8 @@ import Testing
 
 @testable import NBDDevice
 
-/// Runs before `main` of the test program, so that the program itself can be the process that makes a call, as
-/// causewayd is: `/proc/self/exe --nbd-call`.
+/// Runs before `main` of the test program, so that the program itself can be the process that makes a call,
+/// as causewayd is: `/proc/self/exe --nbd-call`.
 @section(".init_array") @used
 private let beforeMain:
     @convention(c) (

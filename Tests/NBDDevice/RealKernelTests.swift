@@ -15,8 +15,8 @@ private let obstacle: String? = {
     }
 }()
 
-/// Against the kernel's own driver, with a server in this process. Runs as root where there is one, such as inside
-/// User Mode Linux.
+/// Against the kernel's own driver, with a server in this process. Runs as root where there is one, such as
+/// inside User Mode Linux.
 @Suite(
     .serialized,
     .enabled(if: obstacle == nil, "to be run inside User Mode Linux: \(obstacle ?? "")"))
@@ -286,7 +286,8 @@ struct RealKernelTests {
         try finish(device, second)
     }
 
-    /// What a daemon that is killed under load leaves behind: one request sent and unanswered, one not yet sent.
+    /// What a daemon that is killed under load leaves behind: one request sent and unanswered, one not yet
+    /// sent.
     @Test func requestsInFlightAreSentAgain() throws {
         let disk = MemoryDisk()
         let (device, first) = try connected(disk: disk)
@@ -294,27 +295,24 @@ struct RealKernelTests {
         _ = try runner.run(
             .tune(index: device.index, QueueSettings(ioTimeoutMilliseconds: 1000)),
             timeLimitMilliseconds: Self.limit)
-        let read = { (block: Int) in
-            // Fails unless the block begins with 'Z' (0x5a).
+        // Ends well only if block 4096 begins with 'Z' (0x5a).
+        let reading = "dd if=\(device.node) bs=4096 count=1 skip=4096 iflag=direct 2>/dev/null | head -c 1"
+        let read = {
             try ChildProcess.spawn(
-                "/bin/sh",
-                arguments: [
-                    "sh", "-c",
-                    "[ \"$(dd if=\(device.node) bs=4096 count=1 skip=\(block) iflag=direct 2>/dev/null | head -c 1)\" = Z ]",
-                ], descriptors: [])
+                "/bin/sh", arguments: ["sh", "-c", "[ \"$(\(reading))\" = Z ]"], descriptors: [])
         }
-        #expect(try ChildProcess.reap(read(4096)) == .exited(status: 0))
+        #expect(try ChildProcess.reap(read()) == .exited(status: 0))
         first.hold()
-        let sent = try read(4096)
+        let sent = try read()
         #expect(eventually { first.counts.held == 1 })
         first.stop()
-        let parked = try read(4096)
+        let parked = try read()
         sleepMilliseconds(100)
         #expect(ChildProcess.poll(sent) == nil)
         #expect(ChildProcess.poll(parked) == nil)
 
         let start = monotonicMilliseconds()
-        var pair = try KernelSocketPair()
+        let pair = try KernelSocketPair()
         _ = try runner.run(
             .reconnect(
                 ReconnectRequest(
@@ -324,9 +322,8 @@ struct RealKernelTests {
         #expect(ChildProcess.reap(parked) == .exited(status: 0))
         let parkedMilliseconds = monotonicMilliseconds() - start
         #expect(ChildProcess.reap(sent) == .exited(status: 0))
-        print(
-            "parked read done after \(parkedMilliseconds) ms, sent one after \(monotonicMilliseconds() - start) ms"
-        )
+        let sentMilliseconds = monotonicMilliseconds() - start
+        print("parked read done after \(parkedMilliseconds) ms, sent one after \(sentMilliseconds) ms")
         try finish(device, second)
     }
 
