@@ -55,6 +55,8 @@ public enum NBDCall: Equatable, Sendable {
             let claim = try ExclusiveClaim(on: KernelDevice(index: index, in: system))
             try claim.flush()
             try control.disconnect(index: index)
+            // Held up to here: nobody can mount it between the flush and the end.
+            claim.release()
             return .done
         }
     }
