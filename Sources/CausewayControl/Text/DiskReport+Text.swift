@@ -102,10 +102,11 @@ extension DiskReport {
 
 extension DiskCounters {
     fileprivate var lines: [String] {
-        [
-            "  \(reads) reads (\(Quantities.bytes(readBytes))), \(writes) writes (\(Quantities.bytes(writtenBytes))),"
-                + " \(flushes) flushes, \(trims) trims, \(writeZeroes) write-zeroes",
-            "  \(errors) errors, \(resent) sent again, \(fences) fences, \(held) held now",
+        let (read, written) = (Quantities.bytes(readBytes), Quantities.bytes(writtenBytes))
+        return [
+            "  Requests  reads \(reads) (\(read)), writes \(writes) (\(written)), flushes \(flushes), trims \(trims),"
+                + " write-zeroes \(writeZeroes)",
+            "  Trouble   errors \(errors), sent again \(resent), fences \(fences), held now \(held)",
         ]
     }
 }

@@ -10,7 +10,7 @@ final class AcceptLoop: Sendable {
     private let configuration: ControlServer.Configuration
     private let endpoint: ControlEndpoint
     private let events: EventPipe
-    private let dispatcher: ControlDispatcher
+    private let service: any DiskService
     private let logger: Logger
 
     /// A connection whose thread has not ended.
@@ -21,12 +21,12 @@ final class AcceptLoop: Sendable {
 
     init(
         configuration: ControlServer.Configuration, endpoint: consuming ControlEndpoint, events: EventPipe,
-        dispatcher: ControlDispatcher, logger: Logger
+        service: any DiskService, logger: Logger
     ) {
         self.configuration = configuration
         self.endpoint = endpoint
         self.events = events
-        self.dispatcher = dispatcher
+        self.service = service
         self.logger = logger
     }
 
@@ -69,7 +69,8 @@ final class AcceptLoop: Sendable {
     /// Gives the client a slot and a thread, or turns it away.
     private func admit(_ socket: UnixSocket, _ slots: inout [Entry?]) {
         do throws(SystemCallError) {
-            let access = configuration.access(try socket.peerCredentials())
+            let peer = try socket.peerCredentials()
+            let access = configuration.access(peer)
             let readers = slots.count { $0?.access == .readOnly }
             guard let slot = slots.firstIndex(where: { $0 == nil }),
                 access == .full || readers < configuration.readOnlyConnectionsMax
@@ -77,9 +78,11 @@ final class AcceptLoop: Sendable {
                 turnAway(socket)
                 return
             }
+            var logger = logger
+            logger[metadataKey: "client"] = "process \(peer.processID) of user \(peer.userID)"
             let connection = ControlConnection(
                 socket: socket, access: access, patienceMilliseconds: configuration.patienceMilliseconds,
-                dispatcher: dispatcher, logger: logger)
+                dispatcher: ControlDispatcher(service: service, logger: logger), logger: logger)
             let events = events
             _ = try ControlThread.start(detached: true) {
                 connection.serve()

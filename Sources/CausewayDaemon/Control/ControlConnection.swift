@@ -41,7 +41,7 @@ struct ControlConnection: Sendable {
             do throws(WireError) {
                 message = try framer.next()
             } catch {
-                logger.notice("closing a control connection: \(error)")
+                logger.debug("closing a control connection: \(error)")
                 return nil
             }
             guard let message else { return answered }
@@ -49,7 +49,7 @@ struct ControlConnection: Sendable {
             case .reply(let bytes): try socket.send(bytes)
             case .silence: break
             case .hangUp(let reason):
-                logger.notice("closing a control connection: \(reason.escapedForTerminal)")
+                logger.debug("closing a control connection: \(reason.escapedForTerminal)")
                 return nil
             }
             answered += 1

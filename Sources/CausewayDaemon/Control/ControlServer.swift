@@ -43,7 +43,7 @@ public final class ControlServer: Sendable {
         }
         let loop = AcceptLoop(
             configuration: configuration, endpoint: endpoint, events: events,
-            dispatcher: ControlDispatcher(service: service, logger: logger), logger: logger)
+            service: service, logger: logger)
         do throws(SystemCallError) {
             acceptor = try ControlThread.start(detached: false) { loop.run() }
         } catch {
