@@ -6,6 +6,8 @@ import Logging
 final class AcceptLoop: Sendable {
     /// Sent through the pipe instead of a slot's number.
     static let stopWord = UInt32.max
+    /// How long clients queue for a slot before they are told that there is none.
+    private static let patienceWhenFullMilliseconds: UInt64 = 1_000
 
     private let configuration: ControlServer.Configuration
     private let endpoint: ControlEndpoint
@@ -42,16 +44,22 @@ final class AcceptLoop: Sendable {
 
     /// Accepts until told to stop.
     private func serve(_ slots: inout [Entry?]) {
-        var outOfDescriptors = false
+        // Until then new clients wait in the socket's queue: for a slot, or after running out of descriptors.
+        var holdOffEnd: UInt64 = 0
+        var wasFull = false
         while true {
+            let now = MonotonicClock.milliseconds()
+            let full = !slots.contains { $0 == nil }
+            if full && !wasFull { holdOffEnd = now + Self.patienceWhenFullMilliseconds }
+            if !full && wasFull { holdOffEnd = 0 }
+            wasFull = full
+
             var polled = [pollfd(fd: events.readEnd, events: Int16(POLLIN), revents: 0)]
-            if !outOfDescriptors {
+            if now >= holdOffEnd {
                 polled.append(pollfd(fd: endpoint.socket.descriptor, events: Int16(POLLIN), revents: 0))
             }
-            // Accepting without a free descriptor would spin: wait for a connection to end, or a moment.
-            let count = unsafe poll(&polled, nfds_t(polled.count), outOfDescriptors ? 100 : -1)
-            outOfDescriptors = false
-            if count <= 0 { continue }
+            let timeout = now >= holdOffEnd ? -1 : Int32(truncatingIfNeeded: holdOffEnd - now)
+            guard unsafe poll(&polled, nfds_t(polled.count), timeout) > 0 else { continue }
             if polled[0].revents != 0 {
                 guard let word = events.receive(), word != Self.stopWord else { return }
                 release(Int(word), &slots)
@@ -60,8 +68,9 @@ final class AcceptLoop: Sendable {
             do throws(SystemCallError) {
                 if let socket = try endpoint.socket.accept() { admit(socket, &slots) }
             } catch {
+                // Trying again at once would spin.
                 logger.warning("the control socket takes no client: \(error)")
-                outOfDescriptors = true
+                holdOffEnd = MonotonicClock.milliseconds() + 100
             }
         }
     }
