@@ -11,8 +11,8 @@ public enum Daemon {
 
     /// Serves until SIGTERM or SIGINT, then stops in order.
     ///
-    /// `makeService` is called once the signals are blocked, so that threads it starts do not take them; `stop` is
-    /// called after the last client has been answered.
+    /// `makeService` is called once the signals are blocked, so that threads it starts do not take them;
+    /// `stop` is called after the last client has been answered.
     public static func run<Service: DiskService>(
         _ options: DaemonOptions, makeService: (Logger) throws(DaemonError) -> Service,
         stop: (Service) -> Void

@@ -4,9 +4,9 @@ import ArgumentParser
 @main
 enum EntryPoint {
     static func main() {
-        // --- NBD CALL: the executable starts itself as `causewayd --nbd-call …` for netlink calls that can block.
-        // `if CommandLine.arguments.dropFirst().first == "--nbd-call" { NBDCallMain.run() }` belongs here, first, so
-        // that the helper process never touches the daemon's state.
+        // --- NBD CALL: the executable starts itself as `causewayd --nbd-call …` for netlink calls that can
+        // block. `if CommandLine.arguments.dropFirst().first == "--nbd-call" { NBDCallMain.run() }` belongs
+        // here, first, so that the helper process never touches the daemon's state.
         Causewayd.main()
     }
 }

@@ -81,8 +81,8 @@ import Testing
             Samples.report,
             """
             {"blockLength":512,
-            "counters":{"errors":0,"fences":1,"flushes":3,"held":4,"readBytes":5368709120,"reads":100,"resent":7,
-            "trims":2,"writeZeroes":1,"writes":50,"writtenBytes":1536},
+            "counters":{"errors":0,"fences":1,"flushes":3,"held":4,"readBytes":5368709120,"reads":100,
+            "resent":7,"trims":2,"writeZeroes":1,"writes":50,"writtenBytes":1536},
             "device":"/dev/nbd0",
             "events":[{"message":"eth2 10.0.2.1:3260: link lost","timeMicroseconds":1767225599999999}],
             "lun":1,"model":"disk0","name":"data1",
@@ -109,8 +109,10 @@ import Testing
             parameters: ControlError.noSuchDisk(Samples.name()).parameters, error: "io.causeway.NoSuchDisk")
         #expect(
             String(decoding: try MessageCodec.encodeText(reply, pretty: false), as: UTF8.self)
-                == #"{"error":"io.causeway.NoSuchDisk","parameters":{"message":"no disk named data1 is attached","#
-                + #""remedy":"see the disks with: causeway list"}}"#)
+                == #"{"error":"io.causeway.NoSuchDisk","parameters":{"#
+                + #""message":"no disk named data1 is attached","#
+                + #""remedy":"see the disks with: causeway list"}}"#
+        )
     }
 
     @Test func jsonIsPureASCII() throws {

@@ -91,8 +91,10 @@ import Testing
             DiskSummary.lines(of: [Samples.summary, second]),
             """
             NAME    DEVICE              SIZE  STATE                 PATHS  LUN  TARGET
-            data1   /dev/nbd0         10 GiB  degraded (read-only)    1/2    1  iqn.2001-04.com.example:storage
-            backup  /run/data1.sock  1.5 TiB  optimal                 2/2    1  iqn.2001-04.com.example:storage
+            data1   /dev/nbd0         10 GiB  degraded (read-only)    1/2    1  \
+            iqn.2001-04.com.example:storage
+            backup  /run/data1.sock  1.5 TiB  optimal                 2/2    1  \
+            iqn.2001-04.com.example:storage
             """)
         #expect(DiskSummary.lines(of: []) == ["no disks"])
     }

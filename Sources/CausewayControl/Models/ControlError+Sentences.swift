@@ -11,7 +11,7 @@ extension ControlError {
         ControlError(
             kind: .interfaceWithoutAddress, message: "the interface \(interface) has no \(family) address",
             remedy:
-                "give it one in the portal's network; see what it has with: ip -brief address show \(interface)"
+                "give it one in the portal's network; look with: ip -brief address show \(interface)"
         )
     }
 
@@ -103,7 +103,7 @@ extension ControlError {
         ControlError(
             kind: .deviceInUse, message: "the LUN \(wwid) is \(device) on this machine already",
             remedy:
-                "log it out there first; --force attaches it all the same, and writing through both corrupts it",
+                "log it out there first; --force attaches it too, and writing through both corrupts it",
             holders: [device])
     }
 

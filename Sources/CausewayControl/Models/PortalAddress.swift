@@ -1,5 +1,5 @@
-/// Where a portal listens, as people write it: `10.0.0.1`, `10.0.0.1:3261`, `fe80::1%eth1`, `[2001:db8::1]:3260`,
-/// `array.example`. The host is not resolved here.
+/// Where a portal listens, as people write it: `10.0.0.1`, `10.0.0.1:3261`, `fe80::1%eth1`,
+/// `[2001:db8::1]:3260`, `array.example`. The host is not resolved here.
 public struct PortalAddress: Hashable, Sendable {
     /// The port when none is written. 860, the other registered port, is used only where it is written.
     public static let defaultPort: UInt16 = 3260

@@ -55,8 +55,8 @@ public struct UnixSocket: Sendable {
     public func accept() throws(SystemCallError) -> UnixSocket? {
         let accepted = Glibc.accept(descriptor, nil, nil)
         if accepted >= 0 {
-            // Glibc's module does not show accept4. A process that is started in between inherits the descriptor, so
-            // whoever starts one closes what it does not need.
+            // Glibc's module does not show accept4. A process that is started in between inherits the
+            // descriptor, so whoever starts one closes what it does not need.
             _ = fcntl(accepted, F_SETFD, FD_CLOEXEC)
             return UnixSocket(descriptor: accepted)
         }

@@ -104,8 +104,8 @@ extension DiskCounters {
     fileprivate var lines: [String] {
         let (read, written) = (Quantities.bytes(readBytes), Quantities.bytes(writtenBytes))
         return [
-            "  Requests  reads \(reads) (\(read)), writes \(writes) (\(written)), flushes \(flushes), trims \(trims),"
-                + " write-zeroes \(writeZeroes)",
+            "  Requests  reads \(reads) (\(read)), writes \(writes) (\(written)), flushes \(flushes),"
+                + " trims \(trims), write-zeroes \(writeZeroes)",
             "  Trouble   errors \(errors), sent again \(resent), fences \(fences), held now \(held)",
         ]
     }

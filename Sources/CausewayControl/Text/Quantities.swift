@@ -30,8 +30,8 @@ public enum Quantities {
         let seconds = microseconds / 1_000_000
         let (year, month, day) = civilDate(daysSince1970: seconds / 86400)
         let second = seconds % 86400
-        return
-            "\(year)-\(two(month))-\(two(day))T\(two(second / 3600)):\(two(second / 60 % 60)):\(two(second % 60))Z"
+        let time = "\(two(second / 3600)):\(two(second / 60 % 60)):\(two(second % 60))"
+        return "\(year)-\(two(month))-\(two(day))T\(time)Z"
     }
 
     /// The Gregorian date. Years are counted from March here, so that the leap day is the last of its year.

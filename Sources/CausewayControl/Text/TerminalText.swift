@@ -1,6 +1,6 @@
 extension String {
-    /// The text with everything outside printable ASCII written as `\xNN`, for terminals and logs: what a target calls
-    /// itself must not move a cursor, forge a line or change a title there.
+    /// The text with everything outside printable ASCII written as `\xNN`, for terminals and logs: what a
+    /// target calls itself must not move a cursor, forge a line or change a title there.
     ///
     /// A backslash stays as it is, so that escaping what was escaped before changes nothing.
     public var escapedForTerminal: String {

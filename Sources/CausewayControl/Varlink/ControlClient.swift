@@ -68,7 +68,7 @@ public struct ControlClient: ~Copyable {
         do throws(SystemCallError) {
             try socket.send(message)
         } catch {
-            // A daemon that turns a connection away says why before it closes, so the reply is read all the same.
+            // A daemon that turns a connection away says why before it closes, so read on.
             guard error.code == EPIPE else { throw .system(error) }
         }
         let reply = try receive()

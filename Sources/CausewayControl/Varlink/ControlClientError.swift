@@ -37,7 +37,7 @@ extension ControlClientError {
         case .connectionLost: "see its log with: journalctl -u causewayd"
         case .refused(let error): error.remedy
         case .notUnderstood, .malformedReply:
-            "the command and the daemon are perhaps of different versions; compare them with: causeway version"
+            "command and daemon are perhaps of different versions; compare: causeway version"
         case .system: "check the path given with --control or CAUSEWAY_CONTROL"
         }
     }

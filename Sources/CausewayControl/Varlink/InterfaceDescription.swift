@@ -115,15 +115,15 @@ public enum InterfaceDescription {
           events: []Event
         )
 
-        # Asks portals (ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT) for their targets, through each of the interfaces.
-        # With luns, logs in to every target and describes its logical units.
+        # Asks portals (ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT) for their targets, through each of the
+        # interfaces. With luns, logs in to every target and describes its logical units.
         method Discover(portals: []string, interfaces: ?[]string, luns: ?bool) -> (
           targets: []Target,
           problems: []string
         )
 
-        # Logs in on every interface x portal and exposes the LUN once the first path is up, as a kernel device or,
-        # with socket (an absolute path), on a Unix socket.
+        # Logs in on every interface x portal and exposes the LUN once the first path is up, as a kernel
+        # device or, with socket (an absolute path), on a Unix socket.
         method Attach(
           name: string,
           target: string,

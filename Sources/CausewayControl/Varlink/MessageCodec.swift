@@ -11,7 +11,7 @@ public enum MessageCodec {
 
     /// The JSON text alone, for a terminal or a file.
     ///
-    /// Pure ASCII: what a target calls itself must not reach a terminal as control characters through `--json`.
+    /// Pure ASCII: what a target calls itself must not reach a terminal as control characters.
     public static func encodeText(_ value: some Encodable, pretty: Bool) throws(WireError) -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting =
@@ -61,7 +61,7 @@ public enum MessageCodec {
         return .invalidParameter(name: path[1].stringValue)
     }
 
-    /// Writes everything outside printable ASCII as `\uXXXX`; in JSON such characters occur only inside strings.
+    /// Writes everything outside printable ASCII as `\uXXXX`; JSON has it only inside strings.
     private static func asciiOnly(_ text: Data) -> [UInt8] {
         if text.allSatisfy({ $0 < 0x7f }) { return Array(text) }
         var bytes: [UInt8] = []

@@ -1,6 +1,6 @@
 /// Cuts a stream of bytes into Varlink messages: JSON texts, each ended by one NUL byte.
 ///
-/// A message longer than `limitBytes`, complete or not, is refused, so a peer cannot make it grow without bound.
+/// A message longer than `limitBytes`, complete or not, is refused: no peer makes it grow.
 public struct MessageFramer: Sendable {
     /// What a daemon accepts from a client; the largest call that makes sense is a few kilobytes.
     public static let callLimitBytes = 1 << 20

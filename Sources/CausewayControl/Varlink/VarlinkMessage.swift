@@ -17,7 +17,7 @@ public struct VarlinkCall<Parameters: Codable & Sendable>: Codable, Sendable {
     }
 }
 
-/// A reply as Varlink puts it on the wire: parameters of the method's result, or of the error that `error` names.
+/// A reply as Varlink puts it on the wire: parameters of the method's result, or of the error.
 public struct VarlinkReply<Parameters: Codable & Sendable>: Codable, Sendable {
     public var parameters: Parameters?
     /// More replies to the same call follow.

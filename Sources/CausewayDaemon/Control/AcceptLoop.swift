@@ -38,7 +38,8 @@ final class AcceptLoop: Sendable {
         endpoint.refuseClients()
         for case let entry? in slots { entry.socket.shutdownReceiving() }
         drain(&slots)
-        // Where a call outlasts the grace time, its thread still uses the pipe, which then lives as long as the process.
+        // Where a call outlasts the grace time, its thread still uses the pipe, which then lives as long as
+        // the process.
         if slots.allSatisfy({ $0 == nil }) { events.close() }
     }
 

@@ -14,7 +14,7 @@ struct ControlConnection: Sendable {
         var framer = MessageFramer(limitBytes: MessageFramer.callLimitBytes)
         var buffer = [UInt8](repeating: 0, count: 16 << 10)
         do throws(SystemCallError) {
-            // Nobody may keep a thread by not reading; only who may do everything anyway may keep one by silence.
+            // Nobody may keep a thread by not reading; only root may keep one by silence.
             let patience = access == .full ? 0 : patienceMilliseconds
             try socket.setTimeouts(receiveMilliseconds: patience, sendMilliseconds: 10_000)
             var lastCall = MonotonicClock.milliseconds()

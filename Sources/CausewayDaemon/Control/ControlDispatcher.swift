@@ -1,7 +1,7 @@
 import CausewayControl
 import Logging
 
-/// One Varlink message in, its answer out: decodes, checks who asks, calls the service, encodes. No sockets here.
+/// One Varlink message in, its answer out: decodes, checks who asks, calls the service, encodes.
 struct ControlDispatcher: Sendable {
     enum Answer: Equatable {
         /// Bytes to send, NUL included.
@@ -89,7 +89,7 @@ struct ControlDispatcher: Sendable {
         if let parameters = try MessageCodec.decode(VarlinkCall<Parameters>.self, from: message).parameters {
             return parameters
         }
-        // Left out altogether: the same as an empty object, so that the answer names the parameter that is missing.
+        // Left out altogether: the same as an empty object, so the answer names what is missing.
         let empty = Array(#"{"method":"","parameters":{}}"#.utf8)
         guard let parameters = try MessageCodec.decode(VarlinkCall<Parameters>.self, from: empty).parameters
         else {

@@ -3,8 +3,8 @@ import Glibc
 
 /// The control socket's place in the file system: its lock, its mode and its group.
 ///
-/// The lock file beside the socket is held as long as the endpoint lives. It says reliably whether another daemon is
-/// there, so that a socket left by a dead one can be replaced without a race.
+/// The lock file beside the socket is held as long as the endpoint lives. It says reliably whether another
+/// daemon is there, so that a socket left by a dead one can be replaced without a race.
 struct ControlEndpoint: ~Copyable, Sendable {
     static let groupName = "causeway"
 

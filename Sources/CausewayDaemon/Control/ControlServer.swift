@@ -5,8 +5,8 @@ import Synchronization
 
 /// The control socket: accepts clients and gives each a thread, up to a bound.
 ///
-/// One thread accepts and does all the bookkeeping (`AcceptLoop`); the others tell it through a pipe what happened.
-/// Nothing else is shared, and a descriptor is closed only once nobody uses it.
+/// One thread accepts and does all the bookkeeping (`AcceptLoop`); the others tell it through a pipe what
+/// happened. Nothing else is shared, and a descriptor is closed only once nobody uses it.
 public final class ControlServer: Sendable {
     public struct Configuration: Sendable {
         public var path: String
@@ -56,7 +56,7 @@ public final class ControlServer: Sendable {
         stop()
     }
 
-    /// Takes no more calls, lets those under way end within the grace time, and removes the socket. Safe to call twice.
+    /// Takes no more calls, lets those under way end within the grace time, removes the socket. Idempotent.
     public func stop() {
         guard !stopped.exchange(true, ordering: .acquiringAndReleasing) else { return }
         events.send(AcceptLoop.stopWord)

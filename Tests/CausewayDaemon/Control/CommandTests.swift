@@ -159,4 +159,30 @@ import Testing
             #expect(script.output.contains(subcommand))
         }
     }
+
+    @Test(arguments: [
+        ("causeway", ["discover", "--help"], "causeway.1"), ("causeway", ["attach", "--help"], "causeway.1"),
+        ("causeway", ["detach", "--help"], "causeway.1"), ("causeway", ["list", "--help"], "causeway.1"),
+        ("causeway", ["status", "--help"], "causeway.1"), ("causewayd", ["--help"], "causewayd.8"),
+    ])
+    func everyOptionIsInTheManual(executable: String, arguments: [String], page: String) throws {
+        let manual = try #require(textFile("man/" + page))
+        let help = try CommandRun(executable, arguments).output
+        let options = Set(help.split { " \n[],".contains($0) }.filter { $0.hasPrefix("--") })
+        #expect(options.contains("--control"))
+        // It is on every subcommand, and said once on causeway's page for all of them.
+        for option in options where !(option == "--version" && page == "causeway.1") {
+            #expect(manual.contains("Fl Fl \(option.dropFirst(2))"), "\(option) is not in \(page)")
+        }
+    }
+}
+
+/// A file of the source tree.
+private func textFile(_ path: String, here: String = #filePath) -> String? {
+    let root = here.split(separator: "/").dropLast(4).joined(separator: "/")
+    guard let file = fopen("/\(root)/\(path)", "r") else { return nil }
+    defer { fclose(file) }
+    var text: [UInt8] = []
+    while case let byte = fgetc(file), byte != EOF { text.append(UInt8(truncatingIfNeeded: byte)) }
+    return String(decoding: text, as: UTF8.self)
 }
