@@ -49,7 +49,13 @@ let package = Package(
             name: "causeway",
             dependencies: ["CausewayControl", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
-        .executableTarget(name: "Bench", dependencies: [], swiftSettings: tested),
+        .executableTarget(
+            name: "Bench",
+            dependencies: [
+                "causeway", "causewayd",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: tested),
         .testTarget(
             name: "CausewayCoreTests", dependencies: ["CausewayCore"], path: "Tests/CausewayCore",
             swiftSettings: tested),
