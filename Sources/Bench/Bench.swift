@@ -2,15 +2,16 @@ import ArgumentParser
 import Foundation
 import Glibc
 
-/// `swift run -c release Bench`: the whole job, an iSCSI LUN on an NBD socket, measured against others who do it.
+/// `swift run -c release Bench`: the whole job, an iSCSI LUN on an NBD socket, measured against others who
+/// do it.
 @main
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "Bench",
         abstract: "Measures Causeway against qemu-nbd and a C measuring stick, on this machine, in turns.",
         discussion: """
-            Starts a tgtd of its own on loopback and every contestant on it, loads them with fio's NBD engine \
-            and prints medians. Everything it starts ends with it.
+            Starts a tgtd of its own on loopback and every contestant on it, loads them with fio's NBD \
+            engine and prints medians. Everything it starts ends with it.
             """)
 
     @Option(help: "Turns each contestant gets on each workload.")

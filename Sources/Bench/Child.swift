@@ -1,8 +1,8 @@
 import Foundation
 import Glibc
 
-/// A program that this run started. It is in a process group of its own (the terminal's Ctrl-C reaches only this
-/// program, which then ends its children in order), and the kernel kills it should this program die first.
+/// A program that this run started. It is in a process group of its own (the terminal's Ctrl-C reaches only
+/// this program, which then ends its children in order), and the kernel kills it should this program die.
 final class Child {
     let name: String
     let pid: pid_t

@@ -1,7 +1,7 @@
 import Glibc
 
-/// The signals that end a run early, and SIGCHLD, are blocked and waited for: no handler runs in the middle of
-/// anything, so the clean-up is the same for an interrupted run as for a complete one.
+/// The signals that end a run early, and SIGCHLD, are blocked and waited for: no handler runs in the middle
+/// of anything, so the clean-up is the same for an interrupted run as for a complete one.
 enum Signals {
     private static func set(_ signals: [Int32]) -> sigset_t {
         var set = sigset_t()

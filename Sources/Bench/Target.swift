@@ -60,7 +60,7 @@ final class Target {
             try administer("new", "logicalunit", lun + ["--bstype", "null", "-b", "/dev/null"])
         case .memory:
             let memory = try TemporaryFolder(under: "/dev/shm")
-            // tgtd keeps the file open, so it needs no name after this and nothing has to remember to remove it.
+            // tgtd keeps the file open: it needs no name after this, and cannot be left behind.
             defer { memory.remove() }
             let file = memory.unusedPath("lun")
             try Target.fill(file, mebibytes: mebibytes)

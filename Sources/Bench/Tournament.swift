@@ -39,7 +39,7 @@ struct Tournament {
                 let bridge = try Bridge.start(
                     contestant, medium: medium, target: target, stick: stick, in: folder)
                 bridges.append(bridge)
-                // The first I/O pays for memory that is touched and caches that are filled for the first time.
+                // The first I/O pays for memory touched and caches filled for the first time.
                 _ = try measure(Workload.all[0], on: bridge, seconds: min(parameters.seconds, 0.5))
             } catch {
                 try note(error, "\(contestant.rawValue), \(medium.rawValue) LUN")
