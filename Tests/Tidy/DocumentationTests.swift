@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-/// Public types, and what else is public outside of a type, have a doc comment. Members have one where it says
-/// more than their declaration does, which no test can tell: `TIDY_REPORT=1` lists those without.
+/// Public types, and what else is public outside of a type, have a doc comment. Members have one where it
+/// says more than their declaration does, which no test can tell: `TIDY_REPORT=1` lists those without.
 @Suite struct DocumentationTests {
     struct Undocumented {
         var violation: Violation

@@ -24,7 +24,8 @@ import Testing
             } else if types.count == 1 {
                 types[0].name == subject
             } else {
-                // Several small types, or extensions of foreign ones: a word of the topic is in one of the names.
+                // Several small types, or extensions of foreign ones: a word of the topic is in one of the
+                // names.
                 topicWords(of: subject).contains { word in
                     declarations.contains { $0.name.lowercased().contains(word) }
                 }
@@ -36,8 +37,8 @@ import Testing
         return violations
     }
 
-    /// `KernelSocketPairs` is kernel, socket, pair; short words, being in many names, count only where there is no
-    /// longer one.
+    /// `KernelSocketPairs` is kernel, socket, pair; short words, being in many names, count only where there
+    /// is no longer one.
     private static func topicWords(of name: String) -> [String] {
         let words = name.matches(of: /[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+/)
             .map { $0.output.lowercased() }.map { $0.hasSuffix("s") ? String($0.dropLast()) : $0 }

@@ -15,7 +15,13 @@ struct Violation: Equatable, CustomStringConvertible {
     var description: String { "\(path):\(line): \(what)" }
 }
 
-/// One failure for each violation, with its place first, so that an editor can jump to it.
+/// One failure for each violation, at its own place.
 func report(_ violations: [Violation]) {
-    for violation in violations { Issue.record("\(violation)") }
+    for violation in violations {
+        Issue.record(
+            "\(violation)",
+            sourceLocation: SourceLocation(
+                fileID: "causeway/\(violation.path)",
+                filePath: Tree.root.appending(path: violation.path).path(), line: violation.line, column: 1))
+    }
 }

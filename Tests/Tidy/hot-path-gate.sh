@@ -56,9 +56,9 @@ awk -v list="$list" -v pairs="$work/pairs" '
         if (callee ~ /^(malloc|calloc|realloc|free|posix_memalign|aligned_alloc|memalign)$/) return 1
         if (callee ~ /^_?swift_(retain|release|nonatomic|tryRetain|bridgeObject|unknownObject)/) return 1
         if (callee ~ /^_?swift_(weak|unowned|isUnique|isEscaping|setDealloc|alloc|dealloc|slow)/) return 1
-        if (callee ~ /^_?swift_(initStack|makeBox|project|array|task|continuation|once)/) return 1
+        if (callee ~ /^_?swift_(initStack|makeBox|project|array|buffer|error|task|once)/) return 1
         if (callee ~ /^_?swift_(beginAccess|endAccess|dynamicCast|conforms|checkMetadata)/) return 1
-        if (callee ~ /^_?swift_(instantiate|getType|getGeneric|getWitness|getAssoc|get.*Metadata)/) return 1
+        if (callee ~ /^_?swift_(instantiate|getType|getGeneric|getWitness|getAssoc|getOpaque|get.*Metadata)/) return 1
         return callee ~ /^__swift_(instantiate|allocate|project|destroy|mutable_project)/
     }
     # Only code of the package is followed; a specialization of the standard library, and the outlined copy of
@@ -106,7 +106,7 @@ awk -v list="$list" -v pairs="$work/pairs" '
             print entry[e] ": listed as " kindOf[e] ", not in the binary"
             bad = 1
         }
-        for (name in hot) any = 1
+        for (e = 1; e <= entries; e++) if (kindOf[e] == "hot") any = 1
         if (!any) { print list ": names no function of the data path, so nothing is shown"; bad = 1 }
     }
     $1 == "C" { callees[$2] = callees[$2] " " $3 }
