@@ -73,12 +73,15 @@ final class Bridge {
     ) throws(BenchError) -> Bridge {
         let (daemon, client) = (try Tools.sibling("causewayd"), try Tools.sibling("causeway"))
         let control = folder.unusedPath("control")
+        let state = folder.unusedPath("state")
+        guard mkdir(state, 0o700) == 0 else { throw .system(state, errno: errno) }
+        let environment = ["CAUSEWAY_CONTROL": control]
         // A daemon of its own for each contestant, hence a name of its own: with one name the sessions of the
         // second would reinstate those of the first (RFC 7143 §6.3.5).
         let initiator = "iqn.2026-01.io.causeway:\(contestant.rawValue)"
         let process = try Child(
             daemon,
-            ["--control", control, "--state-dir", folder.unusedPath("state"), "--initiator-name", initiator],
+            ["--control", control, "--state-dir", state, "--initiator-name", initiator],
             log: log)
         do throws(BenchError) {
             try process.wait(for: "control socket", seconds: 10) {
@@ -87,9 +90,8 @@ final class Bridge {
             let portals = target.portals.prefix(contestant.paths).flatMap { ["--portal", $0] }
             try Child.run(
                 client,
-                ["--control", control, "attach", "bench", "--target", name] + portals
-                    + ["--lun", "1", "--socket", socket],
-                in: folder)
+                ["attach", "bench", "--target", name] + portals + ["--lun", "1", "--socket", socket],
+                in: folder, environment: environment)
             try process.wait(for: "\(contestant.paths) paths", seconds: 20) { () throws(BenchError) -> Bool in
                 try target.sessions(of: initiator) >= contestant.paths
             }
@@ -99,7 +101,7 @@ final class Bridge {
         }
         return Bridge(contestant, socket: socket, process: process) {
             _ = try? Child.run(
-                client, ["--control", control, "detach", "bench", "--force"], in: folder, seconds: 10)
+                client, ["detach", "bench", "--force"], in: folder, environment: environment, seconds: 10)
         }
     }
 
