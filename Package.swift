@@ -49,7 +49,13 @@ let package = Package(
             name: "causeway",
             dependencies: ["CausewayControl", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
-        .executableTarget(name: "Bench", dependencies: [], swiftSettings: tested),
+        .executableTarget(
+            name: "Bench",
+            dependencies: [
+                "causeway", "causewayd",  // run, not called: so that `swift run Bench` measures fresh ones
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            exclude: ["README.md"], swiftSettings: tested),
         .testTarget(
             name: "CausewayCoreTests", dependencies: ["CausewayCore"], path: "Tests/CausewayCore",
             swiftSettings: tested),
@@ -65,6 +71,10 @@ let package = Package(
         .testTarget(
             name: "CausewayDaemonTests", dependencies: ["CausewayDaemon"], path: "Tests/CausewayDaemon",
             swiftSettings: tested),
-        .testTarget(name: "TidyTests", path: "Tests/Tidy", swiftSettings: tested),
+        .target(name: "MallocCounter", path: "Tests/MallocCounter"),
+        .testTarget(
+            name: "TidyTests", dependencies: ["MallocCounter"], path: "Tests/Tidy",
+            exclude: ["hot-path-gate.sh", "hot-functions.txt"], swiftSettings: tested),
+        .testTarget(name: "BenchTests", dependencies: ["Bench"], path: "Tests/Bench", swiftSettings: tested),
     ]
 )
