@@ -1,0 +1,112 @@
+import ArgumentParser
+import Foundation
+
+/// Who does the job: bridges a LUN to an NBD client on a Unix socket.
+enum Contestant: String, CaseIterable, Codable, ExpressibleByArgument {
+    case causewayOnePath = "causeway-1"
+    case causewayTwoPaths = "causeway-2"
+    /// QEMU's NBD server on libiscsi: the same job, one path.
+    case qemuNBD = "qemu-nbd"
+    /// The least a bridge can cost: a C program on plain epoll without errors, digests or paths.
+    case stick
+
+    /// How many sessions it holds with the target.
+    var paths: Int { self == .causewayTwoPaths ? 2 : 1 }
+    var isCauseway: Bool { self == .causewayOnePath || self == .causewayTwoPaths }
+}
+
+/// A contestant at work on one LUN.
+final class Bridge {
+    let contestant: Contestant
+    /// Where it serves NBD.
+    let socket: String
+    /// The process whose CPU time counts.
+    let process: Child
+    private let leave: () -> Void
+
+    private init(_ contestant: Contestant, socket: String, process: Child, leave: @escaping () -> Void = {}) {
+        self.contestant = contestant
+        self.socket = socket
+        self.process = process
+        self.leave = leave
+    }
+
+    /// - Parameter stick: the compiled measuring stick.
+    static func start(
+        _ contestant: Contestant, medium: Medium, target: Target, stick: String?, in folder: TemporaryFolder
+    ) throws(BenchError) -> Bridge {
+        let socket = folder.unusedPath("\(contestant.rawValue).sock")
+        let log = folder.unusedPath("\(contestant.rawValue).log")
+        let name = Target.name(of: medium)
+        let process: Child
+        switch contestant {
+        case .causewayOnePath, .causewayTwoPaths:
+            return try startCauseway(
+                contestant, socket: socket, log: log, name: name, target: target, in: folder)
+        case .qemuNBD:
+            process = try Child(
+                "qemu-nbd",
+                [
+                    "--persistent", "--format=raw", "--socket=\(socket)",
+                    "iscsi://\(target.portals[0])/\(name)/1",
+                ],
+                log: log)
+        case .stick:
+            guard let stick else { throw .unusable("the measuring stick was not compiled") }
+            process = try Child(
+                stick, [socket, Target.addresses[0], String(target.port), name, "1"], log: log)
+        }
+        do throws(BenchError) {
+            try process.wait(for: "socket", seconds: 20) { FileManager.default.fileExists(atPath: socket) }
+            // The name is there between bind and listen; a trial connection would be the stick's one client.
+            try Signals.wait(seconds: 0.1)
+        } catch {
+            process.end()
+            throw error
+        }
+        return Bridge(contestant, socket: socket, process: process)
+    }
+
+    private static func startCauseway(
+        _ contestant: Contestant, socket: String, log: String, name: String, target: Target,
+        in folder: TemporaryFolder
+    ) throws(BenchError) -> Bridge {
+        let (daemon, client) = (try Tools.sibling("causewayd"), try Tools.sibling("causeway"))
+        let control = folder.unusedPath("control")
+        let state = folder.unusedPath("state")
+        guard mkdir(state, 0o700) == 0 else { throw .system(state, errno: errno) }
+        let environment = ["CAUSEWAY_CONTROL": control]
+        // A daemon of its own for each contestant, hence a name of its own: with one name the sessions of the
+        // second would reinstate those of the first (RFC 7143 §6.3.5).
+        let initiator = "iqn.2026-01.io.causeway:\(contestant.rawValue)"
+        let process = try Child(
+            daemon,
+            ["--control", control, "--state-dir", state, "--initiator-name", initiator],
+            log: log)
+        do throws(BenchError) {
+            try process.wait(for: "control socket", seconds: 10) {
+                FileManager.default.fileExists(atPath: control)
+            }
+            let portals = target.portals.prefix(contestant.paths).flatMap { ["--portal", $0] }
+            try Child.run(
+                client,
+                ["attach", "bench", "--target", name] + portals + ["--lun", "1", "--socket", socket],
+                in: folder, environment: environment)
+            try process.wait(for: "\(contestant.paths) paths", seconds: 20) { () throws(BenchError) -> Bool in
+                try target.sessions(of: initiator) >= contestant.paths
+            }
+        } catch {
+            process.end()
+            throw error
+        }
+        return Bridge(contestant, socket: socket, process: process) {
+            _ = try? Child.run(
+                client, ["detach", "bench", "--force"], in: folder, environment: environment, seconds: 10)
+        }
+    }
+
+    func end() {
+        if process.exitStatus() == nil { leave() }
+        process.end()
+    }
+}

@@ -1,0 +1,191 @@
+/// What the daemon offers, in Varlink's interface definition language.
+public enum InterfaceDescription {
+    public static let name = "io.causeway"
+    public static let serviceName = "org.varlink.service"
+
+    public enum Method {
+        public static let discover = "io.causeway.Discover"
+        public static let attach = "io.causeway.Attach"
+        public static let detach = "io.causeway.Detach"
+        public static let list = "io.causeway.List"
+        public static let status = "io.causeway.Status"
+        public static let getInfo = "org.varlink.service.GetInfo"
+        public static let getInterfaceDescription = "org.varlink.service.GetInterfaceDescription"
+    }
+
+    /// Errors that Varlink defines for every service.
+    public enum ServiceError {
+        public static let interfaceNotFound = "org.varlink.service.InterfaceNotFound"
+        public static let methodNotFound = "org.varlink.service.MethodNotFound"
+        public static let methodNotImplemented = "org.varlink.service.MethodNotImplemented"
+        public static let invalidParameter = "org.varlink.service.InvalidParameter"
+    }
+
+    public static let causeway = """
+        # Disks of iSCSI targets, over several bound interfaces, as /dev/nbdX or on a Unix socket.
+        # Root may call every method; members of the socket's group may call List and Status.
+        interface io.causeway
+
+        # Where a target listens. The interface is the bound one through which the portal was learned.
+        type Portal (address: string, port: int, groupTag: int, interface: ?string)
+
+        # A logical unit. What could not be asked is absent, and error says why.
+        type LUN (
+          lun: int,
+          sizeBytes: ?int,
+          blockLength: ?int,
+          vendor: ?string,
+          model: ?string,
+          serial: ?string,
+          wwid: ?string,
+          error: ?string
+        )
+
+        type Target (name: string, portals: []Portal, luns: []LUN)
+
+        # One bound interface x one portal. Its state is one of connecting, login, verifying, active, standby,
+        # suspect, fencing, down, mismatch, disabled; later versions may add others.
+        type Path (
+          interface: ?string,
+          sourceAddress: ?string,
+          portal: string,
+          portalGroupTag: ?int,
+          state: string,
+          reason: ?string,
+          inFlight: int,
+          ios: int,
+          readBytes: int,
+          writtenBytes: int,
+          latencyMicroseconds: int,
+          latencyP99Microseconds: ?int,
+          errors: int,
+          fences: int,
+          lastFence: ?string
+        )
+
+        # Requests since the disk was attached; held counts those that wait now.
+        type Counters (
+          reads: int,
+          writes: int,
+          flushes: int,
+          trims: int,
+          writeZeroes: int,
+          readBytes: int,
+          writtenBytes: int,
+          errors: int,
+          resent: int,
+          fences: int,
+          held: int
+        )
+
+        # The time is in microseconds since 1970-01-01 00:00 UTC.
+        type Event (timeMicroseconds: int, message: string)
+
+        # The state is one of attaching, optimal, degraded, all-paths-down, permanent-device-loss, detaching;
+        # later versions may add others.
+        type DiskSummary (
+          name: string,
+          device: ?string,
+          socket: ?string,
+          state: string,
+          target: string,
+          lun: int,
+          sizeBytes: int,
+          readOnly: bool,
+          pathsActive: int,
+          pathsTotal: int
+        )
+
+        type Disk (
+          name: string,
+          device: ?string,
+          socket: ?string,
+          state: string,
+          target: string,
+          lun: int,
+          sizeBytes: int,
+          blockLength: int,
+          wwid: ?string,
+          vendor: string,
+          model: string,
+          readOnly: bool,
+          policy: string,
+          paths: []Path,
+          counters: Counters,
+          events: []Event
+        )
+
+        # Asks portals (ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT) for their targets, through each of the
+        # interfaces. With luns, logs in to every target and describes its logical units.
+        method Discover(portals: []string, interfaces: ?[]string, luns: ?bool) -> (
+          targets: []Target,
+          problems: []string
+        )
+
+        # Logs in on every interface x portal and exposes the LUN once the first path is up, as a kernel
+        # device or, with socket (an absolute path), on a Unix socket.
+        method Attach(
+          name: string,
+          target: string,
+          portals: []string,
+          interfaces: ?[]string,
+          lun: int,
+          socket: ?string,
+          readOnly: ?bool,
+          force: ?bool,
+          policy: ?string,
+          queueDepth: ?int
+        ) -> (disk: Disk)
+
+        # Flushes, takes the device away and logs out. A device in use stays, unless force is true.
+        method Detach(name: string, force: ?bool) -> ()
+
+        method List() -> (disks: []DiskSummary)
+
+        method Status(name: string) -> (disk: Disk)
+
+        # Every error says what is wrong (message) and what to do about it (remedy).
+        error NoSuchInterface (message: string, remedy: string)
+        error InterfaceWithoutAddress (message: string, remedy: string)
+        error PortalUnreachable (message: string, remedy: string)
+        error TargetNotFound (message: string, remedy: string)
+        # The status of the login response, RFC 7143 section 11.13.5.
+        error LoginRefused (message: string, remedy: string, statusClass: ?int, statusDetail: ?int)
+        error NoSuchLUN (message: string, remedy: string)
+        error AlreadyAttached (message: string, remedy: string)
+        # The holders are mount points, processes or devices.
+        error DeviceInUse (message: string, remedy: string, holders: ?[]string)
+        error NBDModuleAbsent (message: string, remedy: string)
+        error NoSuchDisk (message: string, remedy: string)
+        error PermissionDenied (message: string, remedy: string)
+        error InvalidName (message: string, remedy: string)
+        error InvalidArgument (message: string, remedy: string)
+        error Busy (message: string, remedy: string)
+        error Internal (message: string, remedy: string)
+
+        """
+
+    /// As https://varlink.org/Service defines it for every service.
+    public static let service = """
+        # The interface that every Varlink service offers.
+        interface org.varlink.service
+
+        method GetInfo() -> (
+          vendor: string,
+          product: string,
+          version: string,
+          url: string,
+          interfaces: []string
+        )
+
+        method GetInterfaceDescription(interface: string) -> (description: string)
+
+        error InterfaceNotFound (interface: string)
+        error MethodNotFound (method: string)
+        error MethodNotImplemented (method: string)
+        error InvalidParameter (parameter: string)
+        error PermissionDenied ()
+        error ExpectedMore ()
+
+        """
+}

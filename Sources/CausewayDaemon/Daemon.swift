@@ -1,0 +1,46 @@
+import CausewayControl
+import Glibc
+public import Logging
+
+/// The daemon from start to end, on the main thread.
+public enum Daemon {
+    /// The daemon as `causewayd` runs it.
+    public static func run(_ options: DaemonOptions) throws(DaemonError) {
+        try run(options, makeService: { (_: Logger) throws(DaemonError) in NoDisks() }, stop: { _ in })
+    }
+
+    /// Serves until SIGTERM or SIGINT, then stops in order.
+    ///
+    /// `makeService` is called once the signals are blocked, so that threads it starts do not take them;
+    /// `stop` is called after the last client has been answered.
+    public static func run<Service: DiskService>(
+        _ options: DaemonOptions, makeService: (Logger) throws(DaemonError) -> Service,
+        stop: (Service) -> Void
+    ) throws(DaemonError) {
+        var logger = Logger(label: "causewayd", factory: StreamLogHandler.standardError(label:))
+        logger.logLevel = options.logLevel
+        var signals = sigset_t()
+        unsafe sigemptyset(&signals)
+        unsafe sigaddset(&signals, SIGTERM)
+        unsafe sigaddset(&signals, SIGINT)
+        unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
+        // A reader of the log or a peer that goes away is an error of that write, never the daemon's end.
+        signal(SIGPIPE, SIG_IGN)
+
+        let service = try makeService(logger)
+        let server: ControlServer
+        do throws(ControlServerError) {
+            server = try ControlServer(
+                ControlServer.Configuration(path: options.controlPath), service: service, logger: logger)
+        } catch {
+            stop(service)
+            throw .control(error)
+        }
+        logger.info("causewayd \(CausewayVersion.current) serves \(options.controlPath)")
+        var signal: Int32 = 0
+        while unsafe sigwait(&signals, &signal) != 0 {}
+        logger.info("stopping on \(signal == SIGTERM ? "SIGTERM" : "SIGINT")")
+        server.stop()
+        stop(service)
+    }
+}

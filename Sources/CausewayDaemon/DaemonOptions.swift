@@ -1,0 +1,26 @@
+public import Logging
+
+/// What the command line of `causewayd` says.
+public struct DaemonOptions: Sendable, Equatable {
+    public static let defaultStateDirectory = "/run/causeway"
+
+    /// The control socket; nil: `io.causeway` in the state directory.
+    public var control: String?
+    /// What must survive the daemon but not the machine: sessions to fence, the control socket.
+    public var stateDirectory: String
+    /// The initiator's iSCSI name; nil: as `/etc/iscsi/initiatorname.iscsi` says.
+    public var initiatorName: String?
+    public var logLevel: Logger.Level
+
+    public init(
+        control: String? = nil, stateDirectory: String = defaultStateDirectory, initiatorName: String? = nil,
+        logLevel: Logger.Level = .info
+    ) {
+        self.control = control
+        self.stateDirectory = stateDirectory
+        self.initiatorName = initiatorName
+        self.logLevel = logLevel
+    }
+
+    public var controlPath: String { control ?? stateDirectory + "/io.causeway" }
+}

@@ -1,0 +1,25 @@
+import ArgumentParser
+import CausewayControl
+
+extension DiskName {
+    /// For an argument: what is wrong with it is a usage error.
+    @Sendable static func argument(_ text: String) throws -> DiskName {
+        try usage { () throws(ControlError) in try DiskName(text) }
+    }
+}
+
+extension PortalAddress {
+    /// For an argument: what is wrong with it is a usage error.
+    @Sendable static func argument(_ text: String) throws -> PortalAddress {
+        try usage { () throws(ControlError) in try PortalAddress(parsing: text) }
+    }
+}
+
+/// Runs a check of the command line; what it finds is reported as wrong usage, status 64.
+func usage<Value>(_ check: () throws(ControlError) -> Value) throws -> Value {
+    do throws(ControlError) {
+        return try check()
+    } catch {
+        throw ValidationError("\(error.message.escapedForTerminal); \(error.remedy.escapedForTerminal)")
+    }
+}

@@ -1,0 +1,42 @@
+import ArgumentParser
+import CausewayControl
+
+struct Discover: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List the targets that portals offer, and their LUNs.")
+
+    @Argument(
+        help: "Portals to ask: ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT.", transform: PortalAddress.argument)
+    var portal: [PortalAddress]
+
+    @Option(
+        name: .customLong("bind"), parsing: .upToNextOption,
+        help: ArgumentHelp("Ask through these interfaces.", valueName: "interface"))
+    var interfaces: [String] = []
+
+    @Flag(help: "Log in to each target and list its LUNs.")
+    var luns = false
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    @OptionGroup var connection: ConnectionOptions
+
+    var request: DiscoverRequest { DiscoverRequest(portals: portal, interfaces: interfaces, luns: luns) }
+
+    func validate() throws {
+        try usage(request.validate)
+    }
+
+    func run() throws {
+        let discovery = try connection.ask { client throws(ControlClientError) in try client.discover(request)
+        }
+        if json {
+            try Terminal.writeJSON(discovery)
+        } else {
+            if !discovery.targets.isEmpty || discovery.problems.isEmpty { Terminal.write(discovery.lines) }
+            for problem in discovery.problems { Terminal.complain(problem) }
+        }
+        if discovery.targets.isEmpty && !discovery.problems.isEmpty { throw ExitCode.failure }
+    }
+}

@@ -1,0 +1,65 @@
+import CausewayControl
+
+/// One value of every model, every optional field filled.
+enum Samples {
+    static let iqn = "iqn.2001-04.com.example:storage"
+
+    static func name(_ text: String = "data1") -> DiskName {
+        guard let name = try? DiskName(text) else { preconditionFailure("\(text) is no name") }
+        return name
+    }
+
+    static let portal = PortalAddress(host: "10.0.1.1")
+    static let portal6 = PortalAddress(host: "2001:db8::1", port: 3261)
+
+    static let attach = AttachRequest(
+        name: name(), target: iqn, portals: [portal, portal6], interfaces: ["eth1", "eth2"], lun: 1,
+        socket: "/run/data1.sock", readOnly: true, force: true, policy: "round-robin", queueDepth: 64)
+
+    static let discovery = Discovery(
+        targets: [
+            TargetReport(
+                name: iqn,
+                portals: [
+                    PortalReport(address: "10.0.1.1", port: 3260, groupTag: 1, interface: "eth1"),
+                    PortalReport(address: "2001:db8::1", port: 3261, groupTag: 1, interface: nil),
+                ],
+                luns: [
+                    LUNReport(
+                        lun: 1, sizeBytes: 10 << 30, blockLength: 512, vendor: "LIO-ORG", model: "disk0",
+                        serial: "4f1b", wwid: "naa.6001405f1b"),
+                    LUNReport(lun: 12, error: "not ready"),
+                ]),
+            TargetReport(name: "iqn.2001-04.com.example:\u{1b}[2J", portals: []),
+        ],
+        problems: ["10.0.9.9:3260 through eth2: connection refused"])
+
+    static let summary = DiskSummary(
+        name: name(), device: "/dev/nbd0", socket: "/run/data1.sock", state: .degraded, target: iqn, lun: 1,
+        sizeBytes: 10 << 30, readOnly: true, pathsActive: 1, pathsTotal: 2)
+
+    static let path = PathReport(
+        interface: "eth1", sourceAddress: "10.0.1.2", portal: portal, portalGroupTag: 1, state: .active,
+        reason: "slow", inFlight: 12, ios: 123_456, readBytes: 5 << 30, writtenBytes: 1536,
+        latencyMicroseconds: 85,
+        latencyP99Microseconds: 1234, errors: 2, fences: 1,
+        lastFence: "reinstated on eth2, then the barrier, 4 ms")
+
+    static let report = DiskReport(
+        name: name(), device: "/dev/nbd0", socket: "/run/data1.sock", state: .degraded, target: iqn, lun: 1,
+        sizeBytes: 10 << 30, blockLength: 512, wwid: "naa.6001405f1b", vendor: "LIO-ORG", model: "disk0",
+        readOnly: true, policy: "round-robin",
+        paths: [
+            path,
+            PathReport(
+                interface: "eth2", portal: PortalAddress(host: "10.0.2.1"), state: .down,
+                reason: "connection reset by the target"),
+        ],
+        counters: DiskCounters(
+            reads: 100, writes: 50, flushes: 3, trims: 2, writeZeroes: 1, readBytes: 5 << 30,
+            writtenBytes: 1536,
+            errors: 0, resent: 7, fences: 1, held: 4),
+        events: [
+            EventReport(timeMicroseconds: 1_767_225_599_999_999, message: "eth2 10.0.2.1:3260: link lost")
+        ])
+}
