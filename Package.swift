@@ -49,6 +49,8 @@ let package = Package(
             name: "causeway",
             dependencies: ["CausewayControl", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
+        .target(name: "Simulation", dependencies: ["CausewayCore"], swiftSettings: strict),
+        .executableTarget(name: "Simulator", dependencies: ["Simulation"], swiftSettings: strict),
         .executableTarget(
             name: "Bench",
             dependencies: [
@@ -71,6 +73,8 @@ let package = Package(
         .testTarget(
             name: "CausewayDaemonTests", dependencies: ["CausewayDaemon"], path: "Tests/CausewayDaemon",
             swiftSettings: tested),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["Simulation"], path: "Tests/Simulation", swiftSettings: tested),
         .target(name: "MallocCounter", path: "Tests/MallocCounter"),
         .testTarget(
             name: "TidyTests", dependencies: ["MallocCounter"], path: "Tests/Tidy",

@@ -32,10 +32,26 @@ struct DiskQueue: BitwiseCopyable {
     var supportsLBAStatus = false
 
     var requests: Int32 = 0
+    var counters = RequestCounters()
 
     /// Writes answered while the LUN had a volatile cache, and how many of them a FLUSH has covered.
     var acknowledgedWrites: UInt64 = 0
     var flushedWrites: UInt64 = 0
     /// The target restarted and may have lost acknowledged writes: the next FLUSH says so.
     var lostCache = false
+}
+
+/// NBD requests of a disk since it was attached.
+public struct RequestCounters: BitwiseCopyable, Sendable {
+    public var reads: UInt64 = 0
+    public var writes: UInt64 = 0
+    public var flushes: UInt64 = 0
+    public var trims: UInt64 = 0
+    public var writeZeroes: UInt64 = 0
+    public var readBytes: UInt64 = 0
+    public var writtenBytes: UInt64 = 0
+    /// Answered with an error.
+    public var errors: UInt64 = 0
+    /// Commands that went out again, for whatever reason.
+    public var sentAgain: UInt64 = 0
 }

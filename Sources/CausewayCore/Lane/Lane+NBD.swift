@@ -120,6 +120,8 @@ extension Lane {
         diskQueues[disk].requests &+= 1
         switch header.command {
         case .read:
+            diskQueues[disk].counters.reads &+= 1
+            diskQueues[disk].counters.readBytes &+= UInt64(header.length)
             if header.length <= UInt32(diskQueues[disk].pieceBytes), let task = freeTasks.take() {
                 let shift = UInt64(diskQueues[disk].blockShift)
                 fillTask(
@@ -132,6 +134,8 @@ extension Lane {
                 startLongRead(request)
             }
         case .write:
+            diskQueues[disk].counters.writes &+= 1
+            diskQueues[disk].counters.writtenBytes &+= UInt64(header.length)
             if diskQueues[disk].writeCacheEnabled && !diskQueues[disk].supportsFUA
                 && header.flags.contains(.forceUnitAccess)
             {
@@ -232,6 +236,7 @@ extension Lane {
         let stream = requests[request].stream
         if !requests[request].isOrphan { streams[stream].requests &-= 1 }
         let disk = requests[request].disk
+        if requests[request].error != 0 { diskQueues[disk].counters.errors &+= 1 }
         diskQueues[disk].requests &-= 1
         requests[request].isFree = true
         freeRequests.giveBack(request)

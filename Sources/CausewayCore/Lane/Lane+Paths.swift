@@ -292,6 +292,7 @@ extension Lane {
     mutating func sendAgain(_ task: Int32, first: Bool) {
         let disk = tasks[task].disk
         tasks[task].path = -1
+        diskQueues[disk].counters.sentAgain &+= 1
         if tasks[task].kind == .getLBAStatus { internalData[task] = [] }
         if diskQueues[disk].isFailing { return finishTask(task, error: NBDError.inputOutput.rawValue) }
         tasks[task].state = .pending

@@ -28,12 +28,15 @@ extension Lane {
         let isSynchronous = header.flags.contains(.forceUnitAccess) && diskQueues[disk].writeCacheEnabled
         switch header.command {
         case .flush:
+            diskQueues[disk].counters.flushes &+= 1
             startFlush(request)
         case .trim:
+            diskQueues[disk].counters.trims &+= 1
             requests[request].mustSynchronize = isSynchronous
             guard narrowToGranularity(request) else { return reply(request) }
             advance(request)
         case .writeZeroes:
+            diskQueues[disk].counters.writeZeroes &+= 1
             requests[request].mustSynchronize = isSynchronous
             advance(request)
         case .blockStatus:

@@ -1,8 +1,13 @@
 /// Where to put bytes that arrive on a stream.
-@unsafe
+@safe
 public struct ReceiveSpace: BitwiseCopyable {
     public let base: UnsafeMutableRawPointer
     public let count: Int
+
+    init(base: UnsafeMutableRawPointer, count: Int) {
+        unsafe self.base = base
+        self.count = count
+    }
 }
 
 /// Byte streams: opening, receiving, sending, closing.

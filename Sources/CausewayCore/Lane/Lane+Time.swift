@@ -130,6 +130,15 @@ extension Lane {
         }
     }
 
+    /// An address is gone: what was connected from it is gone with it.
+    public mutating func addressLost(_ interface: String, address: String, now: Instant) {
+        self.now = now
+        for path in paths
+        where path.specification.interface == interface && path.specification.sourceAddress == address && path.isUp {
+            connectionLost(path, "\(interface) lost the address \(address)")
+        }
+    }
+
     /// An interface is there again: its paths need not wait for their next turn.
     public mutating func interfaceFound(_ interface: String, now: Instant) {
         self.now = now

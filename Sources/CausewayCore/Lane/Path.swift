@@ -77,23 +77,6 @@ final class Path {
     var name: String { "\(specification.interface)->\(specification.portal)" }
     var isUp: Bool { if case .up = state { true } else { false } }
 
-    /// The words that `status` shows.
-    var stateName: String {
-        switch state {
-        case .down:
-            switch attempt?.phase {
-            case .connecting: "connecting"
-            case .loggingIn: "logging in"
-            case nil: "down"
-            }
-        case .draining: "draining"
-        case .up: "up"
-        case .standIn: "fenced"
-        case .loggingOut: "logging out"
-        case .removed: "removed"
-        }
-    }
-
     func probeCommand(_ task: Int32) -> CommandDescriptorBlock {
         for probe in probes.values where probe.task == task { return probe.command }
         return .testUnitReady

@@ -1,8 +1,18 @@
 /// A piece of memory to send; the layout of `struct iovec`, so that the shell can hand an array of them to the kernel.
-@unsafe
+@safe
 public struct IOVector: BitwiseCopyable {
     public var base: UnsafeRawPointer?
     public var count: Int
+
+    public init() {
+        unsafe base = nil
+        count = 0
+    }
+
+    init(base: UnsafeRawPointer, count: Int) {
+        unsafe self.base = base
+        self.count = count
+    }
 }
 
 /// One PDU or reply on its way out: a header kept here, a payload that lies elsewhere, and up to eight bytes behind it
