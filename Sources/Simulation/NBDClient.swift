@@ -91,7 +91,7 @@ public final class NBDClient {
         for _ in 0..<load.depth { planNext() }
     }
 
-    func stopLoad() { remaining = 0 }
+    public func stopLoad() { remaining = 0 }
 
     private func planNext() {
         planned += 1

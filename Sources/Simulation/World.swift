@@ -245,8 +245,8 @@ public final class World {
                 drainEffects()
                 return true
             }
-            guard socket.incoming.arrivedCount > 0, let space = unsafe lane.receiveSpace(id) else { return moved }
-            let bytes = unsafe socket.incoming.take(min(space.count, options.receiveBytes))
+            guard socket.incoming.arrivedCount > 0, let space = lane.receiveSpace(id) else { return moved }
+            let bytes = socket.incoming.take(min(space.count, options.receiveBytes))
             unsafe bytes.withUnsafeBytes { source in
                 if let base = source.baseAddress { unsafe space.base.copyMemory(from: base, byteCount: source.count) }
             }
@@ -468,7 +468,7 @@ public final class World {
 
     public func snapshot() -> DiskSnapshot? { lane.snapshot(disk) }
 
-    public var pathsUp: Int { snapshot()?.paths.count { $0.state == "up" } ?? 0 }
+    public var pathsUp: Int { snapshot()?.paths.count { $0.standing == .active } ?? 0 }
 
     /// Nothing is under way any more: the medium is held against the oracle, and the lane's tables are counted.
     public func checkAtRest() {

@@ -9,6 +9,9 @@ public struct LaneUsage: Equatable, Sendable {
     public var heapBytes: Int
     /// Buffers of the lane's own commands.
     public var internalBuffers: Int
+
+    /// Streams aside, which may be open at rest.
+    public var isEmpty: Bool { tasks == 0 && requests == 0 && chunks <= streams && heapBytes == 0 && internalBuffers == 0 }
 }
 
 extension Lane {

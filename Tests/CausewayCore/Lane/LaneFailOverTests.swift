@@ -221,7 +221,7 @@ struct LaneFailOverTests {
         let isGone = world.run(limit: 5 * .second) { world.isDetached }
         #expect(isGone)
         #expect(world.failure == nil)
-        #expect(world.lane.usage == LaneUsage(tasks: 0, requests: 0, streams: 0, chunks: 0, heapBytes: 0, internalBuffers: 0))
+        #expect(world.lane.usage.isEmpty && world.lane.usage.streams == 0)
     }
 
     @Test("and detaches by force while no path is left")
