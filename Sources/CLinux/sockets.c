@@ -72,7 +72,7 @@ int linux_get_option(int socket, enum linux_socket_option option) {
 }
 
 int linux_bind_to_device(int socket, const char *interface) {
-    return result(setsockopt(socket, SOL_SOCKET, SO_BINDTODEVICE, interface, (socklen_t)strlen(interface) + 1));
+    return result(setsockopt(socket, SOL_SOCKET, SO_BINDTODEVICE, interface, strlen(interface) + 1));
 }
 
 int linux_take_socket_error(int socket) {
@@ -128,8 +128,8 @@ int linux_unix_address(const char *path, size_t length, struct sockaddr_storage 
 }
 
 int linux_send_datagram(
-    int socket, const struct sockaddr_storage *address, socklen_t address_length, const void *bytes, size_t count,
-    int descriptor) {
+    int socket, const struct sockaddr_storage *address, socklen_t address_length, const void *bytes,
+    size_t count, int descriptor) {
     union {
         struct cmsghdr header;
         char bytes[CMSG_SPACE(sizeof(int))];

@@ -27,8 +27,8 @@ public struct IPAddress: Hashable, BitwiseCopyable, Sendable, CustomStringConver
         self.scope = scope
     }
 
-    /// "10.0.0.1", "fe80::1%eth1", "fe80::1%3"; nil for anything else, host names included, and for a zone that is
-    /// neither an interface of this machine nor a number.
+    /// "10.0.0.1", "fe80::1%eth1", "fe80::1%3"; nil for anything else, host names included, and for a zone
+    /// that is neither an interface of this machine nor a number.
     public init?(parsing text: some StringProtocol) {
         let parts = text.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
         let digits = String(parts[0])

@@ -2,7 +2,8 @@ import CLinux
 
 /// What happened to a network interface.
 public enum LinkEvent: Equatable, Sendable {
-    /// The whole state of the interface, which is new or changed in some way (carrier, up or down, name, MTU), or not.
+    /// The whole state of the interface, which is new or changed in some way (carrier, up or down, name,
+    /// MTU), or not.
     case linkChanged(NetworkLink)
     case linkRemoved(NetworkLink)
     /// Also when its flags change: duplicate address detection ended.
@@ -12,11 +13,11 @@ public enum LinkEvent: Equatable, Sendable {
     case resyncNeeded
 }
 
-/// The kernel's announcements of changes to interfaces and their addresses (rtnetlink(7)), in the network namespace
-/// of the thread that made it.
+/// The kernel's announcements of changes to interfaces and their addresses (rtnetlink(7)), in the network
+/// namespace of the thread that made it.
 ///
-/// Make the monitor first and list the interfaces afterwards: then no change falls between the two. The kernel holds
-/// back carrier changes that follow each other within a second; the first one comes at once.
+/// Make the monitor first and list the interfaces afterwards: then no change falls between the two. The
+/// kernel holds back carrier changes that follow each other within a second; the first one comes at once.
 public struct LinkMonitor: ~Copyable {
     private let socket: OwnedDescriptor
     private var datagram = NetlinkDatagram()
@@ -30,7 +31,8 @@ public struct LinkMonitor: ~Copyable {
     /// For `Poller.add(_:slot:for: [.readable])`.
     public var descriptor: Int32 { socket.rawValue }
 
-    /// Everything announced since the last call, at most 64 datagrams of it; empty when there is nothing more.
+    /// Everything announced since the last call, at most 64 datagrams of it; empty when there is nothing
+    /// more.
     public mutating func readEvents() throws(SystemError) -> [LinkEvent] {
         var events: [LinkEvent] = []
         for _ in 0..<64 {

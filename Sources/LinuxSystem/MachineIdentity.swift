@@ -3,8 +3,8 @@ import Glibc
 
 /// What tells this machine, and this network of it, from every other: the roots of the session identifiers.
 public enum MachineIdentity {
-    /// The 32 hexadecimal digits of machine-id(5), lower case. Throws where they are missing or not yet written, as
-    /// in an image that has never been booted.
+    /// The 32 hexadecimal digits of machine-id(5), lower case. Throws where they are missing or not yet
+    /// written, as in an image that has never been booted.
     public static func machineID(path: String = "/etc/machine-id") throws(SystemError) -> String {
         let text = try SmallFile.read(path, limit: 256)
         let digits = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)[0]

@@ -2,9 +2,9 @@ import Synchronization
 
 /// Messages from any thread to the one that owns an event loop.
 ///
-/// Cold: made for commands, not for data. The owner's `hasMail` is one relaxed load, cheap enough for every turn of
-/// its loop, and the mailbox's descriptor ends its wait. A message that holds a bare descriptor must be taken and
-/// closed by the owner; the mailbox knows nothing of it.
+/// Cold: made for commands, not for data. The owner's `hasMail` is one relaxed load, cheap enough for every
+/// turn of its loop, and the mailbox's descriptor ends its wait. A message that holds a bare descriptor must
+/// be taken and closed by the owner; the mailbox knows nothing of it.
 public final class Mailbox<Message: Sendable>: Sendable {
     private let messages = Mutex<[Message]>([])
     private let pending = Atomic<Bool>(false)
@@ -21,8 +21,8 @@ public final class Mailbox<Message: Sendable>: Sendable {
     /// For `Poller.add(_:slot:for: [.readable, .edgeTriggered])`.
     public var descriptor: Int32 { wakeup.rawValue }
 
-    /// Whether `takeAll` would bring something. It may lag behind another thread's `send`, which ends the owner's
-    /// wait in any case.
+    /// Whether `takeAll` would bring something. It may lag behind another thread's `send`, which ends the
+    /// owner's wait in any case.
     @inline(__always)
     public var hasMail: Bool { pending.load(ordering: .relaxed) }
 

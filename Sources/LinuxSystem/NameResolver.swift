@@ -19,8 +19,8 @@ public struct NameError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 public enum NameResolver {
-    /// Addresses of "host", "host:port", or of anything that `SocketAddress(parsing:defaultPort:)` reads, in the
-    /// system's order of preference (RFC 6724), each once.
+    /// Addresses of "host", "host:port", or of anything that `SocketAddress(parsing:defaultPort:)` reads, in
+    /// the system's order of preference (RFC 6724), each once.
     ///
     /// Waits for name servers, for many seconds if need be: for the control thread only.
     public static func resolve(_ text: String, defaultPort: UInt16) throws(NameError) -> [SocketAddress] {

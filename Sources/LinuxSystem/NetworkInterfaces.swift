@@ -69,8 +69,8 @@ public struct NetworkInterface: Hashable, Sendable {
     public var link: NetworkLink
     public var addresses: [InterfaceAddress]
 
-    /// The address from which to reach `destination` over this interface: one of the same family and, where there is
-    /// a choice, of the same subnet. nil if there is none that can be used now.
+    /// The address from which to reach `destination` over this interface: one of the same family and, where
+    /// there is a choice, of the same subnet. nil if there is none that can be used now.
     public func sourceAddress(toward destination: IPAddress) -> InterfaceAddress? {
         let candidates = addresses.filter {
             $0.isUsable && $0.address.family == destination.family
@@ -90,7 +90,8 @@ public struct NetworkInterface: Hashable, Sendable {
 public enum NetworkInterfaces {
     /// The interfaces of the caller's network namespace, by index. May wait for the kernel; not for a lane.
     public static func list() throws(SystemError) -> [NetworkInterface] {
-        // A dump that a change tears is asked for again; under a steady storm of changes the last one must do.
+        // A dump that a change tears is asked for again; under a steady storm of changes the last one must
+        // do.
         for _ in 0..<4 {
             if let interfaces = try listOnce() { return interfaces }
         }

@@ -1,4 +1,5 @@
 import CLinux
+import Glibc
 
 /// What a descriptor is watched for, and what happened to it (epoll_ctl(2)).
 public struct Readiness: OptionSet, BitwiseCopyable, Sendable {
@@ -33,9 +34,10 @@ public struct PollEvent: BitwiseCopyable, Sendable {
 
 /// An epoll instance that one thread waits on.
 ///
-/// Its owner numbers its descriptors by slots of its own choice. The 64 bits that epoll carries hold the slot and
-/// the slot's generation, so that an event which the kernel reported for a descriptor before it was removed is
-/// dropped, although the slot, and even the descriptor's number, may be in use again in the same round.
+/// Its owner numbers its descriptors by slots of its own choice. The 64 bits that epoll carries hold the slot
+/// and the slot's generation, so that an event which the kernel reported for a descriptor before it was
+/// removed is dropped, although the slot, and even the descriptor's number, may be in use again in the same
+/// round.
 @safe public struct Poller: ~Copyable, @unchecked Sendable {
     private let epoll: OwnedDescriptor
     private let events: UnsafeMutablePointer<epoll_event>
@@ -48,6 +50,11 @@ public struct PollEvent: BitwiseCopyable, Sendable {
     public let slotCapacity: Int
 
     public init(slotCapacity: Int, eventCapacity: Int = 128) throws(SystemError) {
+        try self.init(slotCapacity: slotCapacity, eventCapacity: eventCapacity, countsNanoseconds: nil)
+    }
+
+    /// Tests also make one that does without epoll_pwait2.
+    init(slotCapacity: Int, eventCapacity: Int = 128, countsNanoseconds: Bool?) throws(SystemError) {
         precondition(slotCapacity > 0 && eventCapacity > 0 && eventCapacity <= 65_536)
         epoll = OwnedDescriptor(
             adopting: try check(linux_epoll_create(), "epoll_create1", "for an event loop"))
@@ -58,7 +65,8 @@ public struct PollEvent: BitwiseCopyable, Sendable {
         self.eventCapacity = eventCapacity
         self.slotCapacity = slotCapacity
         // Linux before 5.11 has no epoll_pwait2, and a seccomp filter may forbid it.
-        countsNanoseconds = unsafe linux_epoll_wait_nanoseconds(epoll.rawValue, events, 1, 0) >= 0
+        let isOffered = unsafe linux_epoll_wait_nanoseconds(epoll.rawValue, events, 1, 0) >= 0
+        self.countsNanoseconds = countsNanoseconds ?? isOffered
     }
 
     deinit {
@@ -91,8 +99,8 @@ public struct PollEvent: BitwiseCopyable, Sendable {
             "epoll_ctl", "descriptor \(descriptor)")
     }
 
-    /// Frees the slot and drops whatever was reported for it. Call it before the descriptor is closed: another
-    /// process may hold a copy, for which epoll would go on reporting.
+    /// Frees the slot and drops whatever was reported for it. Call it before the descriptor is closed:
+    /// another process may hold a copy, for which epoll would go on reporting.
     public mutating func remove(_ descriptor: Int32, slot: Int) {
         precondition(slot >= 0 && slot < slotCapacity && isRegistered(slot: slot))
         unsafe generations[slot] &+= 1
@@ -104,27 +112,31 @@ public struct PollEvent: BitwiseCopyable, Sendable {
         return unsafe generations[slot] & 1 == 1
     }
 
-    /// Waits until something happens, at most `timeoutNanoseconds` (0: not at all; nil: for ever). Events reported,
-    /// 0 when the time is over or a signal came.
+    /// Waits until something happens, at most `timeoutNanoseconds` (0: not at all; nil: for ever). Events
+    /// reported, 0 when the time is over or a signal came.
+    @_noLocks
     public mutating func wait(timeoutNanoseconds: UInt64?) -> Int {
-        let count =
-            if countsNanoseconds {
-                unsafe linux_epoll_wait_nanoseconds(
-                    epoll.rawValue, events, Int32(truncatingIfNeeded: eventCapacity),
-                    timeoutNanoseconds.map { Int64(min($0, Self.longestWait)) } ?? -1)
-            } else {
-                unsafe linux_epoll_wait_milliseconds(
-                    epoll.rawValue, events, Int32(truncatingIfNeeded: eventCapacity),
-                    Self.milliseconds(timeoutNanoseconds))
-            }
-        // Only a descriptor that is no epoll, or memory that is not ours, gives another error.
-        precondition(count >= 0 || count == -Errno.interrupted.rawValue)
-        readyCount = max(0, Int(count))
+        var count: Int32
+        if countsNanoseconds {
+            count = unsafe linux_epoll_wait_nanoseconds(
+                epoll.rawValue, events, Int32(truncatingIfNeeded: eventCapacity),
+                Self.nanoseconds(timeoutNanoseconds))
+        } else {
+            count = unsafe linux_epoll_wait_milliseconds(
+                epoll.rawValue, events, Int32(truncatingIfNeeded: eventCapacity),
+                Self.milliseconds(timeoutNanoseconds))
+        }
+        if count < 0 {
+            // Only a descriptor that is no epoll, or memory that is not ours, gives another error.
+            precondition(count == -EINTR)
+            count = 0
+        }
+        readyCount = Int(count)
         return readyCount
     }
 
     /// Event `index` of the last wait, nil if its descriptor has been removed since.
-    @inline(__always)
+    @_noLocks @inline(__always)
     public func event(_ index: Int) -> PollEvent? {
         precondition(index >= 0 && index < readyCount)
         let token = unsafe linux_epoll_token(events + index)
@@ -139,12 +151,17 @@ public struct PollEvent: BitwiseCopyable, Sendable {
         UInt64(generation) << 32 | UInt64(UInt32(truncatingIfNeeded: slot))
     }
 
-    /// A day, in nanoseconds: longer waits are of no use, and end harmlessly early.
-    private static let longestWait: UInt64 = 86_400_000_000_000
+    /// The wait as epoll_pwait2 takes it. A day is long enough: a wait that ends early is harmless.
+    @_noLocks
+    private static func nanoseconds(_ timeout: UInt64?) -> Int64 {
+        guard let timeout else { return -1 }
+        return timeout < 86_400_000_000_000 ? Int64(truncatingIfNeeded: timeout) : 86_400_000_000_000
+    }
 
-    /// Milliseconds as epoll_wait(2) takes them, rounded up, so that a timer is never found not yet due.
-    static func milliseconds(_ nanoseconds: UInt64?) -> Int32 {
-        guard let nanoseconds else { return -1 }
-        return Int32((min(nanoseconds, longestWait) + 999_999) / 1_000_000)
+    /// The wait as epoll_wait takes it, rounded up, so that a timer is never found not yet due.
+    @_noLocks
+    static func milliseconds(_ timeout: UInt64?) -> Int32 {
+        let timeout = nanoseconds(timeout)
+        return timeout < 0 ? -1 : Int32(truncatingIfNeeded: (timeout + 999_999) / 1_000_000)
     }
 }

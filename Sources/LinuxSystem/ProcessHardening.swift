@@ -25,12 +25,12 @@ public struct HardeningOutcome: Sendable, CustomStringConvertible {
     }
 }
 
-/// The measures that let a process serve disks on the machine that it runs on. None is needed to run; each says what
-/// it could do, so that the administrator can be told.
+/// The measures that let a process serve disks on the machine that it runs on. None is needed to run; each
+/// says what it could do, so that the administrator can be told.
 public enum ProcessHardening {
-    /// Memory that this process asks for is never found by writing to a file system, which could wait for this very
-    /// process (PR_SET_IO_FLUSHER, Linux 5.6, CAP_SYS_RESOURCE). The mark belongs to a thread and goes to those that
-    /// it starts: call it before there is another.
+    /// Memory that this process asks for is never found by writing to a file system, which could wait for
+    /// this very process (PR_SET_IO_FLUSHER, Linux 5.6, CAP_SYS_RESOURCE). The mark belongs to a thread and
+    /// goes to those that it starts: call it before there is another.
     public static func becomeIOFlusher() -> HardeningOutcome {
         let measure = "avoid waiting for itself when memory is short"
         let set = linux_prctl(57, 1)
@@ -53,17 +53,18 @@ public enum ProcessHardening {
         return HardeningOutcome(measure: measure, result: .done)
     }
 
-    /// Keeps every page of the process in memory (mlockall(2)), with RLIMIT_MEMLOCK raised first where that is allowed.
+    /// Keeps every page of the process in memory (mlockall(2)), with RLIMIT_MEMLOCK raised first where that
+    /// is allowed.
     ///
-    /// Without CAP_IPC_LOCK and under a finite limit only what is mapped now is locked: with later memory locked too,
-    /// allocations would begin to fail at the limit.
+    /// Without CAP_IPC_LOCK and under a finite limit only what is mapped now is locked: with later memory
+    /// locked too, allocations would begin to fail at the limit.
     public static func lockMemory() -> HardeningOutcome {
         let measure = "lock memory"
         _ = raiseLimit(linux_limit_locked_memory, to: .max, measure: "")
         var soft: UInt64 = 0
         var hard: UInt64 = 0
         _ = unsafe linux_get_limit(Int32(linux_limit_locked_memory), &soft, &hard)
-        guard soft == .max || linux_has_capability(14 /* CAP_IPC_LOCK */) else {
+        guard soft == .max || linux_has_capability(capabilityToLockMemory) else {
             let result = linux_lock_present_memory()
             if result >= 0 {
                 return HardeningOutcome(
@@ -81,7 +82,8 @@ public enum ProcessHardening {
         return HardeningOutcome(measure: measure, result: .refused(lockError(result)))
     }
 
-    /// Takes the process out of the way of the kernel's OOM killer; -1000 exempts it (proc_pid_oom_score_adj(5)).
+    /// Takes the process out of the way of the kernel's OOM killer; -1000 exempts it
+    /// (proc_pid_oom_score_adj(5)).
     public static func setOOMScoreAdjustment(_ value: Int) -> HardeningOutcome {
         precondition(value >= -1000 && value <= 1000)
         let measure = "be spared when memory runs out"
@@ -98,8 +100,8 @@ public enum ProcessHardening {
         raiseLimit(linux_limit_open_files, to: count, measure: "open \(count) files")
     }
 
-    /// For a child process: `signal` (SIGKILL unless given) is sent to it when the thread that started it ends (PR_SET_PDEATHSIG). Throws
-    /// ESRCH when `parent` was gone already.
+    /// For a child process: `signal` (SIGKILL unless given) is sent to it when the thread that started it
+    /// ends (PR_SET_PDEATHSIG). Throws ESRCH when `parent` was gone already.
     public static func dieWithParent(_ parent: Int32, signal: Int32 = 9) throws(SystemError) {
         try check(linux_prctl(1, UInt(signal)), "prctl", "PR_SET_PDEATHSIG")
         guard getppid() == parent else {
@@ -131,6 +133,9 @@ public enum ProcessHardening {
         let error = SystemError(call: "setrlimit", errno: Errno(rawValue: -raised), subject: measure)
         return HardeningOutcome(measure: measure, result: .refused(error))
     }
+
+    /// CAP_IPC_LOCK (linux/capability.h).
+    private static let capabilityToLockMemory: UInt32 = 14
 
     private static func lockError(_ result: Int32) -> SystemError {
         SystemError(

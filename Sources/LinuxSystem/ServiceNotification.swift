@@ -33,8 +33,8 @@ public struct ServiceNotification: Sendable {
         try send("EXTEND_TIMEOUT_USEC=\(UInt64(milliseconds) * 1000)")
     }
 
-    /// Leaves a copy of the descriptor with the manager, which hands it to the next start of the service under this
-    /// name (`FileDescriptorStoreMax=`). The manager keeps it although the other end is closed.
+    /// Leaves a copy of the descriptor with the manager, which hands it to the next start of the service
+    /// under this name (`FileDescriptorStoreMax=`). The manager keeps it although the other end is closed.
     public func store(_ descriptor: Int32, name: String) throws(SystemError) {
         precondition(Self.isName(name))
         try send("FDSTORE=1\nFDNAME=\(name)\nFDPOLL=0", descriptor: descriptor)
@@ -76,14 +76,14 @@ public struct ServiceNotification: Sendable {
     }
 }
 
-/// The descriptors that the service manager handed over at the start (sd_listen_fds(3)): listening sockets of a
-/// socket unit, and what was left in the descriptor store. Whoever takes the list owns them.
+/// The descriptors that the service manager handed over at the start (sd_listen_fds(3)): listening sockets of
+/// a socket unit, and what was left in the descriptor store. Whoever takes the list owns them.
 public enum PassedDescriptors {
     private static let first: Int32 = 3
 
-    /// Takes the list: name and descriptor, close-on-exec and non-blocking from now on. The environment is cleared,
-    /// so that neither a second call nor a child finds it again. Before any thread exists, since it changes the
-    /// environment.
+    /// Takes the list: name and descriptor, close-on-exec and non-blocking from now on. The environment is
+    /// cleared, so that neither a second call nor a child finds it again. Before any thread exists, since it
+    /// changes the environment.
     public static func take() -> [(name: String, descriptor: Int32)] {
         defer { for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] { unsafe unsetenv(name) } }
         guard ServiceNotification.environment("LISTEN_PID") == "\(getpid())",

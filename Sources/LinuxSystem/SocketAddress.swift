@@ -11,8 +11,8 @@ public struct SocketAddress: Hashable, BitwiseCopyable, Sendable, CustomStringCo
         self.port = port
     }
 
-    /// "10.0.0.1", "10.0.0.1:3260", "fe80::1%eth1", "[::1]", "[::1]:3260"; nil for anything else. An IPv6 address with
-    /// a port needs the brackets (RFC 3986 §3.2.2).
+    /// "10.0.0.1", "10.0.0.1:3260", "fe80::1%eth1", "[::1]", "[::1]:3260"; nil for anything else. An IPv6
+    /// address with a port needs the brackets (RFC 3986 §3.2.2).
     public init?(parsing text: some StringProtocol, defaultPort: UInt16) {
         let host: String
         let portText: String?

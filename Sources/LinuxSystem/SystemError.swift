@@ -27,21 +27,21 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
         case .accessDenied where call == "connect", .notPermitted where call == "connect":
             "a firewall or route on this machine forbids it (nft list ruleset, ip route)"
         case .accessDenied, .notPermitted:
-            "causewayd needs to run as root, or with CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK and CAP_SYS_RESOURCE"
+            "run as root, or with CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK and CAP_SYS_RESOURCE"
         case .noSuchDevice:
             "there is no such network interface; `ip link` lists them"
         case .addressNotAvailable:
-            "this machine does not have that address, or no longer; `ip address` lists them"
+            "this machine does not have the address, or not yet (`ip address` shows it as tentative)"
         case .addressInUse:
             "another program uses it"
         case .networkDown:
             "the interface is down; `ip link set … up`"
         case .networkUnreachable:
-            "no route leads there from the bound interface; check its address, netmask and `ip route`"
+            "no way leads there from the bound interface; is it up? check its address and `ip route`"
         case .hostUnreachable:
-            "nothing answers at that address on the bound interface; check cabling, VLAN and the target's address"
+            "nothing answers at that address; check cabling, VLAN and the address"
         case .connectionRefused:
-            "the machine is there but nothing listens; check address and port and that the target is running"
+            "nothing listens there; check address and port and that the target is running"
         case .timedOut:
             "no answer came; check that the target is up and that no firewall drops the packets"
         case .connectionReset, .brokenPipe, .connectionAborted:

@@ -25,8 +25,9 @@ public struct Route: Hashable, Sendable, CustomStringConvertible {
 
 /// Socket options of a TCP connection.
 public struct TCPOptions: Hashable, BitwiseCopyable, Sendable {
-    /// How long sent data may stay unacknowledged, and a connect unanswered, before the kernel ends the connection
-    /// with ETIMEDOUT (TCP_USER_TIMEOUT), in milliseconds; 0 leaves the kernel's quarter of an hour.
+    /// How long sent data may stay unacknowledged, and a connect unanswered, before the kernel ends the
+    /// connection with ETIMEDOUT (TCP_USER_TIMEOUT), in milliseconds; 0 leaves the kernel's quarter of an
+    /// hour.
     public var userTimeoutMilliseconds: UInt32
     /// nil leaves them to the kernel, which tunes them to the connection.
     public var sendBufferByteCount: Int?
@@ -44,7 +45,8 @@ public struct TCPOptions: Hashable, BitwiseCopyable, Sendable {
 
 /// TCP sockets.
 public enum TCPConnection {
-    /// Begins a connection. The socket becomes writable when it is made or has failed: `error(of:)` then tells which.
+    /// Begins a connection. The socket becomes writable when it is made or has failed: `error(of:)` then
+    /// tells which.
     ///
     /// Throws what is known at once: no such interface, an address that this machine does not have, no route.
     public static func connect(
@@ -53,7 +55,8 @@ public enum TCPConnection {
         var route = route
         var interfaceIndex: UInt32 = 0
         if let interface = route.interface { interfaceIndex = try NetworkLink.index(of: interface) }
-        // A link-local address means nothing without its link, and the bound interface is the one that is meant.
+        // A link-local address means nothing without its link, and the bound interface is the one that is
+        // meant.
         if route.destination.address.isLinkLocal, route.destination.address.scope == 0 {
             route.destination.address.scope = route.destination.address.family == .v6 ? interfaceIndex : 0
         }
@@ -76,7 +79,8 @@ public enum TCPConnection {
         }
         if var source = route.source {
             if source.isLinkLocal, source.family == .v6, source.scope == 0 { source.scope = interfaceIndex }
-            // The port is chosen at connect, when the whole four-tuple is known, so that ports do not run out.
+            // The port is chosen at connect, when the whole four-tuple is known, so that ports do not run
+            // out.
             try set(linux_option_bind_without_port, 1, "IP_BIND_ADDRESS_NO_PORT", socket, route)
             let local = SocketAddress(source, port: 0).kernelForm
             try check(
@@ -143,8 +147,8 @@ public enum TCPConnection {
         return SocketAddress(kernelForm: storage)
     }
 
-    /// Acknowledges what has arrived at once instead of waiting for something to send (TCP_QUICKACK). The kernel
-    /// leaves this mode by itself.
+    /// Acknowledges what has arrived at once instead of waiting for something to send (TCP_QUICKACK). The
+    /// kernel leaves this mode by itself.
     public static func acknowledgeQuickly(_ socket: Int32) {
         _ = linux_set_option(socket, linux_option_quick_ack, 1)
     }

@@ -20,8 +20,8 @@ public struct JoinableThread: ~Copyable, Sendable {
 /// Stack of a lane or supervisor thread. With locked memory all of it is resident.
 public let defaultStackByteCount = 1 << 20
 
-/// Starts a thread with every signal blocked but those that its own faults raise, under a name of at most 15 bytes
-/// as `top -H` shows it (a longer one is cut).
+/// Starts a thread with every signal blocked but those that its own faults raise, under a name of at most 15
+/// bytes as `top -H` shows it (a longer one is cut).
 public func startThread(
     name: String, stackByteCount: Int = defaultStackByteCount, body: sending @escaping () -> Void
 ) throws(SystemError) -> JoinableThread {

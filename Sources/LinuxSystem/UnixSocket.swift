@@ -50,11 +50,11 @@ public struct UnixListener: ~Copyable, Sendable {
     /// For a poller, and for `accept`.
     public var rawValue: Int32 { descriptor.rawValue }
 
-    /// Makes the socket at `path`. It has `mode` from the first moment on; with a `group` it is given to that group
-    /// first and only then opened up to `mode`.
+    /// Makes the socket at `path`. It has `mode` from the first moment on; with a `group` it is given to that
+    /// group first and only then opened up to `mode`.
     ///
-    /// The path is absolute. Nothing but a socket on which nobody listens any more is ever replaced: any other file gives EEXIST, a living
-    /// socket EADDRINUSE.
+    /// The path is absolute. Nothing but a socket on which nobody listens any more is ever replaced: any
+    /// other file gives EEXIST, a living socket EADDRINUSE.
     public init(path: String, mode: UInt32 = 0o600, group: UInt32? = nil, backlog: Int32 = 128)
         throws(SystemError)
     {
@@ -65,20 +65,18 @@ public struct UnixListener: ~Copyable, Sendable {
         let address = try UnixAddress(path: path)
         try Self.removeAbandoned(path, address)
         let socket = try UnixAddress.makeSocket(SOCK_STREAM, subject: path)
-        // On a socket that has no name yet this sets the mode that its name will get, whatever the umask allows more.
+        // On a socket that has no name yet this sets the mode that its name will get, however open the umask
+        // is.
         guard fchmod(socket.rawValue, group == nil ? mode : mode & 0o700) == 0 else {
             throw SystemError(call: "fchmod", errno: Errno(rawValue: Glibc.errno), subject: path)
         }
         try check(address.bind(socket.rawValue), "bind", path)
-        if let group {
-            guard unsafe lchown(path, uid_t.max, group) == 0, unsafe chmod(path, mode) == 0 else {
-                throw SystemError(call: "chown", errno: Errno(rawValue: Glibc.errno), subject: path)
-            }
+        do {
+            identity = try Self.open(path, socket.rawValue, mode: mode, group: group, backlog: backlog)
+        } catch {
+            unsafe unlink(path)
+            throw error
         }
-        guard Glibc.listen(socket.rawValue, backlog) == 0 else {
-            throw SystemError(call: "listen", errno: Errno(rawValue: Glibc.errno), subject: path)
-        }
-        identity = try FileIdentity(of: path)
         self.path = path
         descriptor = socket
     }
@@ -88,10 +86,26 @@ public struct UnixListener: ~Copyable, Sendable {
         try TCPConnection.accept(descriptor.rawValue)
     }
 
-    /// Closes the socket and takes its name away, unless the name stands for something else by now. A listener that
-    /// is merely dropped leaves its name behind.
+    /// Closes the socket and takes its name away, unless the name stands for something else by now. A
+    /// listener that is merely dropped leaves its name behind.
     public consuming func closeAndRemove() {
         if let present = try? FileIdentity(of: path), present == identity { unsafe unlink(path) }
+    }
+
+    /// Lets in those who may, once the name is there, and only then begins to listen.
+    private static func open(
+        _ path: String, _ socket: Int32, mode: UInt32, group: UInt32?, backlog: Int32
+    ) throws(SystemError) -> FileIdentity {
+        if let group, unsafe lchown(path, uid_t.max, group) != 0 {
+            throw SystemError(call: "chown", errno: Errno(rawValue: Glibc.errno), subject: path)
+        }
+        guard unsafe chmod(path, mode) == 0 else {
+            throw SystemError(call: "chmod", errno: Errno(rawValue: Glibc.errno), subject: path)
+        }
+        guard Glibc.listen(socket, backlog) == 0 else {
+            throw SystemError(call: "listen", errno: Errno(rawValue: Glibc.errno), subject: path)
+        }
+        return try FileIdentity(of: path)
     }
 
     private static func removeAbandoned(_ path: String, _ address: UnixAddress) throws(SystemError) {

@@ -2,8 +2,8 @@ import Testing
 
 @testable import LinuxSystem
 
-/// Messages written out by hand from linux/netlink.h, rtnetlink.h, if_link.h and if_addr.h, for a little-endian
-/// machine.
+/// Messages written out by hand from linux/netlink.h, rtnetlink.h, if_link.h and if_addr.h, for a
+/// little-endian machine.
 @Suite(.enabled(if: 1.littleEndian == 1, "the messages are written out for a little-endian machine"))
 struct NetlinkMessageTests {
     static let newLink: [UInt8] = [
@@ -68,7 +68,8 @@ struct NetlinkMessageTests {
         let bytes: [UInt8] = [
             0x2c, 0, 0, 0, 0x15, 0, 0, 0,  // nlmsg_len 44, RTM_DELADDR
             0, 0, 0, 0, 0, 0, 0, 0,  // nlmsg_seq, nlmsg_pid
-            10, 64, 0x80, 253, 7, 0, 0, 0,  // AF_INET6, prefix 64, IFA_F_PERMANENT, RT_SCOPE_LINK, ifa_index 7
+            // AF_INET6, prefix 64, IFA_F_PERMANENT, RT_SCOPE_LINK, ifa_index 7
+            10, 64, 0x80, 253, 7, 0, 0, 0,
             20, 0, 1, 0, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9,  // IFA_ADDRESS fe80::9
         ]
         let address = IPAddress(v6High: 0xfe80_0000_0000_0000, low: 9, scope: 7)

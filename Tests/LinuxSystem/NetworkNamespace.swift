@@ -48,7 +48,9 @@ private final class Outcome<Value: Sendable>: Sendable {
     private let result = Mutex<Result<Value, any Error>?>(nil)
     func set(_ value: sending Result<Value, any Error>) { result.withLock { $0 = value } }
     func get() throws -> Value {
-        guard let result = result.withLock({ $0 }) else { throw ProgramFailed(arguments: ["thread"], status: -1) }
+        guard let result = result.withLock({ $0 }) else {
+            throw ProgramFailed(arguments: ["thread"], status: -1)
+        }
         return try result.get()
     }
 }
@@ -90,13 +92,19 @@ func ready(_ descriptor: Int32, for readiness: Readiness) throws -> PollEvent? {
 /// Sends and receives on non-blocking sockets, waiting where the test may.
 func sendText(_ text: String, on socket: Int32) -> Int {
     var text = text
-    return text.withUTF8 { linux_send(socket, $0.baseAddress!, $0.count) }
+    return text.withUTF8 { bytes in bytes.baseAddress.map { linux_send(socket, $0, bytes.count) } ?? 0 }
 }
 
 func receiveText(on socket: Int32) throws -> String {
     _ = try ready(socket, for: [.readable])
+    return try receiveNow(on: socket)
+}
+
+func receiveNow(on socket: Int32) throws -> String {
     var bytes = [UInt8](repeating: 0, count: 4096)
-    let count = bytes.withUnsafeMutableBytes { linux_receive(socket, $0.baseAddress!, $0.count) }
+    let count = bytes.withUnsafeMutableBytes { buffer in
+        buffer.baseAddress.map { linux_receive(socket, $0, buffer.count) } ?? 0
+    }
     guard count >= 0 else {
         throw SystemError(call: "recv", errno: Errno(rawValue: Int32(-count)), subject: "test")
     }

@@ -7,7 +7,9 @@ import Testing
 /// A poller that expectations may use: they cannot take apart a call on a noncopyable value.
 final class TestPoller {
     private var poller: Poller
-    init(slotCapacity: Int) throws(SystemError) { poller = try Poller(slotCapacity: slotCapacity) }
+    init(slotCapacity: Int, countsNanoseconds: Bool? = nil) throws(SystemError) {
+        poller = try Poller(slotCapacity: slotCapacity, countsNanoseconds: countsNanoseconds)
+    }
     func add(_ descriptor: Int32, slot: Int, for readiness: Readiness = .stream) throws(SystemError) {
         try poller.add(descriptor, slot: slot, for: readiness)
     }
@@ -91,8 +93,9 @@ final class TestPoller {
         #expect(poller.event(0)?.isWritable == true)
     }
 
-    @Test func aWaitNeverEndsBeforeItsTime() throws {
-        let poller = try TestPoller(slotCapacity: 1)
+    @Test(arguments: [nil, false] as [Bool?])
+    func aWaitNeverEndsBeforeItsTime(countsNanoseconds: Bool?) throws {
+        let poller = try TestPoller(slotCapacity: 1, countsNanoseconds: countsNanoseconds)
         let begin = MonotonicClock.now()
         #expect(poller.wait(timeoutNanoseconds: 2_500_000) == 0)
         #expect(MonotonicClock.now().nanoseconds(since: begin) >= 2_500_000)
@@ -112,6 +115,15 @@ final class TestPoller {
         let error = #expect(throws: SystemError.self) { try poller.add(1_000_000, slot: 0) }
         #expect(error?.errno == Errno(rawValue: EBADF))
         #expect(!poller.isRegistered(slot: 0))
+    }
+
+    @Test func withoutNanosecondsItWorksTheSame() throws {
+        let pair = try SocketPair()
+        let poller = try TestPoller(slotCapacity: 1, countsNanoseconds: false)
+        try poller.add(pair.laneEnd.rawValue, slot: 0)
+        #expect(poller.wait(timeoutNanoseconds: nil) == 1)
+        #expect(poller.event(0)?.isWritable == true)
+        #expect(poller.wait(timeoutNanoseconds: 0) == 0)
     }
 
     /// Restated in Swift, since the C values are enumerators of another type.

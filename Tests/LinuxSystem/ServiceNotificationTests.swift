@@ -24,8 +24,10 @@ import Testing
             _ = try ready(socket.rawValue, for: [.readable])
             var bytes = [UInt8](repeating: 0, count: 4096)
             var descriptor: Int32 = -1
-            let count = bytes.withUnsafeMutableBytes {
-                linux_receive_with_descriptor(socket.rawValue, $0.baseAddress!, $0.count, &descriptor)
+            let count = bytes.withUnsafeMutableBytes { buffer in
+                buffer.baseAddress.map {
+                    linux_receive_with_descriptor(socket.rawValue, $0, buffer.count, &descriptor)
+                } ?? 0
             }
             return (String(decoding: bytes[..<max(0, count)], as: UTF8.self), descriptor)
         }
@@ -86,7 +88,8 @@ import Testing
 
     @Test func takesPassedDescriptorsOnce() async {
         await #expect(processExitsWith: .success) {
-            // Places 3 and 4 may be in use by the test's own machinery; they are put back by the end of the process.
+            // Places 3 and 4 may be in use by the test's own machinery; they are put back by the end of the
+            // process.
             let pair = try SocketPair()
             #expect(dup2(pair.kernelEnd.rawValue, 3) == 3 && dup2(pair.laneEnd.rawValue, 4) == 4)
             setenv("LISTEN_PID", "1", 1)

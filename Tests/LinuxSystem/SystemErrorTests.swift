@@ -8,7 +8,7 @@ import Testing
         let error = SystemError(call: "connect", errno: .connectionRefused, subject: "10.0.0.1:3260 on eth1")
         #expect(
             error.description == "connect 10.0.0.1:3260 on eth1: Connection refused (ECONNREFUSED); "
-                + "the machine is there but nothing listens; check address and port and that the target is running"
+                + "nothing listens there; check address and port and that the target is running"
         )
     }
 

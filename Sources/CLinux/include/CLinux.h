@@ -5,5 +5,6 @@
 #include "errno_name.h"
 #include "netlink.h"
 #include "process.h"
+#include "signals.h"
 #include "sockets.h"
 #include "threads.h"

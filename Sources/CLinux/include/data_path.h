@@ -1,6 +1,7 @@
 #pragma once
-/// The system calls of the data path. They never block and never touch the caller's errno: a negative result is
-/// -errno. The mark tells Swift that they neither lock nor allocate, so that `@_noLocks` functions may call them.
+/// The system calls of the data path. They never block and never touch the caller's errno: a negative result
+/// is -errno. The mark tells Swift that they neither lock nor allocate, so that `@_noLocks` functions may
+/// call them.
 
 #include <errno.h>
 #include <stddef.h>
@@ -32,8 +33,8 @@ LINUX_DATA_PATH ssize_t linux_receive_pieces(int socket, struct iovec *_Nonnull 
     return n < 0 ? -(ssize_t)errno : n;
 }
 
-/// Bytes given to the kernel, or -errno (-EAGAIN when the socket's buffer is full). A peer that is gone is -EPIPE,
-/// never a signal.
+/// Bytes given to the kernel, or -errno (-EAGAIN when the socket's buffer is full). A peer that is gone is
+/// -EPIPE, never a signal.
 LINUX_DATA_PATH ssize_t linux_send(int socket, const void *_Nonnull bytes, size_t count) {
     ssize_t n;
     do n = send(socket, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -41,8 +42,8 @@ LINUX_DATA_PATH ssize_t linux_send(int socket, const void *_Nonnull bytes, size_
     return n < 0 ? -(ssize_t)errno : n;
 }
 
-/// As `linux_send`, from up to 1024 pieces (IOV_MAX). `more` says that further bytes follow at once, so that TCP
-/// need not close the segment.
+/// As `linux_send`, from up to 1024 pieces (IOV_MAX). `more` says that further bytes follow at once, so that
+/// TCP need not close the segment.
 LINUX_DATA_PATH ssize_t linux_send_pieces(
     int socket, const struct iovec *_Nonnull pieces, size_t piece_count, _Bool more) {
     struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = piece_count};
@@ -53,8 +54,8 @@ LINUX_DATA_PATH ssize_t linux_send_pieces(
     return n < 0 ? -(ssize_t)errno : n;
 }
 
-/// readv(2) and writev(2), for descriptors that are not sockets (pipes, files). They wait only if the descriptor was
-/// left blocking.
+/// readv(2) and writev(2), for descriptors that are not sockets (pipes, files). They wait only if the
+/// descriptor was left blocking.
 LINUX_DATA_PATH ssize_t linux_readv(int descriptor, const struct iovec *_Nonnull pieces, int piece_count) {
     ssize_t n;
     do n = readv(descriptor, pieces, piece_count);
@@ -70,8 +71,8 @@ LINUX_DATA_PATH ssize_t linux_writev(int descriptor, const struct iovec *_Nonnul
 }
 
 /// Moves up to `count` bytes between a pipe and a socket inside the kernel (splice(2) with SPLICE_F_MOVE and
-/// SPLICE_F_NONBLOCK, and SPLICE_F_MORE where asked). Bytes moved, 0 at the end of the stream, or -errno. Towards a
-/// peer that is gone it raises SIGPIPE, which threads of `linux_start_thread` have blocked.
+/// SPLICE_F_NONBLOCK, and SPLICE_F_MORE where asked). Bytes moved, 0 at the end of the stream, or -errno.
+/// Towards a peer that is gone it raises SIGPIPE, which threads of `linux_start_thread` have blocked.
 LINUX_DATA_PATH ssize_t linux_splice(int from, int to, size_t count, _Bool more) {
     unsigned flags = 1 /* MOVE */ | 2 /* NONBLOCK */ | (more ? 4 /* MORE */ : 0);
     ssize_t n;
@@ -107,7 +108,8 @@ LINUX_DATA_PATH int linux_epoll_wait_milliseconds(
     return n < 0 ? -errno : n;
 }
 
-/// Adds one to an eventfd's counter. A full counter (-EAGAIN) has woken its reader already and counts as success.
+/// Adds one to an eventfd's counter. A full counter (-EAGAIN) has woken its reader already and counts as
+/// success.
 LINUX_DATA_PATH int linux_eventfd_signal(int descriptor) {
     uint64_t one = 1;
     ssize_t n;

@@ -11,7 +11,8 @@ static inline int linux_epoll_create(void) {
 }
 
 /// epoll_ctl(2) with the 64-bit form of the user data. 0 or -errno.
-static inline int linux_epoll_control(int epoll, int operation, int descriptor, uint32_t events, uint64_t token) {
+static inline int linux_epoll_control(
+    int epoll, int operation, int descriptor, uint32_t events, uint64_t token) {
     struct epoll_event event = {.events = events, .data.u64 = token};
     return epoll_ctl(epoll, operation, descriptor, &event) < 0 ? -errno : 0;
 }

@@ -6,7 +6,8 @@
 /// prctl(2) with one argument: its result, or -errno.
 int linux_prctl(int option, unsigned long argument);
 
-/// mlockall(2) of everything mapped now and later; `on_fault` locks pages only as they are touched. 0 or -errno.
+/// mlockall(2) of everything mapped now and later; `on_fault` locks pages only as they are touched. 0 or
+/// -errno.
 int linux_lock_memory(_Bool on_fault);
 /// mlockall(2) of what is mapped now, nothing later. 0 or -errno.
 int linux_lock_present_memory(void);

@@ -8,14 +8,15 @@ import Testing
     static let key0: UInt64 = 0x0706_0504_0302_0100
     static let key1: UInt64 = 0x0f0e_0d0c_0b0a_0908
 
-    @Test(arguments: [
-        (0, 0x726f_db47_dd0e_0e31),
-        (1, 0x74f8_39c5_93dc_67fd),
-        (2, 0x0d6c_8009_d9a9_4f5a),
-        (7, 0xab02_00f5_8b01_d137),
-        (8, 0x93f5_f579_9a93_2462),
-        (15, 0xa129_ca61_49be_45e5),
-    ] as [(Int, UInt64)])
+    @Test(
+        arguments: [
+            (0, 0x726f_db47_dd0e_0e31),
+            (1, 0x74f8_39c5_93dc_67fd),
+            (2, 0x0d6c_8009_d9a9_4f5a),
+            (7, 0xab02_00f5_8b01_d137),
+            (8, 0x93f5_f579_9a93_2462),
+            (15, 0xa129_ca61_49be_45e5),
+        ] as [(Int, UInt64)])
     func referenceVectors(byteCount: Int, expected: UInt64) {
         var hash = StableHash(key0: Self.key0, key1: Self.key1)
         for byte in 0..<byteCount { hash.append(byte: UInt8(byte)) }
