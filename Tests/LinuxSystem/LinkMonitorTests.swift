@@ -94,14 +94,16 @@ import Testing
         #expect(address.address.description == "10.0.0.1" && address.prefixLength == 24)
     }
 
+    static let hasBridges =
+        isRoot
+        && (try? inNewNetworkNamespace { try run("ip", "link", "add", "br0", "type", "bridge") }) != nil
+
     /// A bridge tells of a port that leaves it with the same message type as of an interface that disappears.
-    @Test(.enabled(if: isRoot, needsRoot))
+    @Test(.enabled(if: hasBridges, "needs root and the kernel's bridge module"))
     func aPortThatLeavesABridgeIsNotRemoved() throws {
         let removed = try inNewNetworkNamespace {
             try run("ip", "link", "add", "a0", "type", "veth", "peer", "name", "a1")
-            guard (try? run("ip", "link", "add", "br0", "type", "bridge")) != nil else {
-                return Optional<[String]>.none
-            }
+            try run("ip", "link", "add", "br0", "type", "bridge")
             try run("ip", "link", "set", "a0", "master", "br0")
             var monitor = try LinkMonitor()
             try run("ip", "link", "set", "a0", "nomaster")
@@ -114,7 +116,7 @@ import Testing
             }
             return removed
         }
-        if let removed { #expect(removed == ["br0"]) }
+        #expect(removed == ["br0"])
     }
 
     @Test(.enabled(if: isRoot, needsRoot))
