@@ -15,9 +15,9 @@ public enum LoginStep: Sendable {
 ///     ready ── start() ──► SecurityNegotiation ──T──► LoginOperationalNegotiation ──T──► over
 ///                 └─ skipsSecurityNegotiation ──────────────────┘
 ///
-/// The offer of a stage goes out with the T bit: this side is done unless the target has questions. While the target
-/// keeps T at 0, its proposals are answered and T is offered again, for a bounded number of rounds. One request is
-/// outstanding at a time. Every text is collected until its C bit ends, bounded too.
+/// The offer of a stage goes out with the T bit: this side is done unless the target has questions. While the
+/// target keeps T at 0, its proposals are answered and T is offered again, for a bounded number of rounds.
+/// One request is outstanding at a time. Every text is collected until its C bit ends, bounded too.
 public struct LoginStateMachine: Sendable {
     /// RFC 7143 §6.2 asks for at least six; CHAP and a chatty target stay far below this.
     public static let maximumRounds = 32

@@ -116,7 +116,8 @@ import Testing
         #expect(parameters.expStatSN == StatSN(0x104))
     }
 
-    /// Keys that were never offered (a joining connection offers three) are answered by their result function.
+    /// Keys that were never offered (a joining connection offers three) are answered by their result
+    /// function.
     @Test func everyProposalIsAnswered() throws {
         var session = NegotiatedParameters()
         session.maxBurstLength = 300_000
@@ -216,7 +217,8 @@ import Testing
         }
     }
 
-    /// A text of ours beyond 8192 bytes: C on each part but the last, T only there. Unknown keys make it so long.
+    /// A text of ours beyond 8192 bytes: C on each part but the last, T only there. Unknown keys make it so
+    /// long.
     @Test func continuedRequest() throws {
         var target = LoginTarget()
         _ = target.passSecurity()
