@@ -66,7 +66,8 @@ public struct LoginStateMachine: Sendable {
         }
         var pairs = [TextPair(.initiatorName, options.initiatorName.text)]
         if let alias = options.initiatorAlias { pairs.append(TextPair(.initiatorAlias, alias)) }
-        pairs.append(TextPair(.sessionType, options.sessionType.rawValue))
+        // Leading-only: LIO answers NotUnderstood on a connection that joins a session.
+        if options.tsih == 0 { pairs.append(TextPair(.sessionType, options.sessionType.rawValue)) }
         if let target = options.targetName { pairs.append(TextPair(.targetName, target.text)) }
         if options.skipsSecurityNegotiation {
             return begin(.loginOperationalNegotiation, with: pairs + operational.offer())

@@ -55,6 +55,10 @@ struct OperationalNegotiation: Sendable {
     mutating func received(_ pair: TextPair) throws(LoginError) -> TextPair? {
         guard let key = TextKey(name: pair.key) else { return try unknown(pair) }
         let row = key.definition
+        // Declarations of ours that a target may shrug at; without the names it cannot serve us.
+        if key == .initiatorAlias || key == .sessionType, TextValue.isReservedAnswer(pair.value) {
+            return nil
+        }
         guard row.senders.contains(.target) else {
             throw .protocolError(.illegalKey(key: key.name, why: "which only an initiator may send"))
         }

@@ -128,7 +128,8 @@ extension TextKey {
         .init(.sendTargets, "SendTargets", .text, .declarative, .fullFeaturePhaseOnly, .initiator),
         .init(.targetName, "TargetName", .name, .declarative, .initializeOnly, .both, anyStage: true),
         .init(
-            .initiatorName, "InitiatorName", .name, .declarative, .initializeOnly, .initiator, anyStage: true),
+            .initiatorName, "InitiatorName", .name, .declarative, .initializeOnly, .initiator,
+            anyStage: true),
         .init(.targetAlias, "TargetAlias", .localName, .declarative, .all, .target, anyStage: true),
         .init(.initiatorAlias, "InitiatorAlias", .localName, .declarative, .all, .initiator, anyStage: true),
         .init(.targetAddress, "TargetAddress", .address, .declarative, .all, .target, anyStage: true),

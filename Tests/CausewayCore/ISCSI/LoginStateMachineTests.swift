@@ -152,6 +152,24 @@ import Testing
         #expect(parameters.tsih == 9)
     }
 
+    /// LIO on a second connection; no session-wide key is sent there.
+    @Test func declarationsThatATargetShrugsAt() {
+        var target = LoginTarget(
+            LoginTarget.options {
+                $0.tsih = 9
+                $0.session = NegotiatedParameters()
+                $0.initiatorAlias = "host"
+            })
+        _ = target.start()
+        #expect(!target.pairs.contains("SessionType=Normal"))
+        #expect(
+            target.respond(["AuthMethod=None", "SessionType=NotUnderstood", "InitiatorAlias=NotUnderstood"])
+                .isSend)
+        target = LoginTarget()
+        _ = target.start()
+        #expect(target.respond(["InitiatorName=NotUnderstood"]).violation != nil)
+    }
+
     @Test func unansweredOffersFallBackToDefaults() throws {
         var target = LoginTarget()
         _ = target.passSecurity()
