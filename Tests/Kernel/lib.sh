@@ -284,3 +284,4 @@ nbd_devices() {
         [ ! -e "$pid" ] || say "$pid" | cut -d / -f 4
     done
 }
+no_nbd_devices() { [ -z "$(nbd_devices)" ]; }

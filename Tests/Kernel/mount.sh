@@ -90,6 +90,6 @@ case $filesystem in
     xfs) xfs_repair -n "$device" >"$work/fsck.log" 2>&1 || fail 'xfs_repair found errors' ;;
 esac
 causeway detach disk1
-[ -z "$(nbd_devices)" ] || fail "still connected after detach: $(nbd_devices)"
+wait_until 10 'detach leaves no device' no_nbd_devices
 wait_until 10 'the target has no session left' no_sessions "$target"
 daemon_stop
