@@ -77,7 +77,7 @@ refused 'discover, portal refuses' '198\.18\.1\.1:3999' 'refused' -- causeway di
 refused 'detach of a name not attached' nosuch -- causeway detach nosuch
 refused 'status of a name not attached' nosuch -- causeway status nosuch
 refused 'caller not root' 'root|permission' -- \
-    as_nobody timeout 10 "$binaries/causeway" --control "$control" list
+    as_nobody timeout 10 "$binaries/causeway" list
 
 tgt_admin --op new --mode account --user someone --password 'twelve bytes at least'
 tgt_admin --op bind --mode account --tid 1 --user someone

@@ -33,6 +33,7 @@ skip() {
 lab_begin() {
     work=$(mktemp -d "${TMPDIR:-/tmp}/causeway-lab.XXXXXX")
     control=$work/io.causeway
+    export CAUSEWAY_CONTROL=$control
     daemon='' tgtd='' lio='' namespaces=''
     trap lab_end EXIT
     trap 'exit 130' INT
@@ -62,10 +63,10 @@ lab_evidence() {
     local file
     if [ -n "$daemon" ] && kill -0 "$daemon" 2>/dev/null; then
         say '--- causeway list, status'
-        timeout 10 "$binaries/causeway" --control "$control" list
-        timeout 10 "$binaries/causeway" --control "$control" list --json |
+        CAUSEWAY_PATIENCE=10 causeway list
+        CAUSEWAY_PATIENCE=10 causeway list --json |
             jq -r '.. | objects | .name? // empty' | sort -u | while read -r file; do
-            timeout 10 "$binaries/causeway" --control "$control" status "$file"
+            CAUSEWAY_PATIENCE=10 causeway status "$file"
         done
     elif [ -n "$daemon" ]; then
         say '--- causewayd is not running any more'
@@ -242,7 +243,7 @@ no_sessions() { [ "$("${1}_sessions")" = 0 ]; }
 
 # ---- the daemon
 
-causeway() { near timeout "${CAUSEWAY_PATIENCE:-90}" "$binaries/causeway" --control "$control" "$@"; }
+causeway() { near timeout "${CAUSEWAY_PATIENCE:-90}" "$binaries/causeway" "$@"; }
 
 # daemon_start [OPTION…]
 daemon_start() {
