@@ -56,6 +56,7 @@ install:
 	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' systemd/causewayd.service \
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/causewayd.service
 	install -D -m 644 udev/99-causeway.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/99-causeway.rules
+	install -D -m 644 systemd/causeway.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/causeway.conf
 
 clean:
 	swift package clean

@@ -87,9 +87,10 @@ store "$work/old" &
 writer=$!
 wait_until 10 'the target holds the write' held
 if [ $(($(sent 1) - sent1)) -gt $(($(sent 2) - sent2)) ]; then lost=1 other=2; else lost=2 other=1; fi
+before=$(connections $other)
 cut $lost
 say "the write went over p$lost, whose link is cut now"
-wait_until 90 "the lost session is logged in again over p$other" connected $other 2
+wait_until 90 "the lost session is logged in again over p$other" more_connections_than $other "$before"
 
 if [ "$variant" = unsafe ]; then
     wait_until 60 'the write is sent again without a barrier' writer_ended
@@ -118,7 +119,7 @@ fi
 
 cmp "$work/new" <(medium) || fail 'the old write overtook the new one on the medium'
 heal $lost
-wait_until 60 "the path over p$lost is up again" path_is disk1 p$lost up
+wait_until 60 "the path over p$lost is active again" path_active disk1 p$lost
 causeway detach disk1
 attach disk1
 cmp "$work/new" <(dd if="$device" bs=4096 skip=$block count=1 iflag=direct status=none) ||

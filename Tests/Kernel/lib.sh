@@ -17,7 +17,7 @@ repository=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 # The folder of the executables under test.
 binaries=${CAUSEWAY_BIN:-$repository/.build/release}
 NEAR=${NEAR:-}
-FAR=${FAR:-far}
+export FAR=${FAR:-far}
 
 say() { printf '%s\n' "$*"; }
 fail() {
@@ -50,7 +50,7 @@ lab_end() {
     esac
     [ -z "$(type -t test_end)" ] || test_end
     end_process "$daemon"
-    end_process "$tgtd"
+    tgt_stop
     [ -z "$lio" ] || lio_stop
     local namespace
     for namespace in $namespaces; do ip netns delete "$namespace"; done
@@ -146,9 +146,9 @@ heal() {
     far tc qdisc delete dev "t$1" root 2>/dev/null || true
 }
 
-# connections LINK: how many TCP connections the target has over that link.
-connections() { far ss -Htn state established "src 198.18.$1.1 and sport = :3260" | wc -l; }
-connected() { [ "$(connections "$1")" -ge "$2" ]; }
+# connections LINK: how many TCP connections to the target come from that link's near end.
+connections() { far ss -Htn state established "dst 198.18.$1.2 and sport = :3260" | wc -l; }
+more_connections_than() { [ "$(connections "$1")" -gt "$2" ]; }
 
 # ---- targets: NAME_start, NAME_sessions (prints a number), NAME_stop
 
@@ -174,8 +174,9 @@ tgt_launch() {
 }
 tgt_answers() { tgt_admin --op show --mode sys >/dev/null 2>&1; }
 tgt_sessions() { tgt_admin --op show --mode conn --tid 1 | grep -c '^Session:' || true; }
-tgt_stop() {
-    end_process "$tgtd"
+tgt_stop() { # at once, as a machine that lost its power: SIGTERM does not end a tgtd that has targets
+    [ -z "$tgtd" ] || kill -9 "$tgtd" 2>/dev/null || true
+    wait "$tgtd" 2>/dev/null || true
     tgtd=''
 }
 
@@ -262,21 +263,22 @@ daemon_stop() {
     daemon=''
 }
 
-# attach NAME [OPTION…]: over both links; sets `device`; returns when every path is up.
+# attach NAME [OPTION…]: over both links; sets `device`; returns when both links carry I/O.
 attach() {
     local name=$1
     shift
     causeway attach "$name" --target "$iqn" --portal "$portal1" --portal "$portal2" --bind p1 --bind p2 \
         --lun 1 --json "$@" >"$work/attach.json" || fail "attach $name did not succeed"
     device=$(jq -r 'first(.. | objects | .device? // empty)' "$work/attach.json")
-    wait_until 20 "$name has its path over p1" path_is "$name" p1 up
-    wait_until 20 "$name has its path over p2" path_is "$name" p2 up
+    wait_until 20 "$name has an active path over p1" path_active "$name" p1
+    wait_until 20 "$name has an active path over p2" path_active "$name" p2
 }
-# path_is NAME INTERFACE STATE
-path_is() {
-    causeway status "$1" --json | jq -e --arg interface "$2" --arg state "$3" \
-        'any(.. | objects | select(.interface? == $interface); .state == $state)' >/dev/null
+# path_active NAME INTERFACE: a path over it carries I/O.
+path_active() {
+    causeway status "$1" --json | jq -e --arg interface "$2" \
+        'any(.. | objects | select(.interface? == $interface); .state == "active")' >/dev/null
 }
+path_lost() { ! path_active "$@"; }
 
 # Devices that the kernel's NBD driver has connected.
 nbd_devices() {

@@ -65,9 +65,9 @@ for link in 1 2; do
     # The file in progress may have been finished before the cut was felt; the one after it was not.
     wait_until 90 "writes go on while link $link is cut" more_written_than $((before + 1))
     say "link $link cut: two more files written after $((SECONDS - started)) s"
-    path_is disk1 "p$link" up && fail "status says that the path over p$link is up while the link is cut"
+    path_active disk1 "p$link" && fail "status says that p$link carries I/O while its link is cut"
     heal "$link"
-    wait_until 60 "the path over p$link is up again" path_is disk1 "p$link" up
+    wait_until 60 "the path over p$link is active again" path_active disk1 "p$link"
 done
 : >"$work/stop"
 wait "$writer" || fail 'the writer ended with an error'
