@@ -52,9 +52,8 @@ install:
 	@[ -x $(RELEASE)/causewayd ] || { echo "not built yet; type: make" >&2; exit 1; }
 	install -D -m 755 $(RELEASE)/causewayd $(DESTDIR)$(PREFIX)/sbin/causewayd
 	install -D -m 755 $(RELEASE)/causeway $(DESTDIR)$(PREFIX)/bin/causeway
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' systemd/causewayd.service \
-		>$(DESTDIR)$(PREFIX)/lib/systemd/system/causewayd.service
+	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' systemd/causewayd.service | \
+		install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/causewayd.service
 	install -D -m 644 udev/99-causeway.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/99-causeway.rules
 	install -D -m 644 systemd/causeway.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/causeway.conf
 
