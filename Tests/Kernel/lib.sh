@@ -249,6 +249,7 @@ causeway() { near timeout "${CAUSEWAY_PATIENCE:-90}" "$binaries/causeway" "$@"; 
 # daemon_start [OPTION…]
 daemon_start() {
     [ -x "$binaries/causewayd" ] || fail "there is no $binaries/causewayd; type: make"
+    mkdir -p "$work/state"
     near "$binaries/causewayd" --control "$control" --state-dir "$work/state" --initiator-name "$initiator" \
         --log-level "${CAUSEWAY_LOG_LEVEL:-debug}" "$@" >>"$work/causewayd.log" 2>&1 &
     daemon=$!
