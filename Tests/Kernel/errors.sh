@@ -45,8 +45,10 @@ lun=(--target "$iqn" --lun 1)
 as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
 
 refused 'daemon not running' causewayd -- causeway list
+chmod 711 "$work" # it is the daemon, not this folder, that keeps others out
+install -d -o 65534 "$work/nobody"
 refused 'daemon not root' root -- \
-    as_nobody timeout 10 "$binaries/causewayd" --control "$work/other" --state-dir "$work/other-state"
+    as_nobody timeout 10 "$binaries/causewayd" --control "$work/nobody/socket" --state-dir "$work/nobody"
 
 modprobe -a veth
 links_up
