@@ -27,12 +27,16 @@ disk_down() {
     wait_until 10 'the target has no session left' no_sessions tgt
 }
 random_file() { head -c "$2" /dev/urandom >"$work/$1"; }
-verified_fio() { # name, fio's options
-    timeout 150 fio --minimal --name="$1" --ioengine=nbd --uri="$uri" --verify=crc32c --randrepeat=1 "${@:2}" \
-        >"$work/fio-$1.log" 2>&1
+fio_command() { # name, fio's options
+    fio=(timeout 150 fio --minimal --name="$1" --ioengine=nbd --uri="$uri" --verify=crc32c --randrepeat=1 "${@:2}")
 }
-client() { # a command in the background, its process in $!
-    "$@" &
+verified_fio() {
+    fio_command "$@"
+    "${fio[@]}" >"$work/fio-$1.log" 2>&1
+}
+verified_fio_in_background() { # its process in $!
+    fio_command "$@"
+    "${fio[@]}" >"$work/fio-$1.log" 2>&1 &
     clients+=($!)
 }
 
@@ -131,7 +135,7 @@ test_fio_links_cut() {
     disk_up
     local link writer
     for link in 1 2; do
-        client verified_fio "cut$link" --rw=randwrite --bs=16k --iodepth=16 --size=24M --rate=6M \
+        verified_fio_in_background "cut$link" --rw=randwrite --bs=16k --iodepth=16 --size=24M --rate=6M \
             --offset=$(((link - 1) * 32))M
         writer=$!
         sleep 1
@@ -155,7 +159,7 @@ test_several_clients() {
     disk_up
     local number all=()
     for number in 0 1 2 3; do
-        client verified_fio "client$number" --rw=randwrite --bs=8k --iodepth=8 --size=12M \
+        verified_fio_in_background "client$number" --rw=randwrite --bs=8k --iodepth=8 --size=12M \
             --offset=$((number * 16))M
         all+=($!)
     done
@@ -169,7 +173,7 @@ test_several_clients() {
 test_target_restarted() {
     disk_up
     local writer
-    client verified_fio restart --rw=randwrite --bs=16k --iodepth=8 --size=32M --rate=6M
+    verified_fio_in_background restart --rw=randwrite --bs=16k --iodepth=8 --size=32M --rate=6M
     writer=$!
     sleep 1
     tgt_stop

@@ -250,8 +250,9 @@ causeway() { near timeout "${CAUSEWAY_PATIENCE:-90}" "$binaries/causeway" "$@"; 
 daemon_start() {
     [ -x "$binaries/causewayd" ] || fail "there is no $binaries/causewayd; type: make"
     mkdir -p "$work/state"
-    near "$binaries/causewayd" --control "$control" --state-dir "$work/state" --initiator-name "$initiator" \
-        --log-level "${CAUSEWAY_LOG_LEVEL:-debug}" "$@" >>"$work/causewayd.log" 2>&1 &
+    # Not through `near`: a function in the background is a shell, and the daemon would be its child.
+    ${NEAR:+ip netns exec "$NEAR"} "$binaries/causewayd" --control "$control" --state-dir "$work/state" \
+        --initiator-name "$initiator" --log-level "${CAUSEWAY_LOG_LEVEL:-debug}" "$@" >>"$work/causewayd.log" 2>&1 &
     daemon=$!
     wait_until 10 'causewayd listens on its control socket' daemon_ready
 }
