@@ -37,8 +37,8 @@ mounted=1
 job() { # FILE-NUMBER, then more options
     local engine=(--direct=1 --ioengine=libaio --iodepth=8)
     [ $(($1 % 2)) = 0 ] || engine=(--direct=0 --ioengine=psync --fsync=64)
-    fio --minimal --name=file --filename="$work/mnt/file$1" --size=4M --rw=randwrite --bsrange=4k-64k --blockalign=4k \
-        --verify=crc32c --randseed="$1" "${engine[@]}" "${@:2}"
+    fio --minimal --name=file --filename="$work/mnt/file$1" --size=4M --rw=randwrite --bsrange=4k-64k \
+        --blockalign=4k --verify=crc32c --verify_state_save=0 --randseed="$1" "${engine[@]}" "${@:2}"
 }
 write_files() {
     local number=0
