@@ -1,0 +1,57 @@
+/// What moves with every request of a disk.
+struct DiskQueue: BitwiseCopyable {
+    var isInUse = false
+    var target: Int32 = -1
+    /// The LUN field of commands (SAM-5 4.7).
+    var lun: UInt64 = 0
+    /// Bit n: path n of the target is up and showed this very LUN.
+    var usable: UInt32 = 0
+    /// Where the policy goes on.
+    var cursor: Int32 = 0
+    /// Commands that still go to the path under the cursor.
+    var runLeft: Int32 = 0
+    /// Tasks for which no path had room.
+    var pending = TaskList()
+
+    var sizeBytes: UInt64 = 0
+    var blockShift: UInt8 = 9
+    var isReadOnly = false
+    var writeCacheEnabled = true
+    var supportsFUA = true
+    /// New writes wait: earlier ones were answered with an error and may still reach the medium.
+    var fenceDebts: Int32 = 0
+    /// Everything is answered with an error: the disk is being detached by force, or its time is up.
+    var isFailing = false
+
+    /// Largest data of one command, bytes; a multiple of the block length.
+    var pieceBytes: Int32 = 262_144
+    var unmap: UnmapLimits? = nil
+    var writeSame: WriteSameLimits? = nil
+    /// WRITE SAME with the UNMAP bit leaves zeros behind.
+    var readsZerosAfterUnmap = false
+    var supportsLBAStatus = false
+
+    var requests: Int32 = 0
+    var counters = RequestCounters()
+
+    /// Writes answered while the LUN had a volatile cache, and how many of them a FLUSH has covered.
+    var acknowledgedWrites: UInt64 = 0
+    var flushedWrites: UInt64 = 0
+    /// The target restarted and may have lost acknowledged writes: the next FLUSH says so.
+    var lostCache = false
+}
+
+/// NBD requests of a disk since it was attached.
+public struct RequestCounters: BitwiseCopyable, Sendable {
+    public var reads: UInt64 = 0
+    public var writes: UInt64 = 0
+    public var flushes: UInt64 = 0
+    public var trims: UInt64 = 0
+    public var writeZeroes: UInt64 = 0
+    public var readBytes: UInt64 = 0
+    public var writtenBytes: UInt64 = 0
+    /// Answered with an error.
+    public var errors: UInt64 = 0
+    /// Commands that went out again, for whatever reason.
+    public var sentAgain: UInt64 = 0
+}

@@ -1,0 +1,248 @@
+/// Commands that did not end well, and PDUs that are not part of the data path.
+extension Lane {
+    /// A command was answered with something else than GOOD: what it is decides who deals with it.
+    @inline(never)
+    mutating func commandFailed(_ task: Int32, _ index: Int32, status: UInt8, sense: SenseData?) {
+        let path = paths[Int(index)]
+        let disk = tasks[task].disk
+        let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)
+        note(verdict.notices, path, disk)
+        tasks[task].attempts = tasks[task].attempts == .max ? .max : tasks[task].attempts + 1
+        internalData[task] = nil
+        switch verdict.errorClass {
+        case .good:
+            finishTask(task, error: 0)
+        case .retry where tasks[task].attempts <= settings.retryLimit:
+            sendAgain(task, first: true)
+        case .retryAfterDelay where tasks[task].attempts < .max:
+            // BUSY and TASK SET FULL go on for as long as the target asks for patience; the APD time-out bounds it.
+            delay(task, milliseconds: min(10 << UInt64(min(tasks[task].attempts, 6)), 500))
+        case .pathError(let cause):
+            pathQueues[index].counters.errors &+= 1
+            problem(path, disk, cause == .accessState ? .notReady : .noSuchLUN, describe(status, sense))
+            sendAgain(task, first: true)
+        default:
+            deviceError(task, index, status: status, sense: sense, verdict.errorClass)
+        }
+    }
+
+    private func describe(_ status: UInt8, _ sense: SenseData?) -> String {
+        if let sense { "\(sense)" } else { "\(SCSIStatus(rawValue: status))" }
+    }
+
+    /// The LUN itself says no: the caller is told, the path is not to blame.
+    private mutating func deviceError(
+        _ task: Int32, _ index: Int32, status: UInt8, sense: SenseData?, _ errorClass: ErrorClass
+    ) {
+        let disk = tasks[task].disk
+        if tasks[task].forceUnitAccess, let sense, sense.key == .illegalRequest {
+            // It claims DPOFUA and refuses FUA: cache synchronisation does the same.
+            diskQueues[disk].supportsFUA = false
+            tasks[task].forceUnitAccess = false
+            if diskQueues[disk].writeCacheEnabled { requests[tasks[task].request].mustSynchronize = true }
+            log(.warning, "\(disks[Int(disk)].name): the LUN refuses FUA; SYNCHRONIZE CACHE takes its place")
+            return sendAgain(task, first: true)
+        }
+        if let sense, sense.key == .illegalRequest, fallBack(task) { return }
+        pathQueues[index].counters.errors &+= 1
+        log(
+            .error,
+            "\(disks[Int(disk)].name) \(paths[Int(index)].name): \(tasks[task].kind) of \(tasks[task].blocks) blocks "
+                + "at LBA \(tasks[task].lba): \(describe(status, sense))")
+        let error: NBDError =
+            switch errorClass {
+            case .spaceExhausted: .noSpace
+            default: .inputOutput
+            }
+        finishTask(task, error: error.rawValue)
+    }
+
+    /// An UNMAP or WRITE SAME that the LUN announced and then refused. TRIM may do nothing; zeros are written.
+    private mutating func fallBack(_ task: Int32) -> Bool {
+        let disk = tasks[task].disk
+        let request = tasks[task].request
+        switch (tasks[task].kind, NBDCommand(rawValue: requests[request].type)) {
+        case (.unmap, _), (.writeSame, .trim):
+            diskQueues[disk].unmap = nil
+            diskQueues[disk].writeSame?.mayUnmap = false
+            log(.warning, "\(disks[Int(disk)].name): the LUN refuses to deallocate; TRIM does nothing from now on")
+            finishTask(task, error: 0)
+            return true
+        case (.writeSame, _):
+            if tasks[task].mayUnmap {
+                diskQueues[disk].readsZerosAfterUnmap = false
+                tasks[task].mayUnmap = false
+                sendAgain(task, first: true)
+                return true
+            }
+            diskQueues[disk].writeSame = nil
+            log(.warning, "\(disks[Int(disk)].name): the LUN refuses WRITE SAME; zeros are written one by one")
+            return rewriteZeroes(task)
+        default: return false
+        }
+    }
+
+    /// The range of a refused WRITE SAME as plain writes, one after the other in the same task's place.
+    private mutating func rewriteZeroes(_ task: Int32) -> Bool {
+        let disk = tasks[task].disk
+        let request = tasks[task].request
+        let shift = UInt32(diskQueues[disk].blockShift)
+        var lba = tasks[task].lba
+        var blocks = tasks[task].blocks
+        let most = UInt32(diskQueues[disk].pieceBytes) &>> shift
+        var isFirst = true
+        while blocks > 0 {
+            let count = min(blocks, most)
+            let next: Int32
+            if isFirst {
+                next = task
+            } else if let fresh = freeTasks.take() {
+                next = fresh
+            } else {
+                requests[request].error = NBDError.inputOutput.rawValue
+                break
+            }
+            if isFirst { requests[request].tasks &-= 1 }
+            fillTask(
+                next, .write, request: request, disk: disk, lba: lba, blocks: count,
+                byteCount: Int32(count &<< shift))
+            unsafe tasks[next].data = UnsafeRawPointer(zeros.address(0))
+            isFirst = false
+            lba += UInt64(count)
+            blocks -= count
+            sendAgain(next, first: false)
+        }
+        return true
+    }
+
+    /// GOOD with less data than asked for: nothing says which bytes are missing.
+    @inline(never)
+    mutating func shortRead(_ task: Int32, _ index: Int32) {
+        pathQueues[index].counters.errors &+= 1
+        tasks[task].attempts += 1
+        let disk = tasks[task].disk
+        if tasks[task].attempts < 3 { return sendAgain(task, first: true) }
+        log(
+            .error,
+            "\(disks[Int(disk)].name): the target answered GOOD to a READ at LBA \(tasks[task].lba) with "
+                + "\(tasks[task].received) of \(tasks[task].byteCount) bytes")
+        finishTask(task, error: NBDError.inputOutput.rawValue)
+    }
+
+    /// What sense data says beside the result.
+    private mutating func note(_ notices: TargetNotices, _ path: Path, _ disk: Int32) {
+        if notices.contains(.restarted) && diskQueues[disk].writeCacheEnabled
+            && diskQueues[disk].acknowledgedWrites > diskQueues[disk].flushedWrites
+        {
+            diskQueues[disk].lostCache = true
+        }
+        if !notices.isDisjoint(with: [.inquiryChanged, .capacityChanged, .lunListChanged, .modePagesChanged]) {
+            path.reprobeAt = now
+            wake(at: now)
+        }
+    }
+
+    // MARK: PDUs off the data path
+
+    @inline(never)
+    mutating func receiveRare(
+        _ header: BasicHeaderSegment, _ data: UnsafeRawPointer, _ index: Int32, _ stream: Int32
+    ) {
+        let path = paths[Int(index)]
+        switch header.opcode {
+        case .nopIn: receiveNOPIn(NOPIn(header), path)
+        case .logoutResponse:
+            guard case .loggingOut = path.state else {
+                return violation(index, stream, .unexpected(header.opcode))
+            }
+            sessionEnded(path)
+        case .asynchronousMessage: receiveAsynchronous(AsynchronousMessage(header), path)
+        case .reject:
+            violation(index, stream, .rejected(Reject(header).reason))
+        default: violation(index, stream, .unexpected(header.opcode))
+        }
+    }
+
+    private mutating func receiveNOPIn(_ pdu: NOPIn, _ path: Path) {
+        let index = path.index
+        pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
+        if pdu.isEcho {
+            pathQueues[index].expStatSN = pdu.statSN.next
+            path.ping.answered()
+        }
+        let answer = NOPOut(
+            answering: pdu, cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
+        if let answer { sendCold(answer.header, [], pathQueues[index].stream) }
+    }
+
+    private mutating func receiveAsynchronous(_ pdu: AsynchronousMessage, _ path: Path) {
+        let index = path.index
+        pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
+        pathQueues[index].expStatSN = pdu.statSN.next
+        log(.warning, "\(targets[Int(path.target)].name) \(path.name): \(pdu.event)")
+        switch pdu.event {
+        case .scsiEvent:
+            path.reprobeAt = now
+            wake(at: now)
+        case .logoutRequest, .connectionDrop, .sessionDrop, .negotiationRequest:
+            connectionLost(path, "\(pdu.event)")
+        default: break
+        }
+    }
+
+    /// Asks the target for a sign of life.
+    mutating func sendPing(_ path: Path) {
+        let index = path.index
+        let tag = path.ping.send(now: now)
+        let ping = NOPOut(
+            initiatorTaskTag: tag, cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
+        sendCold(ping.header, [], pathQueues[index].stream)
+    }
+
+    // MARK: GET LBA STATUS
+
+    /// Answers BLOCK_STATUS with what the LUN says (SBC-4 5.9).
+    mutating func blockStatusAnswered(_ task: Int32) {
+        let data = internalData.removeValue(forKey: task) ?? []
+        let request = tasks[task].request
+        let disk = tasks[task].disk
+        let extents = allocation(data, request, disk)
+        guard !requests[request].isOrphan else { return finishTask(task, error: 0) }
+        let index = requests[request].stream
+        let count = ReplyChunk.blockStatusByteCount(extentCount: extents.count)
+        let bytes = UnsafeMutableRawPointer.allocate(byteCount: count, alignment: 8)
+        let header = NBDRequest(
+            .blockStatus, flags: CommandFlags(rawValue: requests[request].flags), cookie: requests[request].cookie,
+            offset: requests[request].offset, length: requests[request].length)
+        let used = unsafe ReplyChunk.writeBlockStatus(
+            extents.span, contextID: streams[index].allocationContext, answering: header, to: bytes)
+        let entry = unsafe streams[index].send.append()
+        unsafe entry.pointee.reset(headerCount: 0)
+        unsafe entry.pointee.payload = UnsafeRawPointer(bytes)
+        unsafe entry.pointee.payloadCount = Int32(used)
+        unsafe entry.pointee.ownsPayload = true
+        markDirty(index)
+        releaseTask(task)
+        releaseRequest(request)
+    }
+
+    private func allocation(_ data: [UInt8], _ request: Int32, _ disk: Int32) -> [BlockStatusExtent] {
+        let shift = UInt64(diskQueues[disk].blockShift)
+        let start = requests[request].offset
+        let end = start + UInt64(requests[request].length)
+        var extents: [BlockStatusExtent] = []
+        var at = start
+        let unmapped: AllocationFlags = diskQueues[disk].readsZerosAfterUnmap ? [.hole, .zero] : .hole
+        for run in unsafe (try? LBAStatusData(data.span.bytes))?.descriptors ?? [] {
+            guard run.lba <= at >> shift else { break }
+            let into = (at >> shift) - run.lba
+            guard into < UInt64(run.blocks) else { break }
+            let until = min(at + (UInt64(run.blocks) - into) << shift, end)
+            let flags: AllocationFlags = run.status == .deallocated ? unmapped : []
+            extents.append(BlockStatusExtent(length: UInt32(until - at), flags: flags))
+            at = until
+            if at == end { break }
+        }
+        return extents
+    }
+}

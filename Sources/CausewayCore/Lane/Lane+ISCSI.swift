@@ -1,0 +1,227 @@
+/// The iSCSI side of a lane in full-feature phase: PDUs from the target (RFC 7143 §11).
+extension Lane {
+    mutating func parseISCSI(_ index: Int32) {
+        let path = streams[index].owner
+        pathQueues[path].lastReceived = now
+        let limit = Int(pathQueues[path].initiatorMaxRecvDataSegmentLength)
+        while streams[index].kind == .iscsi {
+            let parsed = streams[index].parsed
+            let available = streams[index].filled &- parsed
+            guard available >= BasicHeaderSegment.byteCount else {
+                streams[index].needed = BasicHeaderSegment.byteCount
+                break
+            }
+            let bytes = unsafe UnsafeRawPointer(chunks.base(streams[index].chunk) + parsed)
+            let header = unsafe BasicHeaderSegment(copyingFrom: bytes)
+            guard header.fits(maxRecvDataSegmentLength: max(limit, 8192)) else {
+                return violation(path, index, .tooLong(header.opcode, header.dataSegmentLength))
+            }
+            let total = BasicHeaderSegment.byteCount &+ header.paddedDataSegmentLength
+            guard available >= total else {
+                streams[index].needed = total
+                break
+            }
+            // Taken before it is acted on: acting may close the stream.
+            streams[index].parsed = parsed &+ total
+            let data = unsafe bytes + BasicHeaderSegment.byteCount
+            if pathQueues[path].stream == index && pathQueues[path].isFullFeature {
+                unsafe receivePDU(header, data, path, index)
+            } else {
+                unsafe receiveDuringLogin(header, data, path, index)
+            }
+        }
+        if pathQueues[path].hasWaiting { pumpWaiting(path) }
+        if hasPending { pumpPending() }
+    }
+
+    @inline(__always)
+    private mutating func receivePDU(
+        _ header: BasicHeaderSegment, _ data: UnsafeRawPointer, _ path: Int32, _ index: Int32
+    ) {
+        switch header.opcode {
+        case .scsiDataIn: unsafe receiveDataIn(SCSIDataIn(header), data, path, index)
+        case .scsiResponse: unsafe receiveResponse(SCSIResponse(header), data, path, index)
+        case .readyToTransfer: receiveR2T(ReadyToTransfer(header), path, index)
+        default: unsafe receiveRare(header, data, path, index)
+        }
+    }
+
+    /// The task that a PDU speaks of, if it is on this path.
+    @inline(__always)
+    private func taskOnPath(_ tag: UInt32, _ path: Int32) -> Int32? {
+        let slot = Int32(tag & 0xffff)
+        guard Int(slot) < tasks.capacity, tasks[slot].state == .inFlight, tasks[slot].path == path,
+            tasks[slot].generation == UInt16(truncatingIfNeeded: tag >> 16)
+        else { return nil }
+        return slot
+    }
+
+    /// Counts a status on; false if one is missing or comes twice, which ErrorRecoveryLevel 0 cannot mend.
+    @inline(__always)
+    private mutating func countStatus(_ statSN: StatSN, _ path: Int32) -> Bool {
+        guard statSN == pathQueues[path].expStatSN else { return false }
+        pathQueues[path].expStatSN = statSN.next
+        return true
+    }
+
+    @inline(__always)
+    private mutating func receiveDataIn(
+        _ pdu: SCSIDataIn, _ data: UnsafeRawPointer, _ path: Int32, _ index: Int32
+    ) {
+        pathQueues[path].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
+        guard let task = taskOnPath(pdu.initiatorTaskTag, path) else {
+            return violation(path, index, .unknownTask(.scsiDataIn, pdu.initiatorTaskTag))
+        }
+        let count = Int32(truncatingIfNeeded: pdu.dataSegmentLength)
+        let received = tasks[task].received
+        guard pdu.bufferOffset == UInt32(bitPattern: received), count <= tasks[task].byteCount &- received,
+            pdu.dataSN == tasks[task].nextDataSN, pdu.flags.isConsistent
+        else { return violation(path, index, .dataOutOfPlace(offset: pdu.bufferOffset, count: count)) }
+        tasks[task].received = received &+ count
+        tasks[task].nextDataSN &+= 1
+
+        guard pdu.hasStatus else { return unsafe gather(task, data, count) }
+        guard countStatus(pdu.statSN, path) else {
+            return violation(path, index, .statSN(expected: pathQueues[path].expStatSN, got: pdu.statSN))
+        }
+        if pdu.status == 0 && tasks[task].kind == .read && count == tasks[task].byteCount {
+            let request = tasks[task].request
+            if requests[request].length == UInt32(bitPattern: count) {
+                // All of it in one PDU: it goes on to the client from where it lies.
+                taskAnswered(task, path)
+                pathQueues[path].counters.readBytes &+= UInt64(count)
+                unsafe replyRead(request, data: data, chunk: streams[index].chunk)
+                return releaseTask(task)
+            }
+        }
+        unsafe gather(task, data, count)
+        complete(task, path, status: pdu.status, sense: nil)
+    }
+
+    /// Copies Data-In to where it gathers.
+    @inline(never)
+    private mutating func gather(_ task: Int32, _ data: UnsafeRawPointer, _ count: Int32) {
+        guard count > 0 else { return }
+        if tasks[task].kind != .read {
+            unsafe internalData[task, default: []].append(
+                contentsOf: UnsafeRawBufferPointer(start: data, count: Int(count)))
+            return
+        }
+        let request = tasks[task].request
+        if unsafe requests[request].buffer == nil { giveBuffer(request) }
+        guard let buffer = unsafe requests[request].buffer else { return }
+        let at = Int(tasks[task].offset) &+ Int(tasks[task].received &- count)
+        unsafe (buffer + at).copyMemory(from: data, byteCount: Int(count))
+    }
+
+    @inline(__always)
+    private mutating func receiveResponse(
+        _ pdu: SCSIResponse, _ data: UnsafeRawPointer, _ path: Int32, _ index: Int32
+    ) {
+        guard countStatus(pdu.statSN, path) else {
+            return violation(path, index, .statSN(expected: pathQueues[path].expStatSN, got: pdu.statSN))
+        }
+        pathQueues[path].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
+        guard let task = taskOnPath(pdu.initiatorTaskTag, path) else {
+            return violation(path, index, .unknownTask(.scsiResponse, pdu.initiatorTaskTag))
+        }
+        guard pdu.response == .commandCompletedAtTarget else {
+            return violation(path, index, .serviceResponse(pdu.response.rawValue))
+        }
+        if pdu.status == 0 && (tasks[task].kind == .write || tasks[task].kind == .synchronizeCache) {
+            taskAnswered(task, path)
+            pathQueues[path].counters.writtenBytes &+= UInt64(UInt32(bitPattern: tasks[task].byteCount))
+            return finishTask(task, error: 0)
+        }
+        // The data segment: two bytes of SenseLength, then the sense data (RFC 7143 §11.4.7).
+        var sense: SenseData?
+        if pdu.dataSegmentLength > 2 {
+            let length = min(Int(data.loadBigEndian(0, as: UInt16.self)), pdu.dataSegmentLength - 2)
+            sense = unsafe SenseData(RawSpan(_unsafeStart: data + 2, byteCount: length))
+        }
+        complete(task, path, status: pdu.status, sense: sense)
+    }
+
+    @inline(__always)
+    private mutating func receiveR2T(_ pdu: ReadyToTransfer, _ path: Int32, _ index: Int32) {
+        pathQueues[path].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
+        guard let task = taskOnPath(pdu.initiatorTaskTag, path) else {
+            return violation(path, index, .unknownTask(.readyToTransfer, pdu.initiatorTaskTag))
+        }
+        let transfer = TransferQueue.Transfer(
+            targetTransferTag: pdu.targetTransferTag, offset: pdu.bufferOffset,
+            remaining: pdu.desiredDataTransferLength, dataSN: 0)
+        guard unsafe tasks[task].data != nil,
+            pdu.isAcceptable(
+                expectedDataTransferLength: Int(tasks[task].byteCount),
+                maxBurstLength: Int(pathQueues[path].maxBurstLength)),
+            queueTransfer(task, transfer, path)
+        else {
+            return violation(
+                path, index, .transferRequest(offset: pdu.bufferOffset, length: pdu.desiredDataTransferLength))
+        }
+        sendTransfers(path)
+    }
+
+    /// The answer to a task has come, good or bad: the path has room again.
+    @inline(__always)
+    mutating func taskAnswered(_ task: Int32, _ path: Int32) {
+        pathQueues[path].inFlight.remove(task, tasks)
+        pathQueues[path].counters.answered(after: now.nanoseconds(since: tasks[task].issuedAt))
+    }
+
+    /// The slower end of a task: what is not a whole READ in one PDU or a WRITE that went well.
+    @inline(never)
+    mutating func complete(_ task: Int32, _ path: Int32, status: UInt8, sense: SenseData?) {
+        taskAnswered(task, path)
+        switch tasks[task].kind {
+        case .inquiry: return probeAnswered(task, path, status: status, sense: sense)
+        case .barrier: return barrierAnswered(task, path, status: status, sense: sense)
+        default: break
+        }
+        guard status == 0 else { return commandFailed(task, path, status: status, sense: sense) }
+        switch tasks[task].kind {
+        case .read:
+            guard tasks[task].received == tasks[task].byteCount else {
+                return shortRead(task, path)
+            }
+            pathQueues[path].counters.readBytes &+= UInt64(UInt32(bitPattern: tasks[task].byteCount))
+            finishTask(task, error: 0)
+        case .getLBAStatus: blockStatusAnswered(task)
+        default: finishTask(task, error: 0)
+        }
+    }
+}
+
+/// How a target broke the protocol, so that the log can name the guilty side.
+enum ProtocolViolation: BitwiseCopyable, CustomStringConvertible {
+    case tooLong(Opcode, Int)
+    case unknownTask(Opcode, UInt32)
+    case dataOutOfPlace(offset: UInt32, count: Int32)
+    case statSN(expected: StatSN, got: StatSN)
+    case serviceResponse(UInt8)
+    case transferRequest(offset: UInt32, length: UInt32)
+    case unexpected(Opcode)
+    case rejected(Reject.Reason)
+
+    var description: String {
+        switch self {
+        case .tooLong(let opcode, let count):
+            "the target sent a PDU (opcode 0x\(String(opcode.rawValue, radix: 16))) of \(count) bytes, more than it may, or with an AHS"
+        case .unknownTask(let opcode, let tag):
+            "the target answered (opcode 0x\(String(opcode.rawValue, radix: 16))) a task that is not under way: tag 0x\(String(tag, radix: 16))"
+        case .dataOutOfPlace(let offset, let count):
+            "the target sent \(count) bytes of Data-In for offset \(offset), which is not where they belong"
+        case .statSN(let expected, let got):
+            "the target sent StatSN \(got), expected \(expected)"
+        case .serviceResponse(let response):
+            "the target failed a command with service response \(response)"
+        case .transferRequest(let offset, let length):
+            "the target asked (R2T) for \(length) bytes at offset \(offset), which it may not"
+        case .unexpected(let opcode):
+            "the target sent a PDU that fits nothing: opcode 0x\(String(opcode.rawValue, radix: 16))"
+        case .rejected(let reason):
+            "the target rejected a PDU: \(reason)"
+        }
+    }
+}

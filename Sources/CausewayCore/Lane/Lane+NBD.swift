@@ -1,0 +1,287 @@
+/// The NBD side of a lane: requests in, replies out.
+extension Lane {
+    /// Entries that replies to refused requests may take, beside one for every request under way.
+    private static var replyReserve: Int { 64 }
+
+    mutating func parseNBD(_ index: Int32) {
+        guard let rules = streams[index].rules else { return }
+        while true {
+            let parsed = streams[index].parsed
+            let available = streams[index].filled &- parsed
+            if streams[index].skipping > 0 {
+                let skipped = min(available, streams[index].skipping)
+                streams[index].skipping &-= skipped
+                streams[index].parsed &+= skipped
+                streams[index].needed = 0
+                if streams[index].skipping > 0 { return }
+                continue
+            }
+            if streams[index].writing >= 0 {
+                guard takePayload(index, available: available) else { return }
+                continue
+            }
+            guard available >= NBDRequest.byteCount else {
+                streams[index].needed = NBDRequest.byteCount
+                return
+            }
+            guard hasRoomForRequest(index) else { return block(index) }
+            let header = unsafe NBDRequest(copyingFrom: chunks.base(streams[index].chunk) + parsed)
+            switch rules.validate(header) {
+            case .accept:
+                streams[index].parsed = parsed &+ NBDRequest.byteCount
+                start(header, stream: index)
+            case .refuse(let error):
+                streams[index].parsed = parsed &+ NBDRequest.byteCount
+                refuse(header, with: error, stream: index)
+            case .refuseAndSkipPayload(let error):
+                streams[index].parsed = parsed &+ NBDRequest.byteCount
+                streams[index].skipping = Int(header.length)
+                refuse(header, with: error, stream: index)
+            case .disconnect(let end):
+                return clientEnds(index, end)
+            }
+        }
+    }
+
+    @inline(__always)
+    private func hasRoomForRequest(_ index: Int32) -> Bool {
+        streams[index].requests < settings.requestsPerClient && freeRequests.count > 0 && freeTasks.count > 0
+            && streams[index].send.room > Int(streams[index].requests) &+ Self.replyReserve
+            && heapBytes < settings.heapLimitBytes
+    }
+
+    /// The next piece of the WRITE that is arriving, once all of it is here; false when more bytes or slots are needed.
+    @inline(__always)
+    private mutating func takePayload(_ index: Int32, available: Int) -> Bool {
+        let request = streams[index].writing
+        let disk = streams[index].owner
+        let issued = requests[request].issued
+        let piece = min(requests[request].length &- issued, UInt32(diskQueues[disk].pieceBytes))
+        guard available >= Int(piece) else {
+            streams[index].needed = Int(piece)
+            return false
+        }
+        guard let task = freeTasks.take() else {
+            block(index)
+            return false
+        }
+        let shift = UInt64(diskQueues[disk].blockShift)
+        let chunk = streams[index].chunk
+        chunks.pin(chunk)
+        fillTask(
+            task, .write, request: request, disk: disk,
+            lba: (requests[request].offset &+ UInt64(issued)) &>> shift, blocks: piece &>> UInt32(shift),
+            byteCount: Int32(piece))
+        unsafe tasks[task].data = UnsafeRawPointer(chunks.base(chunk) + streams[index].parsed)
+        tasks[task].chunk = chunk
+        tasks[task].forceUnitAccess =
+            requests[request].flags & CommandFlags.forceUnitAccess.rawValue != 0 && diskQueues[disk].supportsFUA
+        streams[index].parsed &+= Int(piece)
+        requests[request].issued = issued &+ piece
+        if issued &+ piece == requests[request].length {
+            requests[request].isFullyIssued = true
+            streams[index].writing = -1
+        }
+        submit(task)
+        return true
+    }
+
+    @inline(__always)
+    mutating func fillTask(
+        _ task: Int32, _ kind: TaskKind, request: Int32, disk: Int32, lba: UInt64, blocks: UInt32, byteCount: Int32
+    ) {
+        let generation = tasks[task].generation
+        tasks[task] = Task()
+        tasks[task].generation = generation
+        tasks[task].kind = kind
+        tasks[task].request = request
+        tasks[task].disk = disk
+        tasks[task].lba = lba
+        tasks[task].blocks = blocks
+        tasks[task].byteCount = byteCount
+        if request >= 0 { requests[request].tasks &+= 1 }
+    }
+
+    /// Begins an accepted request; `hasRoomForRequest` held.
+    @inline(__always)
+    private mutating func start(_ header: NBDRequest, stream index: Int32) {
+        guard let request = freeRequests.take() else { preconditionFailure("a request without a slot") }
+        let disk = streams[index].owner
+        requests[request] = Request()
+        requests[request].isFree = false
+        requests[request].type = header.command.rawValue
+        requests[request].flags = header.flags.rawValue
+        requests[request].cookie = header.cookie
+        requests[request].offset = header.offset
+        requests[request].length = header.length
+        requests[request].stream = index
+        requests[request].disk = disk
+        streams[index].requests &+= 1
+        diskQueues[disk].requests &+= 1
+        switch header.command {
+        case .read:
+            diskQueues[disk].counters.reads &+= 1
+            diskQueues[disk].counters.readBytes &+= UInt64(header.length)
+            if header.length <= UInt32(diskQueues[disk].pieceBytes), let task = freeTasks.take() {
+                let shift = UInt64(diskQueues[disk].blockShift)
+                fillTask(
+                    task, .read, request: request, disk: disk, lba: header.offset &>> shift,
+                    blocks: header.length &>> UInt32(shift), byteCount: Int32(header.length))
+                requests[request].issued = header.length
+                requests[request].isFullyIssued = true
+                submit(task)
+            } else {
+                startLongRead(request)
+            }
+        case .write:
+            diskQueues[disk].counters.writes &+= 1
+            diskQueues[disk].counters.writtenBytes &+= UInt64(header.length)
+            if diskQueues[disk].writeCacheEnabled && !diskQueues[disk].supportsFUA
+                && header.flags.contains(.forceUnitAccess)
+            {
+                requests[request].mustSynchronize = true
+            }
+            streams[index].writing = request
+        default:
+            startOther(request, header)
+        }
+    }
+
+    /// A reply without data to a request that is not even begun.
+    private mutating func refuse(_ header: NBDRequest, with error: NBDError, stream index: Int32) {
+        writeReply(header.cookie, isRead: header.command == .read, error, stream: index)
+    }
+
+    // MARK: Replies
+
+    /// Queues a reply without data.
+    @inline(__always)
+    mutating func writeReply(_ cookie: UInt64, isRead: Bool, _ error: NBDError, stream index: Int32) {
+        let entry = unsafe streams[index].send.append()
+        // With structured replies a READ may only be answered by chunks, an error included.
+        if isRead && streams[index].structuredReplies {
+            unsafe entry.pointee.reset(headerCount: 0)
+            let count = unsafe ReplyChunk.writeError(error, message: "", cookie: cookie, to: entry)
+            unsafe entry.pointee.headerCount = UInt8(truncatingIfNeeded: count)
+        } else {
+            unsafe entry.pointee.reset(headerCount: SimpleReply.byteCount)
+            unsafe SimpleReply.write(error: error, cookie: cookie, to: entry)
+        }
+        markDirty(index)
+    }
+
+    /// Answers a READ with data that lies in a chunk, which stays pinned until the reply is sent.
+    @inline(__always)
+    mutating func replyRead(_ request: Int32, data: UnsafeRawPointer, chunk: ChunkID) {
+        let index = requests[request].stream
+        if !requests[request].isOrphan {
+            chunks.pin(chunk)
+            unsafe appendReadReply(request, stream: index, data: data, chunk: chunk, ownsData: false)
+        }
+        releaseRequest(request)
+    }
+
+    @inline(__always)
+    private mutating func appendReadReply(
+        _ request: Int32, stream index: Int32, data: UnsafeRawPointer, chunk: ChunkID, ownsData: Bool
+    ) {
+        let entry = unsafe streams[index].send.append()
+        if streams[index].structuredReplies {
+            unsafe entry.pointee.reset(headerCount: ReplyChunk.offsetDataByteCount)
+            unsafe ReplyChunk.writeOffsetData(
+                offset: requests[request].offset, dataByteCount: requests[request].length,
+                cookie: requests[request].cookie, to: entry)
+        } else {
+            unsafe entry.pointee.reset(headerCount: SimpleReply.byteCount)
+            unsafe SimpleReply.write(cookie: requests[request].cookie, to: entry)
+        }
+        unsafe entry.pointee.payload = data
+        unsafe entry.pointee.payloadCount = Int32(requests[request].length)
+        unsafe entry.pointee.chunk = chunk
+        unsafe entry.pointee.ownsPayload = ownsData
+        markDirty(index)
+    }
+
+    /// Answers a request all of whose tasks have ended, and frees it.
+    @inline(__always)
+    mutating func reply(_ request: Int32) {
+        if !requests[request].isOrphan {
+            let isRead = requests[request].type == NBDCommand.read.rawValue
+            let error = NBDError(rawValue: requests[request].error)
+            if isRead && error == .none {
+                replyGathered(request)
+            } else {
+                writeReply(requests[request].cookie, isRead: isRead, error, stream: requests[request].stream)
+            }
+        }
+        releaseRequest(request)
+    }
+
+    /// A READ whose data was put together in a buffer of its own: the reply takes the buffer along.
+    @inline(never)
+    private mutating func replyGathered(_ request: Int32) {
+        guard let buffer = unsafe requests[request].buffer else { return }
+        unsafe appendReadReply(
+            request, stream: requests[request].stream, data: buffer, chunk: requests[request].bufferChunk,
+            ownsData: requests[request].bufferIsOnHeap)
+        if requests[request].bufferIsOnHeap { heapBytes -= Int(requests[request].length) }
+        unsafe requests[request].buffer = nil
+        requests[request].bufferIsOnHeap = false
+        requests[request].bufferChunk = .none
+    }
+
+    @inline(__always)
+    mutating func releaseRequest(_ request: Int32) {
+        if unsafe requests[request].buffer != nil { dropBuffer(request) }
+        let stream = requests[request].stream
+        if !requests[request].isOrphan { streams[stream].requests &-= 1 }
+        let disk = requests[request].disk
+        if requests[request].error != 0 { diskQueues[disk].counters.errors &+= 1 }
+        diskQueues[disk].requests &-= 1
+        requests[request].isFree = true
+        freeRequests.giveBack(request)
+        if diskQueues[disk].requests == 0 && disks[Int(disk)].isDetaching { diskIsIdle(disk) }
+    }
+
+    @inline(never)
+    private mutating func dropBuffer(_ request: Int32) {
+        if requests[request].bufferIsOnHeap {
+            unsafe requests[request].buffer?.deallocate()
+            heapBytes -= Int(requests[request].length)
+        } else if requests[request].bufferChunk.isSome {
+            chunks.unpin(requests[request].bufferChunk)
+        }
+        unsafe requests[request].buffer = nil
+    }
+
+    // MARK: The end of a client
+
+    /// DISC, or a stream that has lost its place: nothing more is read. Answers under way still go out.
+    @inline(never)
+    private mutating func clientEnds(_ index: Int32, _ end: TransmissionEnd) {
+        streams[index].isDisconnecting = true
+        if end != .requested {
+            log(.error, "\(disks[Int(streams[index].owner)].name): \(end); its connection is closed")
+        }
+        clientIsGone(index, requested: end == .requested)
+    }
+
+    /// Lets go of an NBD client. Its requests run to their end, unanswered.
+    mutating func clientIsGone(_ index: Int32, requested: Bool) {
+        for request in 0..<Int32(requests.capacity)
+        where !requests[request].isFree && requests[request].stream == index {
+            requests[request].isOrphan = true
+            if requests[request].tasks == 0 && !isStarved(request) {
+                // The rest of its payload never came.
+                releaseRequest(request)
+            } else {
+                requests[request].isFullyIssued = true
+            }
+        }
+        let disk = streams[index].owner
+        let id = streamID(index)
+        releaseStream(index)
+        effects.append(.close(id))
+        effects.append(.notice(.clientGone(DiskID(rawValue: disk), requested: requested)))
+    }
+}

@@ -1,0 +1,342 @@
+/// The life of a path: connecting, logging in, losing the connection, logging out.
+extension Lane {
+    mutating func log(_ severity: LaneNotice.Severity, _ text: String) {
+        effects.append(.notice(.event(severity: severity, text: text)))
+    }
+
+    // MARK: Attempts
+
+    /// Begins to connect. One attempt at a time, so that one ISID is never in two logins.
+    mutating func beginAttempt(_ path: Path) {
+        path.retryAt = nil
+        let owes = owesFence(path)
+        let ordinal = FenceRoute.choose(
+            attempt: path.attemptsSinceLoss, siblings: siblingsUp(path), own: path.ordinal, owesFence: owes)
+        let by = paths[Int(targetPaths[path.target].indices[Int(ordinal)])]
+        path.attemptsSinceLoss += 1
+        guard let stream = openStream(.iscsi, owner: path.index) else {
+            return attemptFailed(path, .timedOut, "no stream is free", wasRefused: false)
+        }
+        let isForeign = by.index != path.index
+        path.attempt = Path.Attempt(
+            stream: stream, route: by.specification.route, isForeign: isForeign, phase: .connecting,
+            deadline: now.adding(milliseconds: isForeign ? 1000 : settings.connectTimeoutMilliseconds))
+        wake(at: path.attempt?.deadline ?? .never)
+        effects.append(.connect(streamID(stream), route: by.specification.route))
+    }
+
+    /// The paths of the same target that are up, as a mask of ordinals.
+    func siblingsUp(_ path: Path) -> UInt32 {
+        var mask: UInt32 = 0
+        for sibling in targets[Int(path.target)].paths where sibling != path.index && paths[Int(sibling)].isUp {
+            mask |= 1 << UInt32(paths[Int(sibling)].ordinal)
+        }
+        return mask
+    }
+
+    private func path(of id: StreamID) -> Path? {
+        guard isCurrent(id), streams[id.index].kind == .iscsi else { return nil }
+        return paths[Int(streams[id.index].owner)]
+    }
+
+    /// The TCP connection of a stream stands.
+    public mutating func connected(_ id: StreamID, now: Instant) {
+        self.now = now
+        guard let path = path(of: id), var attempt = path.attempt, attempt.stream == id.index else { return }
+        // A stand-in for this very session ends when the login goes out: the target would end it anyway.
+        if pathQueues[path.index].stream >= 0 { abandonSession(path, "its own route answers again") }
+        let target = targets[Int(path.target)]
+        var options = LoginOptions(
+            initiatorName: target.initiatorName, targetName: target.name, isid: path.specification.isid)
+        options.wanted.maxRecvDataSegmentLength = settings.maxRecvDataSegmentLength
+        options.wanted.maxOutstandingR2T = TransferQueue.capacity
+        var machine = LoginStateMachine(options)
+        let step = machine.start()
+        attempt.phase = .loggingIn(machine)
+        attempt.deadline = now.adding(milliseconds: loginTimeout(path))
+        path.attempt = attempt
+        wake(at: attempt.deadline)
+        take(step, path)
+    }
+
+    /// Some targets let a login wait until the old session's writes have ended: then patience is the proof.
+    private func loginTimeout(_ path: Path) -> UInt64 {
+        owesFence(path) ? settings.fenceLoginTimeoutMilliseconds : settings.loginTimeoutMilliseconds
+    }
+
+    public mutating func connectFailed(_ id: StreamID, reason: String, now: Instant) {
+        self.now = now
+        guard let path = path(of: id), path.attempt?.stream == id.index else { return }
+        attemptFailed(path, .unreachable, reason, wasRefused: false)
+    }
+
+    /// The other end closed the stream, or the kernel gave it up.
+    public mutating func closed(_ id: StreamID, reason: String, now: Instant) {
+        self.now = now
+        guard isCurrent(id) else { return }
+        switch streams[id.index].kind {
+        case .iscsi:
+            let path = paths[Int(streams[id.index].owner)]
+            if path.attempt?.stream == id.index {
+                attemptFailed(path, .unreachable, "the target closed the connection during login", wasRefused: true)
+            } else if case .loggingOut = path.state {
+                sessionEnded(path)
+            } else {
+                connectionLost(path, reason)
+            }
+        case .negotiation, .nbd: clientIsGone(id.index, requested: false)
+        case .free: break
+        }
+    }
+
+    mutating func attemptFailed(
+        _ path: Path, _ kind: PathProblem.Kind, _ reason: String, wasRefused: Bool
+    ) {
+        if let attempt = path.attempt {
+            closeStream(attempt.stream)
+            path.attempt = nil
+        }
+        let isNews = path.problem?.text != reason
+        path.problem = PathProblem(
+            kind: kind, interface: path.specification.interface, portal: path.specification.portal, text: reason)
+        path.wasTried = true
+        let delay = path.retries.next(wasRefused: wasRefused)
+        path.retryAt = now.adding(milliseconds: delay)
+        wake(at: path.retryAt ?? .never)
+        if isNews { log(.warning, "\(targets[Int(path.target)].name) \(path.name): \(reason)") }
+        tellProblems(path.target)
+    }
+
+    mutating func closeStream(_ index: Int32) {
+        effects.append(.close(streamID(index)))
+        releaseStream(index)
+    }
+
+    // MARK: Login
+
+    mutating func receiveDuringLogin(
+        _ header: BasicHeaderSegment, _ data: UnsafeRawPointer, _ pathIndex: Int32, _ index: Int32
+    ) {
+        let path = paths[Int(pathIndex)]
+        guard var attempt = path.attempt, attempt.stream == index, case .loggingIn(var machine) = attempt.phase
+        else { return }
+        let step = unsafe machine.received(
+            header, data: UnsafeRawBufferPointer(start: data, count: header.dataSegmentLength))
+        attempt.phase = .loggingIn(machine)
+        path.attempt = attempt
+        take(step, path)
+    }
+
+    private mutating func take(_ step: LoginStep, _ path: Path) {
+        guard let attempt = path.attempt else { return }
+        switch step {
+        case .send(let header, let data): sendCold(header, data, attempt.stream)
+        case .completed(let parameters): loggedIn(path, parameters)
+        case .redirected(let address, _):
+            attemptFailed(
+                path, .unreachable, "the target redirects to \(address), which is not a portal of this disk",
+                wasRefused: true)
+        case .failed(let error):
+            attemptFailed(path, error.problemKind, "\(error)", wasRefused: true)
+        }
+    }
+
+    /// Queues a PDU of the control path; its data is copied.
+    mutating func sendCold(_ header: BasicHeaderSegment, _ data: [UInt8], _ index: Int32) {
+        guard streams[index].send.room > 0 else { return }
+        let entry = unsafe streams[index].send.append()
+        unsafe entry.pointee.reset(headerCount: BasicHeaderSegment.byteCount)
+        unsafe header.copy(to: entry)
+        if !data.isEmpty {
+            let copy = UnsafeMutableRawPointer.allocate(byteCount: data.count, alignment: 8)
+            unsafe data.withUnsafeBytes { bytes in
+                if let base = bytes.baseAddress { unsafe copy.copyMemory(from: base, byteCount: bytes.count) }
+            }
+            unsafe entry.pointee.payload = UnsafeRawPointer(copy)
+            unsafe entry.pointee.payloadCount = Int32(data.count)
+            unsafe entry.pointee.trailerCount = UInt8(-data.count & 3)
+            unsafe entry.pointee.trailer = 0
+            unsafe entry.pointee.ownsPayload = true
+        }
+        markDirty(index)
+    }
+
+    private mutating func loggedIn(_ path: Path, _ parameters: NegotiatedParameters) {
+        guard let attempt = path.attempt else { return }
+        if attempt.isForeign, let tag = path.portalGroupTag, tag != parameters.targetPortalGroupTag {
+            return attemptFailed(
+                path, .protocolViolation,
+                "portal group \(parameters.targetPortalGroupTag.map { "\($0)" } ?? "unknown") answered, "
+                    + "the lost session was in \(tag): no fence",
+                wasRefused: false)
+        }
+        path.attempt = nil
+        path.negotiated = parameters
+        path.portalGroupTag = parameters.targetPortalGroupTag
+        path.problem = nil
+        path.state = .draining
+        path.ping = PingState()
+        let index = path.index
+        pathQueues[index].stream = attempt.stream
+        pathQueues[index].take(parameters)
+        pathQueues[index].isFullFeature = true
+        pathQueues[index].lastReceived = now
+        pathQueues[index].depth = settings.depthPerPath
+        beginBarriers(path, isForeign: attempt.isForeign)
+        wake(at: now)
+    }
+
+    // MARK: Loss
+
+    /// A peer that breaks the protocol loses its connection: nothing on it can be trusted any more.
+    @inline(never)
+    mutating func violation(_ path: Int32, _ index: Int32, _ violation: ProtocolViolation) {
+        let path = paths[Int(path)]
+        if path.attempt?.stream == index {
+            attemptFailed(path, .protocolViolation, violation.description, wasRefused: true)
+        } else if pathQueues[path.index].stream == index {
+            connectionLost(path, violation.description)
+        }
+    }
+
+    /// The session's connection is gone. Reads and what was never sent move at once; sent writes wait for the fence.
+    mutating func connectionLost(_ path: Path, _ reason: String) {
+        let index = path.index
+        guard pathQueues[index].stream >= 0 else { return }
+        let wasUp = path.isUp
+        path.state = .down
+        path.downSince = now
+        path.problem = PathProblem(
+            kind: .unreachable, interface: path.specification.interface, portal: path.specification.portal,
+            text: reason)
+        pathQueues[index].counters.losses &+= 1
+        let bit: UInt32 = 1 &<< UInt32(path.ordinal)
+        for disk in targets[Int(path.target)].disks { diskQueues[disk].usable &= ~bit }
+        let moved = emptyPath(path)
+        path.retries.reset()
+        path.attemptsSinceLoss = 0
+        path.fenceBegan = pathQueues[index].held.isEmpty ? nil : now
+        path.retryAt = now
+        wake(at: now)
+        let held = pathQueues[index].held.count
+        if wasUp {
+            log(
+                .warning,
+                "\(targets[Int(path.target)].name) \(path.name): path lost: \(reason); "
+                    + "\(moved) commands move at once, \(held) sent writes wait for the fence")
+            tellDisks(path, isUp: false, reason)
+        }
+        checkAllPathsDown(path.target)
+        pumpPending()
+    }
+
+    /// Takes all tasks off a path whose connection is gone. Returns how many go elsewhere at once.
+    private mutating func emptyPath(_ path: Path) -> Int {
+        let index = path.index
+        let stream = pathQueues[index].stream
+        var unsent: Set<Int32> = []
+        let leaving = unsafe streams.mutableAddress(Int(stream))
+        while let dropped = unsafe leaving.pointee.send.dropFirst(chunks: &chunks) {
+            if dropped.task >= 0 && !dropped.touched { unsent.insert(dropped.task) }
+        }
+        pathQueues[index].stream = -1
+        pathQueues[index].isFullFeature = false
+        closeStream(stream)
+        path.probes = [:]
+        path.barriers = []
+        dropInternal(path)
+        path.ping = PingState()
+        var moved: [Int32] = []
+        while !pathQueues[index].inFlight.isEmpty {
+            let task = pathQueues[index].inFlight.first
+            pathQueues[index].inFlight.remove(task, tasks)
+            if transfers[task].count > 0 { dropTransfers(task) }
+            switch tasks[task].kind {
+            case .inquiry, .barrier:
+                internalData[task] = nil
+                releaseTask(task)
+            case let kind where kind.isWrite && !unsent.contains(task):
+                tasks[task].state = .held
+                pathQueues[index].held.append(task, tasks)
+            default:
+                moved.append(task)
+            }
+        }
+        pathQueues[index].firstTransfer = -1
+        pathQueues[index].lastTransfer = -1
+        for task in moved.reversed() { sendAgain(task, first: true) }
+        return moved.count
+    }
+
+    /// The lane's own commands that were not even sent, or wait to be sent again.
+    private mutating func dropInternal(_ path: Path) {
+        for task in path.waiting {
+            internalData[task] = nil
+            releaseTask(task)
+        }
+        path.waiting = []
+        pathQueues[path.index].hasWaiting = false
+        var task = delayed.first
+        while task >= 0 {
+            let next = tasks[task].next
+            if tasks[task].path == path.index && tasks[task].request < 0 {
+                delayed.remove(task, tasks)
+                internalData[task] = nil
+                releaseTask(task)
+            }
+            task = next
+        }
+    }
+
+    /// Puts a task back into its disk's queue.
+    mutating func sendAgain(_ task: Int32, first: Bool) {
+        let disk = tasks[task].disk
+        tasks[task].path = -1
+        diskQueues[disk].counters.sentAgain &+= 1
+        if tasks[task].kind == .getLBAStatus { internalData[task] = [] }
+        if diskQueues[disk].isFailing { return finishTask(task, error: NBDError.inputOutput.rawValue) }
+        tasks[task].state = .pending
+        if first {
+            diskQueues[disk].pending.prepend(task, tasks)
+        } else {
+            diskQueues[disk].pending.append(task, tasks)
+        }
+        hasPending = true
+    }
+
+    /// Ends a session that carries nothing, without a word.
+    mutating func abandonSession(_ path: Path, _ reason: String) {
+        _ = emptyPath(path)
+        path.state = .down
+    }
+
+    func owesFence(_ path: Path) -> Bool {
+        !pathQueues[path.index].held.isEmpty || !path.debts.isEmpty
+    }
+
+    // MARK: Logout
+
+    /// Logs out, politely and bounded.
+    mutating func logOut(_ path: Path) {
+        if let attempt = path.attempt {
+            closeStream(attempt.stream)
+            path.attempt = nil
+        }
+        path.retryAt = nil
+        let index = path.index
+        guard pathQueues[index].isFullFeature else { return sessionEnded(path) }
+        path.state = .loggingOut(deadline: now.adding(milliseconds: 2000))
+        wake(at: now.adding(milliseconds: 2000))
+        let request = LogoutRequest(
+            reason: .closeSession, initiatorTaskTag: PingState.tagBase - 1,
+            cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
+        sendCold(request.header, [], pathQueues[index].stream)
+    }
+
+    /// The session of a path that is being removed is over.
+    mutating func sessionEnded(_ path: Path) {
+        if pathQueues[path.index].stream >= 0 { _ = emptyPath(path) }
+        path.state = .removed
+        pathRemoved(path)
+    }
+}

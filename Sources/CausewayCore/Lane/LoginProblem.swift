@@ -1,0 +1,10 @@
+extension LoginError {
+    /// The same as the supervisor tells it to people.
+    var problemKind: PathProblem.Kind {
+        switch self {
+        case .refused(let status) where status == .notFound: .targetNotFound
+        case .refused(let status): .loginRefused(class: status.statusClass, detail: status.detail)
+        default: .protocolViolation
+        }
+    }
+}

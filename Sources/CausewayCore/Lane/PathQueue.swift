@@ -1,0 +1,95 @@
+/// What moves with every command on a path: the session's window, the negotiated limits, and the tasks on it.
+struct PathQueue: BitwiseCopyable {
+    /// -1 while there is no connection.
+    var stream: Int32 = -1
+    var target: Int32 = -1
+    /// Which of its target's paths it is: its bit in the masks of disks.
+    var ordinal: Int32 = 0
+    /// In full-feature phase, for I/O and for the lane's own commands.
+    var isFullFeature = false
+
+    // The session's command window (RFC 7143 §4.2.2.1).
+    var cmdSN = CmdSN(1)
+    var expCmdSN = CmdSN(1)
+    var maxCmdSN = CmdSN(1)
+    var expStatSN = StatSN(0)
+
+    // Negotiated.
+    var immediateData = true
+    var initialR2T = true
+    var firstBurstLength: Int32 = 65536
+    var maxBurstLength: Int32 = 262_144
+    var targetMaxRecvDataSegmentLength: Int32 = 8192
+    var initiatorMaxRecvDataSegmentLength: Int32 = 8192
+    var maxOutstandingR2T: UInt8 = 1
+
+    /// Commands on this path, at most.
+    var depth: Int32 = 128
+    var inFlight = TaskList()
+    /// Sent writes of a lost connection, until the fence.
+    var held = TaskList()
+    /// Commands of the lane's own wait for the window.
+    var hasWaiting = false
+    /// Tasks with Data-Out to send, first in first out.
+    var firstTransfer: Int32 = -1
+    var lastTransfer: Int32 = -1
+
+    /// When bytes last came from the target.
+    var lastReceived = Instant(nanoseconds: 0)
+
+    var counters = PathCounters()
+
+    /// Begins a session's full-feature phase.
+    mutating func take(_ parameters: NegotiatedParameters) {
+        cmdSN = parameters.expCmdSN
+        expCmdSN = parameters.expCmdSN
+        maxCmdSN = parameters.maxCmdSN
+        expStatSN = parameters.expStatSN
+        immediateData = parameters.immediateData
+        initialR2T = parameters.initialR2T
+        firstBurstLength = Int32(clamping: parameters.firstBurstLength)
+        maxBurstLength = Int32(clamping: parameters.maxBurstLength)
+        targetMaxRecvDataSegmentLength = Int32(clamping: parameters.targetMaxRecvDataSegmentLength)
+        initiatorMaxRecvDataSegmentLength = Int32(clamping: parameters.initiatorMaxRecvDataSegmentLength)
+        hasWaiting = false
+    }
+
+    @inline(__always)
+    var hasWindow: Bool { cmdSN <= maxCmdSN }
+
+    /// Takes the window of a PDU from the target, unless it is older than what is known (RFC 7143 §4.2.2.1).
+    @inline(__always)
+    mutating func updateWindow(expCmdSN newExp: CmdSN, maxCmdSN newMax: CmdSN) {
+        guard newMax.distance(from: newExp) >= -1 else { return }
+        if expCmdSN < newExp { expCmdSN = newExp }
+        if maxCmdSN < newMax { maxCmdSN = newMax }
+    }
+}
+
+/// What `status` shows of a path.
+public struct PathCounters: BitwiseCopyable, Sendable {
+    public var commands: UInt64 = 0
+    public var readBytes: UInt64 = 0
+    public var writtenBytes: UInt64 = 0
+    /// Commands that ended with an error that a caller or another path had to deal with.
+    public var errors: UInt64 = 0
+    /// Times the connection was lost.
+    public var losses: UInt64 = 0
+    /// Sum over answered commands, from the moment they were queued to the socket.
+    public var latencyNanoseconds: UInt64 = 0
+    /// The same as a moving average, weight 1/64.
+    public var smoothedLatencyNanoseconds: UInt64 = 0
+    public var fences: UInt64 = 0
+
+    public init() {}
+
+    @inline(__always)
+    mutating func answered(after nanoseconds: UInt64) {
+        commands &+= 1
+        latencyNanoseconds &+= nanoseconds
+        let smoothed = Int64(bitPattern: smoothedLatencyNanoseconds)
+        let delta = Int64(bitPattern: nanoseconds) &- smoothed
+        smoothedLatencyNanoseconds = UInt64(bitPattern: smoothed &+ delta / 64)
+        if smoothed == 0 { smoothedLatencyNanoseconds = nanoseconds }
+    }
+}

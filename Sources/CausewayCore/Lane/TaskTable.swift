@@ -1,0 +1,147 @@
+/// What a SCSI task of a lane is for.
+enum TaskKind: UInt8, BitwiseCopyable {
+    case read, write, synchronizeCache, unmap, writeSame, getLBAStatus
+    /// A command of the lane itself (probe, barrier), answered to a path's cold side.
+    case inquiry
+    case barrier
+
+    /// Whether the command changes state, so that a second copy of it must wait for the fence.
+    @inline(__always)
+    var isWrite: Bool {
+        switch self {
+        case .write, .unmap, .writeSame: true
+        case .read, .synchronizeCache, .getLBAStatus, .inquiry, .barrier: false
+        }
+    }
+}
+
+enum TaskState: UInt8, BitwiseCopyable {
+    case free
+    /// Waits in its disk's queue for a path with room. Can move to: inFlight, free (failed).
+    case pending
+    /// On a path, sent or about to be. Can move to: free (answered), pending (to be sent again), held (path lost).
+    case inFlight
+    /// A sent write whose path was lost: waits for the fence. Can move to: pending, free (failed).
+    case held
+    /// Waits for a moment before it is sent again (BUSY, TASK SET FULL). Can move to: pending, free.
+    case delayed
+}
+
+/// One SCSI command of a request.
+@safe
+struct Task: BitwiseCopyable {
+    var state = TaskState.free
+    var kind = TaskKind.read
+    /// FORCE UNIT ACCESS (SBC-4 4.15) on a write.
+    var forceUnitAccess = false
+    /// WRITE SAME may deallocate; UNMAP is its own kind.
+    var mayUnmap = false
+    var attempts: UInt8 = 0
+    /// The status arrived early: the rest of its Data-Out is not sent any more.
+    var generation: UInt16 = 0
+
+    var request: Int32 = -1
+    var disk: Int32 = -1
+    /// The path it is on, was held by, or -1.
+    var path: Int32 = -1
+    var previous: Int32 = -1
+    var next: Int32 = -1
+    /// Link in its path's queue of tasks with Data-Out to send.
+    var nextTransfer: Int32 = -1
+
+    var lba: UInt64 = 0
+    var blocks: UInt32 = 0
+    /// Bytes of Data-Out or expected Data-In.
+    var byteCount: Int32 = 0
+    /// Data-In bytes that arrived, in order.
+    var received: Int32 = 0
+    var nextDataSN: UInt32 = 0
+    /// Where in the request's data this task's bytes lie.
+    var offset: Int32 = 0
+    /// Bytes to write.
+    var data: UnsafeRawPointer? = nil
+    /// Pinned as long as `data` may still be needed.
+    var chunk = ChunkID.none
+    var issuedAt = Instant(nanoseconds: 0)
+    /// When a delayed task may go.
+    var dueAt = Instant(nanoseconds: 0)
+
+    /// The Initiator Task Tag: the slot, and a generation so that a late answer to an earlier task is recognised.
+    @inline(__always)
+    static func tag(slot: Int32, generation: UInt16) -> UInt32 {
+        UInt32(generation) << 16 | UInt32(truncatingIfNeeded: slot) & 0xffff
+    }
+}
+
+/// Data that the target asked for by R2T (or may be sent unasked), of one task, in the order of arrival.
+struct TransferQueue: BitwiseCopyable {
+    /// MaxOutstandingR2T that the initiator offers.
+    static let capacity = 8
+
+    struct Transfer: BitwiseCopyable {
+        var targetTransferTag: UInt32 = reservedTag
+        var offset: UInt32 = 0
+        var remaining: UInt32 = 0
+        var dataSN: UInt32 = 0
+    }
+
+    private var transfers = [8 of Transfer](repeating: Transfer())
+    private var head: UInt8 = 0
+    private(set) var count: UInt8 = 0
+
+    @inline(__always)
+    mutating func append(_ transfer: Transfer) -> Bool {
+        guard count < Self.capacity else { return false }
+        transfers[Int((head &+ count) & 7)] = transfer
+        count &+= 1
+        return true
+    }
+
+    @inline(__always)
+    var first: Transfer {
+        get { transfers[Int(head & 7)] }
+        set { transfers[Int(head & 7)] = newValue }
+    }
+
+    @inline(__always)
+    mutating func removeFirst() {
+        head = (head &+ 1) & 7
+        count &-= 1
+    }
+}
+
+/// A doubly linked list of tasks through their own slots, oldest first.
+struct TaskList: BitwiseCopyable {
+    private(set) var first: Int32 = -1
+    private(set) var last: Int32 = -1
+    private(set) var count: Int32 = 0
+
+    @inline(__always) var isEmpty: Bool { first < 0 }
+
+    @inline(__always)
+    mutating func append(_ index: Int32, _ tasks: borrowing Slots<Task>) {
+        tasks[index].previous = last
+        tasks[index].next = -1
+        if last >= 0 { tasks[last].next = index } else { first = index }
+        last = index
+        count &+= 1
+    }
+
+    @inline(__always)
+    mutating func prepend(_ index: Int32, _ tasks: borrowing Slots<Task>) {
+        tasks[index].previous = -1
+        tasks[index].next = first
+        if first >= 0 { tasks[first].previous = index } else { last = index }
+        first = index
+        count &+= 1
+    }
+
+    @inline(__always)
+    mutating func remove(_ index: Int32, _ tasks: borrowing Slots<Task>) {
+        let previous = tasks[index].previous
+        let next = tasks[index].next
+        if previous >= 0 { tasks[previous].next = next } else { first = next }
+        if next >= 0 { tasks[next].previous = previous } else { last = previous }
+        count &-= 1
+    }
+}
