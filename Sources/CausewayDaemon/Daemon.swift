@@ -6,7 +6,10 @@ public import Logging
 public enum Daemon {
     /// The daemon as `causewayd` runs it.
     public static func run(_ options: DaemonOptions) throws(DaemonError) {
-        try run(options, makeService: { (_: Logger) throws(DaemonError) in NoDisks() }, stop: { _ in })
+        harden()
+        try run(
+            options, makeService: { (logger: Logger) throws(DaemonError) in try Supervisor(options: options, logger: logger) },
+            stop: { $0.stop() })
     }
 
     /// Serves until SIGTERM or SIGINT, then stops in order.

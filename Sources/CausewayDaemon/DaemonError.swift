@@ -1,12 +1,18 @@
+public import LinuxSystem
+
 /// Why the daemon does not start.
 public enum DaemonError: Error, Equatable, Sendable {
     case control(ControlServerError)
+    case initiatorName(InitiatorNameError)
+    case system(SystemError)
 }
 
 extension DaemonError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .control(let error): "\(error)"
+        case .initiatorName(let error): "\(error)"
+        case .system(let error): "\(error)"
         }
     }
 }

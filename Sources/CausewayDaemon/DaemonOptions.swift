@@ -11,6 +11,8 @@ public struct DaemonOptions: Sendable, Equatable {
     /// The initiator's iSCSI name; nil: as `/etc/iscsi/initiatorname.iscsi` says.
     public var initiatorName: String?
     public var logLevel: Logger.Level
+    /// For developers: writes are sent again without the barrier, to show what it is for.
+    public var skipsBarrier = false
 
     public init(
         control: String? = nil, stateDirectory: String = defaultStateDirectory, initiatorName: String? = nil,

@@ -15,6 +15,11 @@ public struct NBDServerFlags: OptionSet, Equatable, Sendable {
     /// Understood from Linux 6.12.
     public static let sendWriteZeroes = NBDServerFlags(rawValue: 1 << 6)
     /// Asked for by the kernel when a device gets more than one socket.
+    /// What the kernel knows of NBD's transmission flags; the numbers are the same.
+    public static let kernel: NBDServerFlags = [
+        .hasFlags, .readOnly, .sendFlush, .sendFUA, .rotational, .sendTrim, .sendWriteZeroes, .canMultiConn,
+    ]
+
     public static let canMultiConn = NBDServerFlags(rawValue: 1 << 8)
 }
 

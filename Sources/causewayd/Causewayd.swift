@@ -30,6 +30,12 @@ struct Causewayd: ParsableCommand {
     )
     var initiatorName: String?
 
+    @Flag(
+        help: ArgumentHelp(
+            "Send writes again without the barrier: corrupts data, shows what the barrier is for.",
+            visibility: .hidden))
+    var unsafeSkipBarrier = false
+
     @Flag(help: "Stay in the foreground: the default, and the only way.")
     var foreground = false
 
@@ -42,11 +48,11 @@ struct Causewayd: ParsableCommand {
     var logLevel = Logger.Level.info
 
     func run() throws {
+        var options = DaemonOptions(
+            control: control, stateDirectory: stateDirectory, initiatorName: initiatorName, logLevel: logLevel)
+        options.skipsBarrier = unsafeSkipBarrier
         do throws(DaemonError) {
-            try Daemon.run(
-                DaemonOptions(
-                    control: control, stateDirectory: stateDirectory, initiatorName: initiatorName,
-                    logLevel: logLevel))
+            try Daemon.run(options)
         } catch {
             let line = Array("causewayd: \(error)\n".utf8)
             _ = unsafe line.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }

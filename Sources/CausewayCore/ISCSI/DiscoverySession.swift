@@ -12,8 +12,8 @@ public enum DiscoveryStep: Sendable {
     case failed(DiscoveryError)
 }
 
-/// A whole discovery session without I/O: login, SendTargets=All, logout (RFC 7143 Appendix C). Digests are never
-/// negotiated for it, so the driver frames every PDU alike.
+/// A whole discovery session without I/O: login, SendTargets=All, logout (RFC 7143 Appendix C). Digests are
+/// never negotiated for it, so the driver frames every PDU alike.
 ///
 ///     loggingIn ──► asking (as many Text Responses as it takes) ──► loggingOut ──► over
 public struct DiscoverySession: Sendable {

@@ -1,7 +1,8 @@
 /// The name of a target or an initiator (RFC 7143 §4.2.7).
 ///
-/// The text goes on the wire as it was given, because targets exist that compare it byte for byte; two names are
-/// equal when they differ in nothing but the case of ASCII letters, as the stringprep profile of RFC 3722 asks.
+/// The text goes on the wire as it was given, because targets exist that compare it byte for byte; two names
+/// are equal when they differ in nothing but the case of ASCII letters, as the stringprep profile of RFC 3722
+/// asks.
 public struct ISCSIName: Hashable, Sendable, CustomStringConvertible {
     public static let maximumByteCount = 223
 
@@ -40,8 +41,8 @@ public struct ISCSIName: Hashable, Sendable, CustomStringConvertible {
         self.authority = authority
     }
 
-    /// For `iqn.`: whether a date code `yyyy-mm.` and a naming authority follow. Names without them are in use, so
-    /// this is something to warn about, not to refuse.
+    /// For `iqn.`: whether a date code `yyyy-mm.` and a naming authority follow. Names without them are in
+    /// use, so this is something to warn about, not to refuse.
     public var hasDateCode: Bool {
         guard authority == .qualified else { return false }
         let rest = Array(normalized.utf8.dropFirst(4))
@@ -57,8 +58,8 @@ public struct ISCSIName: Hashable, Sendable, CustomStringConvertible {
 
     public var description: String { printable(text) }
 
-    /// ASCII letters, digits, `-`, `.` and `:`, and what is visible beyond ASCII; `_` too, which RFC 3722 prohibits
-    /// and many targets use all the same.
+    /// ASCII letters, digits, `-`, `.` and `:`, and what is visible beyond ASCII; `_` too, which RFC 3722
+    /// prohibits and many targets use all the same.
     private static func isAllowed(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar {
         case "a"..."z", "A"..."Z", "0"..."9", "-", ".", ":", "_": true

@@ -5,8 +5,9 @@ public struct InitiatorSessionID: Hashable, BitwiseCopyable, Sendable, CustomStr
 
     public init(value: UInt64) { self.value = value & 0xffff_ffff_ffff }
 
-    /// The "random" format: T = 10b, A = 0, 24 bits in B and C and the 16-bit qualifier D taken from the hash of
-    /// what the session stands for. The same hash gives the same ISID, so a new login reinstates the old session.
+    /// The "random" format: T = 10b, A = 0, 24 bits in B and C and the 16-bit qualifier D taken from the hash
+    /// of what the session stands for. The same hash gives the same ISID, so a new login reinstates the old
+    /// session.
     public init(hash: UInt64) {
         // Folded, so that all 64 bits of the hash count.
         let folded = (hash ^ hash >> 40) & 0xff_ffff_ffff

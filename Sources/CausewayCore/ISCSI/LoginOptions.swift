@@ -6,8 +6,8 @@ public enum DigestPreference: String, BitwiseCopyable, Sendable {
     case required = "CRC32C"
 }
 
-/// What to ask for. The defaults are chosen for speed; the target lowers what it cannot do. Lengths in bytes, times
-/// in seconds; values outside the range of `TextKey.table` are brought into it.
+/// What to ask for. The defaults are chosen for speed; the target lowers what it cannot do. Lengths in bytes,
+/// times in seconds; values outside the range of `TextKey.table` are brought into it.
 public struct WantedParameters: Equatable, BitwiseCopyable, Sendable {
     public var headerDigest = DigestPreference.prohibited
     public var dataDigest = DigestPreference.prohibited
@@ -21,9 +21,9 @@ public struct WantedParameters: Equatable, BitwiseCopyable, Sendable {
     public var dataSequenceInOrder = true
     public var errorRecoveryLevel = 0
     public var defaultTime2Wait = 2
-    /// Not 0: while the target keeps the state of a lost session, a login with the same ISID is a reinstatement,
-    /// which must end the old tasks before it is answered. With 0 the target may forget the session while its
-    /// writes still run, and the new login would prove nothing.
+    /// Not 0: while the target keeps the state of a lost session, a login with the same ISID is a
+    /// reinstatement, which must end the old tasks before it is answered. With 0 the target may forget the
+    /// session while its writes still run, and the new login would prove nothing.
     public var defaultTime2Retain = 20
     public var maxConnections = 1
 
@@ -100,8 +100,8 @@ public struct LoginOptions: Sendable {
     public var initiatorTaskTag: UInt32 = 0
     public var wanted = WantedParameters()
     public var authentication = Authentication.none
-    /// Begin at LoginOperationalNegotiation: legal, one round trip fewer, and refused with 0201 by targets that want
-    /// a SecurityNegotiation stage. No common initiator does it, so it is off unless asked for.
+    /// Begin at LoginOperationalNegotiation: legal, one round trip fewer, and refused with 0201 by targets
+    /// that want a SecurityNegotiation stage. No common initiator does it, so it is off unless asked for.
     public var skipsSecurityNegotiation = false
 
     public init(initiatorName: ISCSIName, targetName: ISCSIName?, isid: InitiatorSessionID) {

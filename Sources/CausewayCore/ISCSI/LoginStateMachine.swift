@@ -15,9 +15,9 @@ public enum LoginStep: Sendable {
 ///     ready ── start() ──► SecurityNegotiation ──T──► LoginOperationalNegotiation ──T──► over
 ///                 └─ skipsSecurityNegotiation ──────────────────┘
 ///
-/// The offer of a stage goes out with the T bit: this side is done unless the target has questions. While the target
-/// keeps T at 0, its proposals are answered and T is offered again, for a bounded number of rounds. One request is
-/// outstanding at a time. Every text is collected until its C bit ends, bounded too.
+/// The offer of a stage goes out with the T bit: this side is done unless the target has questions. While the
+/// target keeps T at 0, its proposals are answered and T is offered again, for a bounded number of rounds.
+/// One request is outstanding at a time. Every text is collected until its C bit ends, bounded too.
 public struct LoginStateMachine: Sendable {
     /// RFC 7143 §6.2 asks for at least six; CHAP and a chatty target stay far below this.
     public static let maximumRounds = 32
@@ -66,7 +66,8 @@ public struct LoginStateMachine: Sendable {
         }
         var pairs = [TextPair(.initiatorName, options.initiatorName.text)]
         if let alias = options.initiatorAlias { pairs.append(TextPair(.initiatorAlias, alias)) }
-        pairs.append(TextPair(.sessionType, options.sessionType.rawValue))
+        // Leading-only: LIO answers NotUnderstood on a connection that joins a session.
+        if options.tsih == 0 { pairs.append(TextPair(.sessionType, options.sessionType.rawValue)) }
         if let target = options.targetName { pairs.append(TextPair(.targetName, target.text)) }
         if options.skipsSecurityNegotiation {
             return begin(.loginOperationalNegotiation, with: pairs + operational.offer())

@@ -58,7 +58,9 @@ public struct LoginStatus: RawRepresentable, Equatable, BitwiseCopyable, Sendabl
         case .sessionDoesNotExist: "the session to be joined no longer exists at the target"
         case .invalidDuringLogin: "the target calls a request invalid during login"
         case .targetError: "hardware or software error of the target: it may work later"
-        case .serviceUnavailable: "the target is not operational at present: it may work later"
+        // LIO answers so to a target name that it does not have.
+        case .serviceUnavailable:
+            "the target is not operational at present, or does not know this target name: check the name"
         case .outOfResources:
             "the target is out of sessions or connections: close unused ones or try later"
         default:

@@ -1,4 +1,5 @@
-/// NOP-In (RFC 7143 §11.19): the echo of a ping, the target's own ping, or a bare change of the command window.
+/// NOP-In (RFC 7143 §11.19): the echo of a ping, the target's own ping, or a bare change of the command
+/// window.
 public struct NOPIn: TargetPDU {
     @inline(__always) public static var opcode: Opcode { .nopIn }
     public var header: BasicHeaderSegment

@@ -10,7 +10,7 @@ public struct NOPOut: InitiatorPDU {
     }
 
     /// - Parameters:
-    ///   - initiatorTaskTag: a task's tag asks for an answer; `reservedTag` asks for none and must be immediate.
+    ///   - initiatorTaskTag: a task's tag asks for an answer; `reservedTag` for none, and must be immediate.
     ///   - lun, targetTransferTag: copied from the NOP-In that is answered, else 0 and `reservedTag`.
     @inline(__always)
     public init(

@@ -1,5 +1,5 @@
-/// The operational keys of one login: what was offered, what is settled, and the answers to what the target proposes
-/// (RFC 7143 §6.2, §13). No key is negotiated twice.
+/// The operational keys of one login: what was offered, what is settled, and the answers to what the target
+/// proposes (RFC 7143 §6.2, §13). No key is negotiated twice.
 struct OperationalNegotiation: Sendable {
     private enum KeyState { case offered(String), settled(String) }
 
@@ -55,6 +55,10 @@ struct OperationalNegotiation: Sendable {
     mutating func received(_ pair: TextPair) throws(LoginError) -> TextPair? {
         guard let key = TextKey(name: pair.key) else { return try unknown(pair) }
         let row = key.definition
+        // Declarations of ours that a target may shrug at; without the names it cannot serve us.
+        if key == .initiatorAlias || key == .sessionType, TextValue.isReservedAnswer(pair.value) {
+            return nil
+        }
         guard row.senders.contains(.target) else {
             throw .protocolError(.illegalKey(key: key.name, why: "which only an initiator may send"))
         }
@@ -67,7 +71,8 @@ struct OperationalNegotiation: Sendable {
             try settle(key, answer: pair.value, to: offer)
             return nil
         case .settled(let value):
-            // Some targets declare their portal group or alias in each stage; the same thing twice does no harm.
+            // Some targets declare their portal group or alias in each stage; the same thing twice does no
+            // harm.
             guard row.result == .declarative, value == pair.value else {
                 throw .protocolError(.repeatedKey(key.name))
             }
@@ -131,7 +136,8 @@ struct OperationalNegotiation: Sendable {
             }
         default:
             guard key.definition.isLegal(answer: answer, to: offer) else {
-                // A target without the digest says None even where None was not offered: a matter of settings.
+                // A target without the digest says None even where None was not offered: a matter of
+                // settings.
                 if answer == TextValue.none { throw .notAgreed(key: key.name, wanted: offer, answer: answer) }
                 throw .protocolError(.illegalAnswer(key: key.name, offered: offer, answer: answer))
             }
@@ -169,7 +175,8 @@ struct OperationalNegotiation: Sendable {
         }
     }
 
-    /// Keeps a value that has passed the checks of its row. A session's values are those of its leading login.
+    /// Keeps a value that has passed the checks of its row. A session's values are those of its leading
+    /// login.
     private mutating func store(_ key: TextKey, _ text: String) {
         if joinsSession, key.definition.use == .leadingOnly { return }
         let number = Int(clamping: TextValue.number(text) ?? 0)

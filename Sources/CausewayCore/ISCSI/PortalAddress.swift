@@ -13,8 +13,9 @@ public struct PortalAddress: Hashable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
-    /// Reads `host[:port]`, `[IPv6][:port]`, and a bare IPv6 address; nil when it is none of these. Characters that
-    /// occur in no host name are refused, so that the host can go to a resolver or a log as it is.
+    /// Reads `host[:port]`, `[IPv6][:port]`, and a bare IPv6 address; nil when it is none of these.
+    /// Characters that occur in no host name are refused, so that the host can go to a resolver or a log as
+    /// it is.
     public init?(_ text: some StringProtocol) {
         let bytes = Array(text.utf8)
         let host: ArraySlice<UInt8>

@@ -1,5 +1,6 @@
-/// Text from a peer, made safe for a log or a terminal: control, format and other invisible characters are written
-/// as `\u{…}`, quotes and backslashes are escaped, and what is longer than `limit` characters is cut with `…`.
+/// Text from a peer, made safe for a log or a terminal: control, format and other invisible characters are
+/// written as `\u{…}`, quotes and backslashes are escaped, and what is longer than `limit` characters is cut
+/// with `…`.
 public func printable(_ text: some StringProtocol, limit: Int = 256) -> String {
     var result = ""
     var count = 0

@@ -1,5 +1,5 @@
-/// A typed name for a header whose opcode is known (RFC 7143 §11). The view costs nothing: it *is* the 48 bytes.
-/// Wrap a received header only in the `case` of its opcode.
+/// A typed name for a header whose opcode is known (RFC 7143 §11). The view costs nothing: it *is* the 48
+/// bytes. Wrap a received header only in the `case` of its opcode.
 public protocol ProtocolDataUnit: BitwiseCopyable, Sendable {
     static var opcode: Opcode { get }
     var header: BasicHeaderSegment { get set }
@@ -38,7 +38,8 @@ extension TargetPDU {
     @inline(__always) public var maxCmdSN: CmdSN { header.maxCmdSN }
 }
 
-/// Words 6 to 8 have one meaning in all PDUs from a target, so the window can be read before the opcode is looked at.
+/// Words 6 to 8 have one meaning in all PDUs from a target, so the window can be read before the opcode is
+/// looked at.
 extension BasicHeaderSegment {
     @inline(__always) public var statSN: StatSN { StatSN(self[6]) }
     @inline(__always) public var expCmdSN: CmdSN { CmdSN(self[7]) }
@@ -52,7 +53,8 @@ extension BasicHeaderSegment {
         self[0] = first << 24 | UInt32(byte1) << 16 | UInt32(byte2) << 8 | UInt32(byte3)
     }
 
-    /// Whether DataSegmentLength and TotalAHSLength fit what this side declared; checked before a byte of data is awaited.
+    /// Whether DataSegmentLength and TotalAHSLength fit what this side declared; checked before a byte of
+    /// data is awaited.
     @inline(__always)
     public func fits(maxRecvDataSegmentLength: Int) -> Bool {
         dataSegmentLength <= maxRecvDataSegmentLength && totalAHSLength == 0

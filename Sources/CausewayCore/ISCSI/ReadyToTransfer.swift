@@ -19,8 +19,8 @@ public struct ReadyToTransfer: TargetPDU {
     /// Bytes wanted: 1 to MaxBurstLength.
     @inline(__always) public var desiredDataTransferLength: UInt32 { header[11] }
 
-    /// Whether what is asked for lies inside the transfer and the burst limit (both in bytes), and is named by a
-    /// usable tag.
+    /// Whether what is asked for lies inside the transfer and the burst limit (both in bytes), and is named
+    /// by a usable tag.
     @inline(__always)
     public func isAcceptable(expectedDataTransferLength: Int, maxBurstLength: Int) -> Bool {
         let length = Int(desiredDataTransferLength)

@@ -1,5 +1,5 @@
-/// How to prove who we are. CHAP becomes a case here and a case of `SecurityNegotiation.State`; its hash functions
-/// and challenges are handed in, because the core has neither.
+/// How to prove who we are. CHAP becomes a case here and a case of `SecurityNegotiation.State`; its hash
+/// functions and challenges are handed in, because the core has neither.
 public enum Authentication: Sendable {
     case none
 
@@ -11,8 +11,8 @@ public enum Authentication: Sendable {
     }
 }
 
-/// The SecurityNegotiation stage of a login (RFC 7143 §6.3.2): a machine of its own inside the login, which only
-/// carries its pairs to and fro.
+/// The SecurityNegotiation stage of a login (RFC 7143 §6.3.2): a machine of its own inside the login, which
+/// only carries its pairs to and fro.
 struct SecurityNegotiation: Sendable {
     private enum State {
         /// AuthMethod is offered. Can move to: done, when the target chose it or let it be.

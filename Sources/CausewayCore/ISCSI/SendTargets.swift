@@ -1,7 +1,8 @@
 /// A portal of a discovered target.
 public struct DiscoveredPortal: Hashable, Sendable, CustomStringConvertible {
     public let address: PortalAddress
-    /// Portals of one group can share a session. A target that leaves the tag out gets 1, as everyone reads it.
+    /// Portals of one group can share a session. A target that leaves the tag out gets 1, as everyone reads
+    /// it.
     public let groupTag: UInt16
 
     public init(address: PortalAddress, groupTag: UInt16) {
@@ -47,7 +48,8 @@ public struct SendTargetsResponse: Equatable, Sendable {
 
     /// In the order of the target; a name that comes twice is one target.
     public private(set) var targets: [DiscoveredTarget] = []
-    /// Names and addresses that could not be read, escaped for display: one bad entry must not hide the others.
+    /// Names and addresses that could not be read, escaped for display: one bad entry must not hide the
+    /// others.
     public private(set) var unreadable: [String] = []
 
     /// - Parameter text: the data segments of all Text Responses, joined.

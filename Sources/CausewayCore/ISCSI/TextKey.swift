@@ -128,7 +128,8 @@ extension TextKey {
         .init(.sendTargets, "SendTargets", .text, .declarative, .fullFeaturePhaseOnly, .initiator),
         .init(.targetName, "TargetName", .name, .declarative, .initializeOnly, .both, anyStage: true),
         .init(
-            .initiatorName, "InitiatorName", .name, .declarative, .initializeOnly, .initiator, anyStage: true),
+            .initiatorName, "InitiatorName", .name, .declarative, .initializeOnly, .initiator,
+            anyStage: true),
         .init(.targetAlias, "TargetAlias", .localName, .declarative, .all, .target, anyStage: true),
         .init(.initiatorAlias, "InitiatorAlias", .localName, .declarative, .all, .initiator, anyStage: true),
         .init(.targetAddress, "TargetAddress", .address, .declarative, .all, .target, anyStage: true),
@@ -197,8 +198,8 @@ extension TextKey {
 }
 
 extension TextKeyDefinition {
-    /// Whether `answer` is a possible outcome of `offer` under the key's result function, and inside its range.
-    /// `Reject`, `Irrelevant` and `NotUnderstood` are not outcomes: look for them before.
+    /// Whether `answer` is a possible outcome of `offer` under the key's result function, and inside its
+    /// range. `Reject`, `Irrelevant` and `NotUnderstood` are not outcomes: look for them before.
     public func isLegal(answer: String, to offer: String) -> Bool {
         switch result {
         case .minimum, .maximum:
@@ -220,8 +221,9 @@ extension TextKeyDefinition {
         }
     }
 
-    /// What to answer when the peer offers `offer` and `wanted` is what this side would have offered (for a list:
-    /// all that it accepts). `Reject` for an offer that is malformed or out of range; nil for a declaration.
+    /// What to answer when the peer offers `offer` and `wanted` is what this side would have offered (for a
+    /// list: all that it accepts). `Reject` for an offer that is malformed or out of range; nil for a
+    /// declaration.
     public func answer(to offer: String, wanted: String) -> String? {
         switch result {
         case .declarative: return nil

@@ -12,8 +12,8 @@ public struct TextPair: Equatable, Sendable {
     public init(_ key: TextKey, _ value: String) { self.init(key.name, value) }
 }
 
-/// Reads the pairs of a complete text (all data segments up to the one without the C bit), one at a time, so that a
-/// reader with limits of its own can stop early.
+/// Reads the pairs of a complete text (all data segments up to the one without the C bit), one at a time, so
+/// that a reader with limits of its own can stop early.
 public struct TextPairReader: Sendable {
     public static let maximumKeyLength = 63
     public static let maximumValueLength = 8192

@@ -71,9 +71,16 @@ public struct ErrorClassification: Equatable, BitwiseCopyable, Sendable {
     public var notices: TargetNotices
 
     @inline(__always)
-    public init(_ errorClass: ErrorClass, _ notices: TargetNotices = []) {
+    public init(_ errorClass: ErrorClass, _ notices: TargetNotices) {
         self.errorClass = errorClass
         self.notices = notices
+    }
+
+    /// Without notices. An option set literal as a default argument would bring an array and its metadata
+    /// into the lane.
+    @inline(__always)
+    public init(_ errorClass: ErrorClass) {
+        self.init(errorClass, TargetNotices(rawValue: 0))
     }
 }
 
@@ -156,9 +163,9 @@ private func classifyIllegalRequest(_ additional: AdditionalSense) -> ErrorClass
 private func classifyUnitAttention(_ additional: AdditionalSense) -> ErrorClassification {
     switch additional {
     case .accessStateTransition: ErrorClassification(.retryAfterDelay, .accessStateChanged)
-    case .mediumMayHaveChanged: ErrorClassification(.retry, [.capacityChanged, .inquiryChanged])
-    case .powerOnOccurred, .deviceInternalReset: ErrorClassification(.retry, [.reset, .restarted])
-    case .nexusLossOccurred: ErrorClassification(.retry, [.reset, .nexusLost])
+    case .mediumMayHaveChanged: ErrorClassification(.retry, .capacityChanged.union(.inquiryChanged))
+    case .powerOnOccurred, .deviceInternalReset: ErrorClassification(.retry, .reset.union(.restarted))
+    case .nexusLossOccurred: ErrorClassification(.retry, .reset.union(.nexusLost))
     case _ where additional.code == 0x29: ErrorClassification(.retry, .reset)
     case .parametersChanged, .modeParametersChanged: ErrorClassification(.retry, .modePagesChanged)
     case .reservationsPreempted: ErrorClassification(.retry, .reservationsPreempted)
@@ -169,7 +176,7 @@ private func classifyUnitAttention(_ additional: AdditionalSense) -> ErrorClassi
     case .capacityChanged: ErrorClassification(.retry, .capacityChanged)
     case .thinProvisioningThreshold: ErrorClassification(.retry, .thinThresholdReached)
     case .targetConditionsChanged, .microcodeChanged, .operatingDefinitionChanged:
-        ErrorClassification(.retry, [.inquiryChanged, .modePagesChanged])
+        ErrorClassification(.retry, .inquiryChanged.union(.modePagesChanged))
     case .inquiryDataChanged, .deviceIdentifierChanged: ErrorClassification(.retry, .inquiryChanged)
     case .reportedLUNsChanged: ErrorClassification(.retry, .lunListChanged)
     default: ErrorClassification(.retry)

@@ -16,7 +16,7 @@ public enum SCSIDataError: Error, Equatable, Sendable {
 /// The answers that are parsed here, named as the standards name them.
 public enum SCSIDataKind: String, BitwiseCopyable, Sendable {
     case inquiry = "INQUIRY"
-    case vitalProductData = "INQUIRY vital product data"
+    case vitalProductData = "INQUIRY VPD"
     case readCapacity = "READ CAPACITY(16)"
     case modeSense = "MODE SENSE"
     case reportLUNs = "REPORT LUNS"

@@ -14,12 +14,16 @@ func bytes(_ hex: String) -> [UInt8] {
 func header(_ hex: String) -> BasicHeaderSegment {
     let raw = bytes(hex)
     precondition(raw.count == 48, "\(raw.count) bytes")
-    return raw.withUnsafeBytes { BasicHeaderSegment(copyingFrom: $0.baseAddress!) }
+    var header = BasicHeaderSegment()
+    for (offset, byte) in raw.enumerated() { header[byte: offset] = byte }
+    return header
 }
 
 func wire(_ header: BasicHeaderSegment) -> [UInt8] {
     var raw = [UInt8](repeating: 0xee, count: 48)
-    raw.withUnsafeMutableBytes { header.copy(to: $0.baseAddress!) }
+    raw.withUnsafeMutableBytes { buffer in
+        if let start = buffer.baseAddress { header.copy(to: start) }
+    }
     return raw
 }
 

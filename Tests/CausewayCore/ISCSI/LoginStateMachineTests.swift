@@ -116,7 +116,8 @@ import Testing
         #expect(parameters.expStatSN == StatSN(0x104))
     }
 
-    /// Keys that were never offered (a joining connection offers three) are answered by their result function.
+    /// Keys that were never offered (a joining connection offers three) are answered by their result
+    /// function.
     @Test func everyProposalIsAnswered() throws {
         var session = NegotiatedParameters()
         session.maxBurstLength = 300_000
@@ -149,6 +150,24 @@ import Testing
         let parameters = try #require(target.respond(tsih: 9).parameters)
         #expect(parameters.maxBurstLength == 300_000 && parameters.targetMaxRecvDataSegmentLength == 65536)
         #expect(parameters.tsih == 9)
+    }
+
+    /// LIO on a second connection; no session-wide key is sent there.
+    @Test func declarationsThatATargetShrugsAt() {
+        var target = LoginTarget(
+            LoginTarget.options {
+                $0.tsih = 9
+                $0.session = NegotiatedParameters()
+                $0.initiatorAlias = "host"
+            })
+        _ = target.start()
+        #expect(!target.pairs.contains("SessionType=Normal"))
+        #expect(
+            target.respond(["AuthMethod=None", "SessionType=NotUnderstood", "InitiatorAlias=NotUnderstood"])
+                .isSend)
+        target = LoginTarget()
+        _ = target.start()
+        #expect(target.respond(["InitiatorName=NotUnderstood"]).violation != nil)
     }
 
     @Test func unansweredOffersFallBackToDefaults() throws {
@@ -216,7 +235,8 @@ import Testing
         }
     }
 
-    /// A text of ours beyond 8192 bytes: C on each part but the last, T only there. Unknown keys make it so long.
+    /// A text of ours beyond 8192 bytes: C on each part but the last, T only there. Unknown keys make it so
+    /// long.
     @Test func continuedRequest() throws {
         var target = LoginTarget()
         _ = target.passSecurity()

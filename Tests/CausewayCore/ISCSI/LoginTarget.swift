@@ -11,10 +11,15 @@ struct LoginTarget {
         machine = LoginStateMachine(options)
     }
 
+    private static func name(_ text: String) -> ISCSIName {
+        guard let name = try? ISCSIName(text) else { preconditionFailure(text) }
+        return name
+    }
+
     static func options(_ change: (inout LoginOptions) -> Void = { _ in }) -> LoginOptions {
         var options = LoginOptions(
-            initiatorName: try! ISCSIName("iqn.2001-04.com.example:host"),
-            targetName: try! ISCSIName("iqn.2001-04.com.example:disk"), isid: InitiatorSessionID(hash: 42))
+            initiatorName: name("iqn.2001-04.com.example:host"),
+            targetName: name("iqn.2001-04.com.example:disk"), isid: InitiatorSessionID(hash: 42))
         change(&options)
         return options
     }

@@ -1,0 +1,71 @@
+import CausewayControl
+import CausewayCore
+import LinuxSystem
+import NBDDevice
+import Synchronization
+
+/// A disk as the supervisor knows it, from the first word of `attach` to the last of `detach`.
+final class AttachedDisk: Sendable {
+    let request: AttachRequest
+    let lane: LaneHandle
+    /// What the lane said of it first: ready, or why not.
+    let outcome = Promise<Result<DiskDescription, AttachFailure>>()
+    let detached = Promise<Void>()
+
+    struct AttachFailure: Error {
+        var problems: [PathProblem]
+    }
+
+    /// What changes while it lives.
+    struct State {
+        var id: DiskID?
+        var routes: [RouteID] = []
+        var description: DiskDescription?
+        var device: KernelDevice?
+        var listener: ExportListener?
+        var isDetaching = false
+        var events: [EventReport] = []
+    }
+    let state: Mutex<State>
+
+    /// The newest events that `status` shows.
+    private static let eventsMax = 64
+
+    init(request: AttachRequest, lane: LaneHandle) {
+        self.request = request
+        self.lane = lane
+        state = Mutex(State())
+    }
+
+    var name: DiskName { request.name }
+
+    /// Where it is exported, for people.
+    var place: String {
+        state.withLock { $0.device?.node ?? request.socket ?? "no device yet" }
+    }
+
+    func remember(_ text: String) {
+        let event = EventReport(timeMicroseconds: WallClock.microseconds(), message: text)
+        state.withLock { state in
+            if state.events.count == Self.eventsMax { state.events.removeFirst() }
+            state.events.append(event)
+        }
+    }
+}
+
+/// The export socket of a disk: made at attach, removed at detach.
+final class ExportListener: Sendable {
+    private let listener: Mutex<UnixListener?>
+    let descriptor: Int32
+
+    init(path: String) throws(SystemError) {
+        let made = try UnixListener(path: path)
+        descriptor = made.rawValue
+        listener = Mutex(made)
+    }
+
+    func closeAndRemove() {
+        let taken = listener.withLock { $0.take() }
+        taken?.closeAndRemove()
+    }
+}

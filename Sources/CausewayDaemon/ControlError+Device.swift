@@ -1,0 +1,14 @@
+import CausewayControl
+import NBDDevice
+
+extension ControlError {
+    /// What the kernel's NBD driver refused, as a client is told.
+    init(_ error: NBDDeviceError) {
+        switch error {
+        case .moduleAbsent, .familyHidden: self = .nbdModuleAbsent()
+        case .refused(_, _, let errno) where errno == 1:
+            self = .permissionDenied("attach kernel devices (CAP_SYS_ADMIN)")
+        default: self = .internalFailure("\(error)")
+        }
+    }
+}

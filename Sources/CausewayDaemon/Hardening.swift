@@ -1,0 +1,12 @@
+import LinuxSystem
+
+extension Daemon {
+    /// Makes the process fit to sit under a file system. Before any thread exists: PR_SET_IO_FLUSHER is inherited
+    /// by threads, not shared.
+    static func harden() {
+        _ = ProcessHardening.becomeIOFlusher()
+        _ = ProcessHardening.setOOMScoreAdjustment(-1000)
+        _ = ProcessHardening.raiseOpenFileLimit(to: 65_536)
+        _ = ProcessHardening.lockMemory()
+    }
+}

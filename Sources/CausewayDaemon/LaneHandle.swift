@@ -1,0 +1,67 @@
+import CausewayCore
+import Dispatch
+import LinuxSystem
+import Synchronization
+
+/// A lane on its own thread, and how other threads speak to it.
+final class LaneHandle: Sendable {
+    private let mailbox: Mailbox<LaneRunner.Work>
+    private let ended = DispatchSemaphore(value: 0)
+
+    init(
+        name: String, settings: LaneSettings, onNotice: @escaping @Sendable (LaneNotice) -> Void
+    ) throws(SystemError) {
+        let mailbox = try Mailbox<LaneRunner.Work>()
+        self.mailbox = mailbox
+        let ended = ended
+        let runner = try LaneRunner(settings: settings, mailbox: mailbox, onNotice: onNotice)
+        let thread = try startThread(name: name, owning: runner) { runner in
+            var runner = runner
+            runner.run()
+            ended.signal()
+        }
+        _ = consume thread
+    }
+
+    /// Has the lane's thread do something at its next wake-up.
+    func perform(_ work: @escaping LaneRunner.Work) {
+        mailbox.send(work)
+    }
+
+    /// Has the lane's thread do something and waits for the result; nil if it takes longer than `milliseconds`.
+    func ask<Answer: Sendable>(
+        milliseconds: Int = 5000, _ question: @escaping @Sendable (inout LaneRunner) -> Answer
+    ) -> Answer? {
+        let promise = Promise<Answer>()
+        mailbox.send { runner in promise.fulfil(question(&runner)) }
+        return promise.wait(milliseconds: milliseconds)
+    }
+
+    /// Ends the thread. Sessions are not logged out; that is the disks' detach.
+    func stop() {
+        mailbox.send { runner in runner.stop() }
+        _ = ended.wait(timeout: .now() + .seconds(5))
+    }
+}
+
+/// A value that one thread waits for and another provides.
+final class Promise<Value: Sendable>: Sendable {
+    private let value = Mutex<Value?>(nil)
+    private let ready = DispatchSemaphore(value: 0)
+
+    /// The first value stands.
+    func fulfil(_ newValue: Value) {
+        let isFirst = value.withLock { value in
+            guard value == nil else { return false }
+            value = newValue
+            return true
+        }
+        if isFirst { ready.signal() }
+    }
+
+    func wait(milliseconds: Int) -> Value? {
+        _ = ready.wait(timeout: .now() + .milliseconds(milliseconds))
+        ready.signal()
+        return value.withLock { $0 }
+    }
+}

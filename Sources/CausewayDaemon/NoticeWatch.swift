@@ -1,0 +1,91 @@
+import CausewayCore
+import Dispatch
+import Glibc
+import LinuxSystem
+import Synchronization
+
+/// The supervisor's ear: a thread that hears what lanes have to tell and what the kernel says of network
+/// interfaces, so that neither a slow log nor a slow client can hold up a lane.
+final class NoticeWatch: Sendable {
+    private let notices: Mailbox<LaneNotice>
+    private let lane: LaneHandle
+    private let stopping = Atomic<Bool>(false)
+    private let wakeup: Mailbox<Void>
+    private let ended = DispatchSemaphore(value: 0)
+
+    init(notices: Mailbox<LaneNotice>, lane: LaneHandle) throws(SystemError) {
+        self.notices = notices
+        self.lane = lane
+        wakeup = try Mailbox<Void>()
+    }
+
+    func start(_ hear: @escaping @Sendable (LaneNotice) -> Void) throws(SystemError) {
+        let links = try LinkMonitor()
+        let thread = try startThread(name: "causeway watch", owning: links) { [self] links in
+            var links = links
+            var names: [UInt32: String] = [:]
+            for interface in (try? NetworkInterfaces.list()) ?? [] {
+                names[interface.link.index] = interface.link.name
+            }
+            while !stopping.load(ordering: .relaxed) {
+                var polled = [notices.descriptor, wakeup.descriptor, links.descriptor].map {
+                    pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+                }
+                guard unsafe poll(&polled, nfds_t(polled.count), -1) > 0 else { continue }
+                // The kernel's word first: it is what I/O waits for.
+                if polled[2].revents != 0 { take(&links, &names) }
+                for notice in notices.takeAll() { hear(notice) }
+            }
+            for notice in notices.takeAll() { hear(notice) }
+            ended.signal()
+        }
+        _ = consume thread
+    }
+
+    func stop() {
+        stopping.store(true, ordering: .relaxed)
+        wakeup.send(())
+        _ = ended.wait(timeout: .now() + .seconds(5))
+    }
+
+    private func take(_ links: inout LinkMonitor, _ names: inout [UInt32: String]) {
+        guard let events = try? links.readEvents() else { return }
+        for event in events {
+            if case .linkChanged(let link) = event { names[link.index] = link.name }
+            switch event {
+            case .linkChanged(let link) where link.isUp && link.hasCarrier: found(link.name)
+            case .linkChanged(let link):
+                lost(link.name, link.isUp ? "\(link.name) lost its carrier" : "\(link.name) was taken down")
+            case .linkRemoved(let link): lost(link.name, "\(link.name) was removed")
+            case .addressAdded(let address):
+                if address.isUsable, let name = names[address.interfaceIndex] { found(name) }
+            case .addressRemoved(let address):
+                if let name = names[address.interfaceIndex] {
+                    let text = "\(address.address)"
+                    lane.perform { runner in
+                        runner.lane.addressLost(name, address: text, now: runner.time)
+                    }
+                }
+            case .resyncNeeded: resync()
+            }
+        }
+    }
+
+    private func found(_ name: String) {
+        lane.perform { runner in runner.lane.interfaceFound(name, now: runner.time) }
+    }
+
+    private func lost(_ name: String, _ reason: String) {
+        lane.perform { runner in runner.lane.interfaceLost(name, reason: reason, now: runner.time) }
+    }
+
+    private func resync() {
+        for interface in (try? NetworkInterfaces.list()) ?? [] {
+            if interface.link.isUp && interface.link.hasCarrier {
+                found(interface.link.name)
+            } else {
+                lost(interface.link.name, "\(interface.link.name) has no carrier")
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+import CausewayControl
+import CausewayCore
+import Glibc
+import LinuxSystem
+import Logging
+import NBDDevice
+import Synchronization
+
+/// What a disk is exported as: a kernel device, or a socket for NBD clients.
+extension Supervisor {
+    /// The kernel waits so long for a successor of this daemon before it fails I/O.
+    private static let deadConnectionSeconds: UInt64 = 86_400
+    /// How soon the kernel sends again what was in flight when a successor took the device.
+    private static let ioTimeoutMilliseconds: UInt32 = 5000
+    private static let callMilliseconds = 15_000
+
+    func export(_ disk: AttachedDisk, _ description: DiskDescription) throws(ControlError) {
+        if let path = disk.request.socket {
+            try exportSocket(disk, path)
+        } else {
+            try exportDevice(disk, description)
+        }
+    }
+
+    private func exportSocket(_ disk: AttachedDisk, _ path: String) throws(ControlError) {
+        guard let id = disk.state.withLock({ $0.id }) else { return }
+        let listener: ExportListener
+        do throws(SystemError) {
+            listener = try ExportListener(path: path)
+        } catch {
+            throw .invalidArgument(
+                "the export socket \(path) cannot be made: \(error)", remedy: "choose another path, or remove what is there")
+        }
+        disk.state.withLock { $0.listener = listener }
+        let descriptor = listener.descriptor
+        let failure = lane.ask { runner -> SystemError? in
+            do throws(SystemError) {
+                try runner.listen(descriptor, for: id)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let failure = failure ?? nil { throw .internalFailure("\(failure)") }
+    }
+
+    private func exportDevice(_ disk: AttachedDisk, _ description: DiskDescription) throws(ControlError) {
+        guard let id = disk.state.withLock({ $0.id }) else { return }
+        do throws(NBDDeviceError) {
+            var pair = try KernelSocketPair(bufferBytes: 1 << 20)
+            let request = ConnectRequest(
+                sizeBytes: description.export.sizeBytes, blockSizeBytes: description.export.minimumBlockSize,
+                deadConnectionTimeoutSeconds: Self.deadConnectionSeconds,
+                serverFlags: NBDServerFlags(
+                    rawValue: UInt64(description.export.transmissionFlags.rawValue)
+                        & NBDServerFlags.kernel.rawValue),
+                backendIdentifier: "causeway:\(disk.name):\(description.report.identity.wwid)",
+                sockets: [pair.kernelEnd])
+            // Served before it is connected: the kernel reads the partition table at once.
+            let daemonEnd = dup(pair.daemonEnd)
+            guard lane.ask({ $0.addClient(id, daemonEnd, negotiates: false) }) == true else {
+                throw .helperFailed(.unintelligible)
+            }
+            let result = try call(.connect(request))
+            pair.closeKernelEnd()
+            guard case .connected(let index) = result else { throw .helperFailed(.unintelligible) }
+            let device = KernelDevice(index: index)
+            disk.state.withLock { $0.device = device }
+            _ = device.waitForNode(timeLimitMilliseconds: 5000)
+            let tuned = QueueSettings(
+                ioTimeoutMilliseconds: Self.ioTimeoutMilliseconds,
+                maxSectorsKilobytes: UInt32(max(description.maxTransferBytes, 1 << 20) / 1024),
+                rotational: description.report.limits.isRotational)
+            _ = try call(.tune(index: index, tuned))
+            try? device.announceChange()
+        } catch {
+            throw ControlError(error)
+        }
+    }
+
+    /// A netlink call in a process of its own. One that does not come back is left to itself: it cannot be killed,
+    /// and nothing else may wait for it.
+    func call(_ call: NBDCall) throws(NBDDeviceError) -> NBDCallResult {
+        switch try calls.run(call, timeLimitMilliseconds: Self.callMilliseconds) {
+        case .finished(let result): return result
+        case .timedOut(let running):
+            logger.error("the kernel has not answered \(call.operation) (process \(running.pid))")
+            throw .refused(call.operation, index: nil, errno: ETIMEDOUT)
+        }
+    }
+
+    // MARK: Detach
+
+    func detach(_ request: DetachRequest) throws(ControlError) {
+        let disk = try find(request.name)
+        let isFirst = disk.state.withLock { state in
+            guard !state.isDetaching else { return false }
+            state.isDetaching = true
+            return true
+        }
+        guard isFirst || request.force else { throw .busy("\(request.name) is being detached already") }
+        guard let id = disk.state.withLock({ $0.id }) else { throw .busy("\(request.name) is being attached") }
+        do throws(ControlError) {
+            if request.force {
+                // First the lane, so that no one waits in the kernel for an answer that does not come.
+                lane.perform { runner in runner.lane.detach(id, force: true, now: runner.time) }
+                _ = disk.detached.wait(milliseconds: 4000)
+                try disconnectDevice(disk, force: true)
+            } else {
+                try disconnectDevice(disk, force: false)
+                lane.perform { runner in runner.lane.detach(id, force: false, now: runner.time) }
+                _ = disk.detached.wait(milliseconds: 35_000)
+            }
+        } catch {
+            disk.state.withLock { $0.isDetaching = false }
+            throw error
+        }
+        if let listener = disk.state.withLock({ $0.listener }) {
+            _ = lane.ask { $0.stopListening(for: id) }
+            listener.closeAndRemove()
+        }
+        forget(disk)
+        logger.info("\(disk.name): detached")
+    }
+
+    private func disconnectDevice(_ disk: AttachedDisk, force: Bool) throws(ControlError) {
+        guard let device = disk.state.withLock({ $0.device }) else { return }
+        if !force { try checkUsers(disk, device) }
+        do throws(NBDDeviceError) {
+            _ = try call(force ? .disconnect(index: device.index) : .detach(index: device.index))
+        } catch {
+            // Somebody was quicker than the check.
+            if case .inUse = error { try checkUsers(disk, device) }
+            throw ControlError(error)
+        }
+    }
+
+    private func checkUsers(_ disk: AttachedDisk, _ device: KernelDevice) throws(ControlError) {
+        let users = DeviceUser.find(of: device)
+        guard !users.isEmpty else { return }
+        throw .deviceInUse(
+            disk.name, device: device.node, holders: users.map { "\($0)".escapedForTerminal })
+    }
+}

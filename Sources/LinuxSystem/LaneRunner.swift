@@ -1,0 +1,308 @@
+import CLinux
+public import CausewayCore
+import Glibc
+
+/// Runs a lane: moves its bytes between sockets and memory, tells it the time, and does what it asks for.
+///
+/// Owned by one thread. Everything that comes from other threads comes through the mailbox, as a piece of work.
+/// Safe because the vectors live as long as the runner and only hold what the lane has just described.
+@safe
+public struct LaneRunner: ~Copyable {
+    public typealias Work = @Sendable (inout LaneRunner) -> Void
+
+    public var lane: Lane
+    private var poller: Poller
+    private let mailbox: Mailbox<Work>
+    private let onNotice: @Sendable (LaneNotice) -> Void
+
+    /// What the shell knows of a stream, by the lane's stream index.
+    private var sockets: [StreamSocket]
+    private var listeners: [Listener?] = []
+    private var routes: [RouteID: Route] = [:]
+    /// Streams with bytes waiting in the kernel. Each is in the list once.
+    private var readable: [StreamID] = []
+    private let vectors: UnsafeMutablePointer<IOVector>
+    private var now = Instant(nanoseconds: 0)
+    private var isStopped = false
+    private var mustNotSleep = false
+
+    private static let vectorCapacity = 1024
+    private static let listenerCapacity = 256
+
+    private struct StreamSocket {
+        var descriptor: Int32 = -1
+        var id = StreamID(index: -1, generation: 0)
+        var isConnecting = false
+        var isReadable = false
+        var isWritable = true
+    }
+
+    private struct Listener {
+        var descriptor: Int32
+        var disk: DiskID
+    }
+
+    public init(
+        settings: LaneSettings, mailbox: Mailbox<Work>, onNotice: @escaping @Sendable (LaneNotice) -> Void
+    ) throws(SystemError) {
+        var poller = try Poller(slotCapacity: settings.streamCapacity + 1 + Self.listenerCapacity)
+        try poller.add(mailbox.descriptor, slot: settings.streamCapacity, for: .readable)
+        lane = Lane(settings: settings)
+        self.poller = poller
+        self.mailbox = mailbox
+        self.onNotice = onNotice
+        sockets = Array(repeating: StreamSocket(), count: settings.streamCapacity)
+        readable.reserveCapacity(settings.streamCapacity)
+        unsafe vectors = .allocate(capacity: Self.vectorCapacity)
+        unsafe vectors.initialize(repeating: IOVector(), count: Self.vectorCapacity)
+    }
+
+    deinit {
+        for socket in sockets where socket.descriptor >= 0 { _ = Glibc.close(socket.descriptor) }
+        unsafe vectors.deallocate()
+    }
+
+    private var mailboxSlot: Int { sockets.count }
+
+    /// Until `stop`.
+    public mutating func run() {
+        now = MonotonicClock.now()
+        while !isStopped {
+            let count = poller.wait(timeoutNanoseconds: waitTime())
+            now = MonotonicClock.now()
+            for index in 0..<count {
+                if let event = poller.event(index) { take(event) }
+            }
+            work()
+        }
+    }
+
+    public mutating func stop() { isStopped = true }
+
+    private func waitTime() -> UInt64? {
+        if mustNotSleep { return 0 }
+        let deadline = lane.nextDeadline
+        if deadline == .never { return nil }
+        return deadline.nanoseconds(since: now)
+    }
+
+    // MARK: One wake-up
+
+    private mutating func take(_ event: PollEvent) {
+        if event.slot == mailboxSlot {
+            for work in mailbox.takeAll() {
+                drainEffects()
+                work(&self)
+            }
+            return
+        }
+        if event.slot > mailboxSlot { return accept(event.slot - mailboxSlot - 1) }
+        let id = sockets[event.slot].id
+        if sockets[event.slot].isConnecting {
+            if event.isWritable || event.isClosed { finishConnect(event.slot) }
+            return
+        }
+        if event.isWritable && !sockets[event.slot].isWritable {
+            sockets[event.slot].isWritable = true
+            send(id)
+        }
+        if event.isReadable || event.isClosed, !sockets[event.slot].isReadable {
+            sockets[event.slot].isReadable = true
+            readable.append(id)
+        }
+    }
+
+    /// Receives, lets the lane decide, sends; again as long as one makes room for the other.
+    private mutating func work() {
+        if lane.nextDeadline <= now { lane.tick(now: now) }
+        drainEffects()
+        var rounds = 0
+        var isMoving = true
+        while isMoving && rounds < 8 {
+            rounds += 1
+            isMoving = receiveAll()
+            lane.settle()
+            drainEffects()
+            if sendAll() { drainEffects() }
+            if readable.isEmpty { break }
+        }
+        // What is still readable waits for slots or memory; only the next event can free some. But if the rounds ran
+        // out while bytes were moving, the poller must not sleep on them.
+        mustNotSleep = isMoving && !readable.isEmpty
+    }
+
+    /// Returns whether anything came.
+    @inline(__always)
+    private mutating func receiveAll() -> Bool {
+        var kept = 0
+        var moved = false
+        for at in 0..<readable.count {
+            let id = readable[at]
+            let slot = Int(id.index)
+            guard sockets[slot].id == id, sockets[slot].descriptor >= 0 else { continue }
+            if receive(id, slot) { moved = true }
+            if sockets[slot].id == id && sockets[slot].isReadable {
+                readable[kept] = id
+                kept += 1
+            }
+        }
+        readable.removeLast(readable.count - kept)
+        return moved
+    }
+
+    /// Takes what the kernel has for a stream, as far as the lane has room. Returns whether anything came.
+    private mutating func receive(_ id: StreamID, _ slot: Int) -> Bool {
+        var moved = false
+        // A bound, so that one busy stream does not starve the others.
+        for _ in 0..<4 {
+            guard let space = lane.receiveSpace(id) else { return moved }
+            let count = unsafe linux_receive(sockets[slot].descriptor, space.base, space.count)
+            if count > 0 {
+                moved = true
+                lane.received(id, count: count, now: now)
+                if count < space.count {
+                    sockets[slot].isReadable = false
+                    return true
+                }
+                continue
+            }
+            sockets[slot].isReadable = false
+            if count == -Int(EAGAIN) { return moved }
+            let reason = count == 0 ? "the other end closed the connection" : "\(Errno(rawValue: Int32(-count)))"
+            lane.closed(id, reason: reason, now: now)
+            drainEffects()
+            return true
+        }
+        return moved
+    }
+
+    /// Returns whether a stream was lost on the way.
+    @inline(__always)
+    private mutating func sendAll() -> Bool {
+        while let id = lane.takeDirty() { send(id) }
+        return true
+    }
+
+    private mutating func send(_ id: StreamID) {
+        let slot = Int(id.index)
+        while sockets[slot].id == id && sockets[slot].isWritable && !sockets[slot].isConnecting {
+            let batch = unsafe lane.sendVectors(id, into: vectors, capacity: Self.vectorCapacity)
+            if batch.count == 0 { return }
+            let sent = unsafe linux_send_pieces(
+                sockets[slot].descriptor, UnsafeRawPointer(vectors).assumingMemoryBound(to: iovec.self), batch.count,
+                batch.hasMore)
+            if sent > 0 {
+                if sent < batch.byteCount { sockets[slot].isWritable = false }
+                if !lane.sent(id, count: sent) { return }
+                continue
+            }
+            sockets[slot].isWritable = false
+            if sent != -Int(EAGAIN) {
+                lane.closed(id, reason: "\(Errno(rawValue: Int32(-sent)))", now: now)
+                drainEffects()
+            }
+        }
+    }
+
+    // MARK: Effects
+
+    private mutating func drainEffects() {
+        while let effect = lane.takeEffect() {
+            switch effect {
+            case .connect(let id, let route): connect(id, route)
+            case .close(let id): close(id)
+            case .notice(let notice): onNotice(notice)
+            }
+        }
+    }
+
+    private mutating func register(_ id: StreamID, _ descriptor: Int32, isConnecting: Bool) throws(SystemError) {
+        let slot = Int(id.index)
+        try poller.add(descriptor, slot: slot)
+        sockets[slot] = StreamSocket(
+            descriptor: descriptor, id: id, isConnecting: isConnecting, isReadable: false, isWritable: true)
+    }
+
+    private mutating func close(_ id: StreamID) {
+        let slot = Int(id.index)
+        guard sockets[slot].id == id, sockets[slot].descriptor >= 0 else { return }
+        poller.remove(sockets[slot].descriptor, slot: slot)
+        // Not close(2) alone: a copy of the descriptor elsewhere must not keep the peer waiting.
+        _ = Glibc.shutdown(sockets[slot].descriptor, Int32(SHUT_RDWR))
+        _ = Glibc.close(sockets[slot].descriptor)
+        sockets[slot] = StreamSocket()
+    }
+
+    private mutating func connect(_ id: StreamID, _ route: RouteID) {
+        guard let way = routes[route] else {
+            return lane.connectFailed(id, reason: "the route is not known", now: now)
+        }
+        do throws(SystemError) {
+            let descriptor = try TCPConnection.connect(way, options: TCPOptions(userTimeoutMilliseconds: 60_000))
+            try register(id, descriptor.release(), isConnecting: true)
+        } catch {
+            lane.connectFailed(id, reason: "\(error)", now: now)
+        }
+    }
+
+    private mutating func finishConnect(_ slot: Int) {
+        let id = sockets[slot].id
+        if let errno = TCPConnection.takeError(of: sockets[slot].descriptor) {
+            lane.connectFailed(id, reason: "\(errno)", now: now)
+        } else {
+            sockets[slot].isConnecting = false
+            lane.connected(id, now: now)
+        }
+        drainEffects()
+    }
+
+    private mutating func accept(_ index: Int) {
+        guard listeners.indices.contains(index), let listener = listeners[index] else { return }
+        while let client = try? TCPConnection.accept(listener.descriptor) {
+            addClient(listener.disk, client.release(), negotiates: true)
+        }
+    }
+
+    // MARK: For the work of other threads
+
+    public mutating func addRoute(_ id: RouteID, _ route: Route) { routes[id] = route }
+    public mutating func removeRoute(_ id: RouteID) { routes[id] = nil }
+    public var time: Instant { now }
+
+    /// Hands an NBD client's socket to its disk; it is closed if the disk does not take it.
+    @discardableResult
+    public mutating func addClient(_ disk: DiskID, _ descriptor: Int32, negotiates: Bool) -> Bool {
+        guard let id = lane.addClient(disk, negotiates: negotiates, now: now) else {
+            _ = Glibc.close(descriptor)
+            return false
+        }
+        drainEffects()
+        do throws(SystemError) {
+            try register(id, descriptor, isConnecting: false)
+            return true
+        } catch {
+            lane.closed(id, reason: "\(error)", now: now)
+            _ = Glibc.close(descriptor)
+            return false
+        }
+    }
+
+    /// Takes NBD clients of a disk from a listening socket until `stopListening`. The descriptor stays the caller's.
+    public mutating func listen(_ descriptor: Int32, for disk: DiskID) throws(SystemError) {
+        let index = listeners.firstIndex { $0 == nil } ?? listeners.count
+        guard index < Self.listenerCapacity else {
+            throw SystemError(call: "listen", errno: .tooManyOpenFiles, subject: "too many export sockets")
+        }
+        try poller.add(descriptor, slot: mailboxSlot + 1 + index, for: .readable)
+        let listener = Listener(descriptor: descriptor, disk: disk)
+        if index == listeners.count { listeners.append(listener) } else { listeners[index] = listener }
+    }
+
+    public mutating func stopListening(for disk: DiskID) {
+        for index in listeners.indices {
+            guard let listener = listeners[index], listener.disk == disk else { continue }
+            poller.remove(listener.descriptor, slot: mailboxSlot + 1 + index)
+            listeners[index] = nil
+        }
+    }
+}

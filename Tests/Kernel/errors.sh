@@ -1,0 +1,118 @@
+#!/bin/bash
+# errors.sh: what people get wrong is answered at once, with a message that says what and where.
+set -eu
+# shellcheck source=Tests/Kernel/lib.sh
+. "$(dirname "$0")/lib.sh"
+lab_begin
+
+wrong=0 opener='' mounted=''
+test_end() {
+    end_process "$opener"
+    [ -z "$mounted" ] || umount -l "$work/mnt"
+}
+
+# refused WHAT PATTERN… -- COMMAND…: COMMAND must fail by itself (no crash, no time limit) and every PATTERN must
+# be in what it says. A failure is noted, and the test goes on.
+refused() {
+    local what=$1 status=0 patterns=() pattern message=''
+    shift
+    while [ "$1" != -- ]; do
+        patterns+=("$1")
+        shift
+    done
+    shift
+    "$@" >"$work/said" 2>&1 </dev/null || status=$?
+    if [ $status = 0 ]; then
+        message='it succeeded'
+    elif [ $status -ge 124 ]; then
+        message="exit status $status"
+    fi
+    for pattern in "${patterns[@]}"; do
+        grep -qiE -e "$pattern" "$work/said" || message="$message; nothing about /$pattern/"
+    done
+    if [ -n "$message" ]; then
+        say "WRONG $what: ${message#; }. It said:"
+        sed 's/^/    /' "$work/said"
+        wrong=$((wrong + 1))
+    else
+        say "right $what: $(head -n 1 "$work/said")"
+    fi
+}
+
+both=(--bind p1 --bind p2)
+portals=(--portal "$portal1" --portal "$portal2")
+lun=(--target "$iqn" --lun 1)
+as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+
+refused 'daemon not running' causewayd -- causeway list
+chmod 711 "$work" # it is the daemon, not this folder, that keeps others out
+install -d -o 65534 "$work/nobody"
+refused 'daemon not root' root -- \
+    as_nobody timeout 10 "$binaries/causewayd" --control "$work/nobody/socket" --state-dir "$work/nobody"
+
+modprobe -a veth
+links_up
+ip link add bare type veth peer name far-bare
+ip link set bare up
+tgt_start 64M
+daemon_start
+
+refused 'nbd module absent' 'modprobe nbd' -- \
+    causeway attach disk1 "${lun[@]}" "${portals[@]}" "${both[@]}"
+modprobe nbd
+
+refused 'no such interface' nosuch0 -- \
+    causeway attach disk1 "${lun[@]}" "${portals[@]}" --bind p1 --bind nosuch0
+refused 'interface without address' bare address -- \
+    causeway attach disk1 "${lun[@]}" "${portals[@]}" --bind bare
+refused 'portal refuses' '198\.18\.1\.1:3999' 'refused' -- \
+    causeway attach disk1 "${lun[@]}" --portal 198.18.1.1:3999 --bind p1
+refused 'portal unreachable' '198\.18\.1\.77' 'unreachable|no route|timed? ?out|no answer' -- \
+    causeway attach disk1 "${lun[@]}" --portal 198.18.1.77:3260 --bind p1
+refused 'target name wrong' iqn.2026-01.example.lab:nosuch 'not found|no such target' -- \
+    causeway attach disk1 --target iqn.2026-01.example.lab:nosuch --lun 1 "${portals[@]}" "${both[@]}"
+refused 'LUN absent' 'LUN 7|LUN.*absent' -- \
+    causeway attach disk1 --target "$iqn" --lun 7 "${portals[@]}" "${both[@]}"
+refused 'name not allowed' 'name' -- \
+    causeway attach 'Bad Name' "${lun[@]}" "${portals[@]}" "${both[@]}"
+refused 'discover, portal refuses' '198\.18\.1\.1:3999' 'refused' -- causeway discover 198.18.1.1:3999 --bind p1
+refused 'detach of a name not attached' nosuch -- causeway detach nosuch
+refused 'status of a name not attached' nosuch -- causeway status nosuch
+refused 'caller not root' 'root|permission' -- \
+    as_nobody timeout 10 "$binaries/causeway" list
+
+tgt_admin --op new --mode account --user someone --password 'twelve bytes at least'
+tgt_admin --op bind --mode account --tid 1 --user someone
+refused 'login refused' 'authent' -- causeway attach disk1 "${lun[@]}" "${portals[@]}" "${both[@]}"
+tgt_admin --op unbind --mode account --tid 1 --user someone
+
+[ -z "$(nbd_devices)" ] || fail "a refused attach left a device: $(nbd_devices)"
+wait_until 10 'refused attaches leave no session' no_sessions tgt
+
+attach disk1
+refused 'name already attached' disk1 'already' -- \
+    causeway attach disk1 "${lun[@]}" "${portals[@]}" "${both[@]}"
+mkfs.ext4 -q "$device"
+mkdir "$work/mnt"
+mount "$device" "$work/mnt"
+mounted=1
+refused 'detach while mounted' "$work/mnt" -- causeway detach disk1
+umount "$work/mnt"
+mounted=''
+sleep 60 9<"$device" &
+opener=$!
+refused 'detach while open' "sleep|$opener" -- causeway detach disk1
+end_process "$opener"
+opener=''
+causeway detach disk1
+wait_until 10 'detach leaves no device' no_nbd_devices
+
+attach disk1
+sleep 60 9<"$device" &
+opener=$!
+CAUSEWAY_PATIENCE=20 causeway detach disk1 --force || fail 'detach --force did not succeed'
+end_process "$opener"
+opener=''
+wait_until 10 'detach --force leaves no session' no_sessions tgt
+wait_until 10 'detach --force leaves no device' no_nbd_devices
+[ $wrong = 0 ] || fail "$wrong answers were not as they should be"
