@@ -457,6 +457,9 @@ public final class World {
 
     public func shutWindow(_ nanoseconds: UInt64) { target.shutWindow(nanoseconds) }
 
+    /// Every session is told something that asks for no more than a second attempt.
+    public func raiseAttention() { target.raise(.modeParametersChanged, lun: Self.lun.rawValue) }
+
     public func halfClose(path index: Int) {
         for connection in connections(ofPath: index) { target.halfClose(connection.number) }
     }
