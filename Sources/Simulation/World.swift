@@ -162,7 +162,12 @@ public final class World {
     @discardableResult
     public func run(limit: UInt64, until isDone: () -> Bool = { false }) -> Bool {
         let end = timeline.now + limit
+        var last = timeline.now
+        var steps = 0
         while failure == nil {
+            steps = timeline.now == last ? steps + 1 : 0
+            last = timeline.now
+            if steps > 100_000 { chronicle.fail("time stands still: the lane is busy with nothing") }
             if isDone() { return true }
             let next = min(timeline.nextTime ?? .max, lane.nextDeadline.nanoseconds)
             guard next <= end else {
@@ -327,6 +332,8 @@ public final class World {
             }
             work()
         }
+        chronicle.trace(
+            "lane", "connects c\(connection.number), stream \(id.index), route \(route.rawValue), eth\(path.interface)")
         connection.onResetAtInitiator = { [unowned self] in
             guard isCurrent(id) else { return }
             sockets[Int(id.index)]?.wasReset = true
@@ -344,6 +351,7 @@ public final class World {
             return chronicle.fail("the lane closes stream \(id.index), which is not open")
         }
         sockets[Int(id.index)] = nil
+        chronicle.trace("lane", "closes \(socket.connection.map { "c\($0.number)" } ?? "client"), stream \(id.index)")
         if let connection = socket.connection {
             connection.isOpenAtInitiator = false
             connection.toInitiator.breakOff()
