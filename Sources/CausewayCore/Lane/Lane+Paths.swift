@@ -203,6 +203,11 @@ extension Lane {
     mutating func connectionLost(_ path: Path, _ reason: String) {
         let index = path.index
         guard pathQueues[index].stream >= 0 else { return }
+        // A stand-in was lost while its own route was tried: the next attempt begins anew, with the fence in mind.
+        if let attempt = path.attempt {
+            closeStream(attempt.stream)
+            path.attempt = nil
+        }
         let wasUp = path.isUp
         path.state = .down
         path.downSince = now
