@@ -16,11 +16,9 @@ public struct LaneRunner: ~Copyable {
     private let onNotice: @Sendable (LaneNotice) -> Void
 
     /// What the shell knows of a stream, by the lane's stream index.
-    private var sockets: [StreamSocket]
+    private var sockets: SocketTable
     private var listeners: [Listener?] = []
     private var routes: [RouteID: Route] = [:]
-    /// Streams with bytes waiting in the kernel. Each is in the list once.
-    private var readable: [StreamID] = []
     private let vectors: UnsafeMutablePointer<IOVector>
     private var now = Instant(nanoseconds: 0)
     private var isStopped = false
@@ -28,14 +26,6 @@ public struct LaneRunner: ~Copyable {
 
     private static let vectorCapacity = 1024
     private static let listenerCapacity = 256
-
-    private struct StreamSocket {
-        var descriptor: Int32 = -1
-        var id = StreamID(index: -1, generation: 0)
-        var isConnecting = false
-        var isReadable = false
-        var isWritable = true
-    }
 
     private struct Listener {
         var descriptor: Int32
@@ -51,18 +41,19 @@ public struct LaneRunner: ~Copyable {
         self.poller = poller
         self.mailbox = mailbox
         self.onNotice = onNotice
-        sockets = Array(repeating: StreamSocket(), count: settings.streamCapacity)
-        readable.reserveCapacity(settings.streamCapacity)
+        sockets = SocketTable(capacity: settings.streamCapacity)
         unsafe vectors = .allocate(capacity: Self.vectorCapacity)
         unsafe vectors.initialize(repeating: IOVector(), count: Self.vectorCapacity)
     }
 
     deinit {
-        for socket in sockets where socket.descriptor >= 0 { _ = Glibc.close(socket.descriptor) }
+        for slot in 0..<sockets.capacity where sockets[slot].descriptor >= 0 {
+            _ = Glibc.close(sockets[slot].descriptor)
+        }
         unsafe vectors.deallocate()
     }
 
-    private var mailboxSlot: Int { sockets.count }
+    private var mailboxSlot: Int { sockets.capacity }
 
     /// Until `stop`.
     public mutating func run() {
@@ -108,7 +99,7 @@ public struct LaneRunner: ~Copyable {
         }
         if event.isReadable || event.isClosed, !sockets[event.slot].isReadable {
             sockets[event.slot].isReadable = true
-            readable.append(id)
+            sockets.appendReadable(id)
         }
     }
 
@@ -124,29 +115,32 @@ public struct LaneRunner: ~Copyable {
             lane.settle()
             drainEffects()
             if sendAll() { drainEffects() }
-            if readable.isEmpty { break }
+            if sockets.readableCount == 0 { break }
         }
         // What is still readable waits for slots or memory; only the next event can free some. But if the rounds ran
         // out while bytes were moving, the poller must not sleep on them.
-        mustNotSleep = isMoving && !readable.isEmpty
+        mustNotSleep = isMoving && sockets.readableCount > 0
     }
 
     /// Returns whether anything came.
-    @inline(__always)
+    @inline(never)
     private mutating func receiveAll() -> Bool {
         var kept = 0
         var moved = false
-        for at in 0..<readable.count {
-            let id = readable[at]
+        var at = 0
+        // Entries may be added on the way.
+        while at < sockets.readableCount {
+            let id = sockets.readable(at: at)
+            at &+= 1
             let slot = Int(id.index)
             guard sockets[slot].id == id, sockets[slot].descriptor >= 0 else { continue }
             if receive(id, slot) { moved = true }
             if sockets[slot].id == id && sockets[slot].isReadable {
-                readable[kept] = id
+                sockets.keepReadable(id, at: kept)
                 kept += 1
             }
         }
-        readable.removeLast(readable.count - kept)
+        sockets.truncateReadable(to: kept)
         return moved
     }
 
@@ -168,9 +162,7 @@ public struct LaneRunner: ~Copyable {
             }
             sockets[slot].isReadable = false
             if count == -Int(EAGAIN) { return moved }
-            let reason = count == 0 ? "the other end closed the connection" : "\(Errno(rawValue: Int32(-count)))"
-            lane.closed(id, reason: reason, now: now)
-            drainEffects()
+            lose(id, Int32(-count))
             return true
         }
         return moved
@@ -197,15 +189,21 @@ public struct LaneRunner: ~Copyable {
                 continue
             }
             sockets[slot].isWritable = false
-            if sent != -Int(EAGAIN) {
-                lane.closed(id, reason: "\(Errno(rawValue: Int32(-sent)))", now: now)
-                drainEffects()
-            }
+            if sent != -Int(EAGAIN) { lose(id, Int32(-sent)) }
         }
+    }
+
+    /// The kernel says that a stream has ended: `errno` 0 for an orderly end.
+    @inline(never)
+    private mutating func lose(_ id: StreamID, _ errno: Int32) {
+        let reason = errno == 0 ? "the other end closed the connection" : "\(Errno(rawValue: errno))"
+        lane.closed(id, reason: reason, now: now)
+        drainEffects()
     }
 
     // MARK: Effects
 
+    @inline(never)
     private mutating func drainEffects() {
         while let effect = lane.takeEffect() {
             switch effect {

@@ -172,7 +172,7 @@ extension Lane {
             return CommandDescriptorBlock.getLBAStatus(lba: lba, allocationLength: UInt32(tasks[task].byteCount))
                 .words
         case .barrier: return CommandDescriptorBlock.testUnitReady.words
-        case .inquiry: return paths[Int(tasks[task].path)].probeCommand(task).words
+        case .inquiry: return commands[task].words
         }
     }
 

@@ -133,7 +133,7 @@ extension Lane {
     // MARK: Which LUN is it?
 
     mutating func beginProbe(_ path: Path, _ disk: Int32) {
-        guard !disks[Int(disk)].isDetaching else { return }
+        guard !diskQueues[disk].isDetaching else { return }
         let probe = LogicalUnitProbe(maxTransferBytes: UInt32(settings.pieceBytes))
         path.diskProblems[disk] = nil
         issueProbe(probe, path, disk)
@@ -150,6 +150,7 @@ extension Lane {
         fillTask(
             task, .inquiry, request: -1, disk: disk, lba: 0, blocks: 0, byteCount: Int32(probe.allocationLength))
         tasks[task].path = path.index
+        commands[task] = probe.command
         internalData[task] = []
         sendInternal(task, path)
     }

@@ -133,7 +133,14 @@ extension Lane {
             pathQueues[path].counters.writtenBytes &+= UInt64(UInt32(bitPattern: tasks[task].byteCount))
             return finishTask(task, error: 0)
         }
-        // The data segment: two bytes of SenseLength, then the sense data (RFC 7143 §11.4.7).
+        unsafe completeWithSense(task, path, pdu, data)
+    }
+
+    /// The data segment: two bytes of SenseLength, then the sense data (RFC 7143 §11.4.7).
+    @inline(never)
+    private mutating func completeWithSense(
+        _ task: Int32, _ path: Int32, _ pdu: SCSIResponse, _ data: UnsafeRawPointer
+    ) {
         var sense: SenseData?
         if pdu.dataSegmentLength > 2 {
             let length = min(Int(data.loadBigEndian(0, as: UInt16.self)), pdu.dataSegmentLength - 2)

@@ -148,6 +148,7 @@ extension Lane {
     }
 
     /// A reply without data to a request that is not even begun.
+    @inline(never)
     private mutating func refuse(_ header: NBDRequest, with error: NBDError, stream index: Int32) {
         writeReply(header.cookie, isRead: header.command == .read, error, stream: index)
     }
@@ -240,7 +241,7 @@ extension Lane {
         diskQueues[disk].requests &-= 1
         requests[request].isFree = true
         freeRequests.giveBack(request)
-        if diskQueues[disk].requests == 0 && disks[Int(disk)].isDetaching { diskIsIdle(disk) }
+        if diskQueues[disk].requests == 0 && diskQueues[disk].isDetaching { diskIsIdle(disk) }
     }
 
     @inline(never)
@@ -267,6 +268,7 @@ extension Lane {
     }
 
     /// Lets go of an NBD client. Its requests run to their end, unanswered.
+    @inline(never)
     mutating func clientIsGone(_ index: Int32, requested: Bool) {
         for request in 0..<Int32(requests.capacity)
         where !requests[request].isFree && requests[request].stream == index {

@@ -40,6 +40,7 @@ extension Lane {
     }
 
     /// The TCP connection of a stream stands.
+    @inline(never)
     public mutating func connected(_ id: StreamID, now: Instant) {
         self.now = now
         guard let path = path(of: id), var attempt = path.attempt, attempt.stream == id.index else { return }
@@ -64,6 +65,7 @@ extension Lane {
         owesFence(path) ? settings.fenceLoginTimeoutMilliseconds : settings.loginTimeoutMilliseconds
     }
 
+    @inline(never)
     public mutating func connectFailed(_ id: StreamID, reason: String, now: Instant) {
         self.now = now
         guard let path = path(of: id), path.attempt?.stream == id.index else { return }
@@ -71,6 +73,7 @@ extension Lane {
     }
 
     /// The other end closed the stream, or the kernel gave it up.
+    @inline(never)
     public mutating func closed(_ id: StreamID, reason: String, now: Instant) {
         self.now = now
         guard isCurrent(id) else { return }
@@ -89,6 +92,7 @@ extension Lane {
         }
     }
 
+    @inline(never)
     mutating func attemptFailed(
         _ path: Path, _ kind: PathProblem.Kind, _ reason: String, wasRefused: Bool
     ) {
@@ -114,6 +118,7 @@ extension Lane {
 
     // MARK: Login
 
+    @inline(never)
     mutating func receiveDuringLogin(
         _ header: BasicHeaderSegment, _ data: UnsafeRawPointer, _ pathIndex: Int32, _ index: Int32
     ) {
@@ -200,6 +205,7 @@ extension Lane {
     }
 
     /// The session's connection is gone. Reads and what was never sent move at once; sent writes wait for the fence.
+    @inline(never)
     mutating func connectionLost(_ path: Path, _ reason: String) {
         let index = path.index
         guard pathQueues[index].stream >= 0 else { return }
@@ -294,6 +300,7 @@ extension Lane {
     }
 
     /// Puts a task back into its disk's queue.
+    @inline(never)
     mutating func sendAgain(_ task: Int32, first: Bool) {
         let disk = tasks[task].disk
         tasks[task].path = -1
@@ -322,6 +329,7 @@ extension Lane {
     // MARK: Logout
 
     /// Logs out, politely and bounded.
+    @inline(never)
     mutating func logOut(_ path: Path) {
         if let attempt = path.attempt {
             closeStream(attempt.stream)
@@ -339,6 +347,7 @@ extension Lane {
     }
 
     /// The session of a path that is being removed is over.
+    @inline(never)
     mutating func sessionEnded(_ path: Path) {
         if pathQueues[path.index].stream >= 0 { _ = emptyPath(path) }
         path.state = .removed

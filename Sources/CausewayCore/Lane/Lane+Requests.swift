@@ -65,6 +65,7 @@ extension Lane {
         synchronize(request, lba: 0, blocks: 0)
     }
 
+    @inline(never)
     mutating func synchronize(_ request: Int32, lba: UInt64, blocks: UInt32) {
         guard let task = freeTasks.take() else { return starve(request) }
         fillTask(
@@ -105,6 +106,7 @@ extension Lane {
     }
 
     /// Makes the next tasks of a request that is cut into pieces, as many as may be under way at once.
+    @inline(never)
     mutating func advance(_ request: Int32) {
         let disk = requests[request].disk
         while !requests[request].isFullyIssued && requests[request].tasks < settings.tasksPerRequest {

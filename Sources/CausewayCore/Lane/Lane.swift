@@ -20,6 +20,8 @@ public struct Lane: ~Copyable {
     let transfers: Slots<TransferQueue>
     /// Parameter lists of UNMAP, one a task.
     let parameters: Slots<ParameterList>
+    /// What internal tasks are to send.
+    let commands: Slots<CommandDescriptorBlock>
     let requests: Slots<Request>
     let streams: Slots<Stream>
     let pathQueues: Slots<PathQueue>
@@ -62,6 +64,7 @@ public struct Lane: ~Copyable {
         tasks = Slots(capacity: settings.taskCapacity, repeating: Task())
         transfers = Slots(capacity: settings.taskCapacity, repeating: TransferQueue())
         parameters = Slots(capacity: settings.taskCapacity, repeating: ParameterList())
+        commands = Slots(capacity: settings.taskCapacity, repeating: .testUnitReady)
         requests = Slots(capacity: settings.requestCapacity, repeating: Request())
         streams = Slots(capacity: settings.streamCapacity, repeating: Stream())
         pathQueues = Slots(capacity: settings.pathCapacity, repeating: PathQueue())

@@ -76,11 +76,6 @@ final class Path {
 
     var name: String { "\(specification.interface)->\(specification.portal)" }
     var isUp: Bool { if case .up = state { true } else { false } }
-
-    func probeCommand(_ task: Int32) -> CommandDescriptorBlock {
-        for probe in probes.values where probe.task == task { return probe.command }
-        return .testUnitReady
-    }
 }
 
 /// What makes a path: given at attach.
@@ -133,7 +128,6 @@ final class Disk {
     var report: LogicalUnitReport?
     var export: ExportDescription?
     var wasReady = false
-    var isDetaching = false
     var isForced = false
     var wasFlushed = false
     var detachDeadline: Instant?

@@ -53,8 +53,11 @@ struct SendEntry: BitwiseCopyable {
     @inline(__always)
     mutating func release(_ chunks: inout ChunkPool) {
         if chunk.isSome { chunks.unpin(chunk) }
-        if ownsPayload { unsafe payload?.deallocate() }
+        if ownsPayload { freePayload() }
     }
+
+    @inline(never)
+    private func freePayload() { unsafe payload?.deallocate() }
 }
 
 /// What one gathered write is to carry.
