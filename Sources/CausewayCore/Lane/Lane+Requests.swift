@@ -53,10 +53,7 @@ extension Lane {
         let disk = requests[request].disk
         requests[request].isFullyIssued = true
         if diskQueues[disk].lostCache {
-            diskQueues[disk].lostCache = false
-            diskQueues[disk].flushedWrites = diskQueues[disk].acknowledgedWrites
-            requests[request].error = NBDError.inputOutput.rawValue
-            log(.error, "\(disks[Int(disk)].name): FLUSH fails: the target restarted with writes in its cache")
+            failFlush(request)
             return reply(request)
         }
         guard diskQueues[disk].writeCacheEnabled else { return reply(request) }
@@ -66,6 +63,16 @@ extension Lane {
     }
 
     @inline(never)
+    /// What an earlier write left in the cache is gone: this FLUSH, begun before or after, is the one to say so.
+    @inline(never)
+    private mutating func failFlush(_ request: Int32) {
+        let disk = requests[request].disk
+        diskQueues[disk].lostCache = false
+        diskQueues[disk].flushedWrites = diskQueues[disk].acknowledgedWrites
+        requests[request].error = NBDError.inputOutput.rawValue
+        log(.error, "\(disks[Int(disk)].name): FLUSH fails: the target restarted with writes in its cache")
+    }
+
     mutating func synchronize(_ request: Int32, lba: UInt64, blocks: UInt32) {
         guard let task = freeTasks.take() else { return starve(request) }
         fillTask(
@@ -244,6 +251,7 @@ extension Lane {
     @inline(__always)
     mutating func finishTask(_ task: Int32, error: UInt32) {
         let request = tasks[task].request
+        if error == 0 && tasks[task].kind.isWrite { requests[request].isInCache = true }
         releaseTask(task)
         requests[request].tasks &-= 1
         if error != 0 && requests[request].error == 0 { requests[request].error = error }
@@ -300,6 +308,7 @@ extension Lane {
         switch NBDCommand(rawValue: requests[request].type) {
         case .write, .writeZeroes, .trim: diskQueues[disk].acknowledgedWrites &+= 1
         case .flush:
+            if diskQueues[disk].lostCache { return failFlush(request) }
             diskQueues[disk].flushedWrites = max(diskQueues[disk].flushedWrites, requests[request].offset)
         default: break
         }
