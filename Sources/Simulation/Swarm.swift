@@ -92,7 +92,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
     }
 
     private mutating func drawLane(_ random: RandomStream) {
-        options.lane.taskCapacity = random.pick([16, 64, 512])
+        options.lane.reservedTasks = 2 * options.paths.count
+        options.lane.taskCapacity = options.lane.reservedTasks + random.pick([8, 48, 400])
         options.lane.requestCapacity = random.pick([8, 64])
         options.lane.chunkCount = random.pick([options.paths.count + 8, 48])
         options.lane.pieceBytes = random.pick([8192, 65536])

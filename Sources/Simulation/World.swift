@@ -24,6 +24,7 @@ public struct WorldOptions: Sendable {
     public static var smallLane: LaneSettings {
         var settings = LaneSettings()
         settings.taskCapacity = 128
+        settings.reservedTasks = 16
         settings.requestCapacity = 64
         settings.streamCapacity = 32
         settings.pathCapacity = 16

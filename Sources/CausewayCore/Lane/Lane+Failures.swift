@@ -96,7 +96,7 @@ extension Lane {
             let next: Int32
             if isFirst {
                 next = task
-            } else if let fresh = freeTasks.take() {
+            } else if let fresh = takeTask() {
                 next = fresh
             } else {
                 requests[request].error = NBDError.inputOutput.rawValue

@@ -40,7 +40,7 @@ extension Lane {
             requests[request].mustSynchronize = isSynchronous
             advance(request)
         case .blockStatus:
-            guard let task = freeTasks.take() else { return starve(request) }
+            guard let task = takeTask() else { return starve(request) }
             issueBlockStatus(request, task)
         default:
             // CACHE: the target has a cache of its own.
@@ -74,7 +74,7 @@ extension Lane {
     }
 
     mutating func synchronize(_ request: Int32, lba: UInt64, blocks: UInt32) {
-        guard let task = freeTasks.take() else { return starve(request) }
+        guard let task = takeTask() else { return starve(request) }
         fillTask(
             task, .synchronizeCache, request: request, disk: requests[request].disk, lba: lba, blocks: blocks,
             byteCount: 0)
@@ -117,7 +117,7 @@ extension Lane {
     mutating func advance(_ request: Int32) {
         let disk = requests[request].disk
         while !requests[request].isFullyIssued && requests[request].tasks < settings.tasksPerRequest {
-            guard let task = freeTasks.take() else { return starve(request) }
+            guard let task = takeTask() else { return starve(request) }
             let bytes: UInt32
             switch NBDCommand(rawValue: requests[request].type) {
             case .trim: bytes = makeTrim(request, disk, task)
@@ -238,7 +238,7 @@ extension Lane {
         switch NBDCommand(rawValue: requests[request].type) {
         case .flush: synchronize(request, lba: 0, blocks: 0)
         case .blockStatus:
-            guard let task = freeTasks.take() else { return starve(request) }
+            guard let task = takeTask() else { return starve(request) }
             issueBlockStatus(request, task)
         default:
             if requests[request].isFullyIssued { endIfDone(request) } else { advance(request) }
