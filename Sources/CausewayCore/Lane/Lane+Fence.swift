@@ -117,7 +117,6 @@ extension Lane {
             released.append(task)
         }
         for task in released.reversed() { sendAgain(task, first: true) }
-        path.retries.reset()
         path.wasTried = true
         if path.isForeign {
             path.state = .standIn
