@@ -62,7 +62,6 @@ extension Lane {
         synchronize(request, lba: 0, blocks: 0)
     }
 
-    @inline(never)
     /// What an earlier write left in the cache is gone: this FLUSH, begun before or after, is the one to say so.
     @inline(never)
     private mutating func failFlush(_ request: Int32) {
@@ -73,6 +72,7 @@ extension Lane {
         log(.error, "\(disks[Int(disk)].name): FLUSH fails: the target restarted with writes in its cache")
     }
 
+    @inline(never)
     mutating func synchronize(_ request: Int32, lba: UInt64, blocks: UInt32) {
         guard let task = takeTask() else { return starve(request) }
         fillTask(
