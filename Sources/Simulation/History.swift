@@ -54,7 +54,7 @@ public final class History {
         world.client.bound = 400 * Self.second
         world.client.load(swarm.load, count: swarm.requestCount)
         planFault()
-        world.run(limit: 120 * Self.second) { world.client.isIdle }
+        world.run(limit: 60 * Self.second) { world.client.isIdle }
         // Liveness.
         isCalm = true
         healAll()
@@ -101,6 +101,8 @@ public final class History {
     }
 
     private func healAll() {
+        guard world.failure == nil else { return }
+        world.endPause()
         for interface in 0..<swarm.options.interfaceCount { world.findCarrier(interface: interface) }
         for portal in swarm.options.target.portalGroups.indices { world.heal(portal: portal) }
     }

@@ -37,6 +37,7 @@ struct Sense: Equatable {
     var qualifier: UInt8
 
     static let powerOn = Sense(key: 6, code: 0x29, qualifier: 0x01)
+    static let reset = Sense(key: 6, code: 0x29, qualifier: 0x00)
     static let nexusLoss = Sense(key: 6, code: 0x29, qualifier: 0x07)
     static let modeParametersChanged = Sense(key: 6, code: 0x2a, qualifier: 0x01)
     static let invalidField = Sense(key: 5, code: 0x24, qualifier: 0x00)

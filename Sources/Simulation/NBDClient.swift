@@ -264,6 +264,7 @@ public final class NBDClient {
             }
         }
         if error == 0 { succeeded(request, range, dataStart) }
+        if error != 0 && request.operation == .flush { oracle.flushFailed() }
         request.onAnswer?(error)
     }
 

@@ -15,6 +15,8 @@ final class Oracle {
         var history = [Entry(stamp: 0, sequence: 0)]
         var unconfirmed: [UInt64] = []
         var isLossy = false
+        /// The client was told of the loss; a FLUSH promises nothing more about this content.
+        var isReported = false
     }
 
     private var states: [Int: BlockState] = [:]
@@ -53,6 +55,7 @@ final class Oracle {
             state.isLossy = crossedLoss
         }
         state.unconfirmed = []
+        state.isReported = false
         states[lba] = state
         if state.history.count > 1 { uncovered.insert(lba) } else { uncovered.remove(lba) }
     }
@@ -60,7 +63,7 @@ final class Oracle {
     /// A FLUSH ended well that began when `mark` acknowledgements had been given.
     func flushed(_ mark: UInt64) {
         for lba in uncovered {
-            guard var state = states[lba] else { continue }
+            guard var state = states[lba], !state.isReported else { continue }
             guard let last = state.history.lastIndex(where: { $0.sequence <= mark }) else { continue }
             state.history.removeFirst(last)
             if state.history.count == 1 {
@@ -69,6 +72,11 @@ final class Oracle {
             }
             states[lba] = state
         }
+    }
+
+    /// A FLUSH failed: what was lost is known to be lost.
+    func flushFailed() {
+        for lba in uncovered where states[lba]?.isLossy == true { states[lba]?.isReported = true }
     }
 
     func cacheLost() {

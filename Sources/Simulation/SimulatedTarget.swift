@@ -20,6 +20,7 @@ public final class SimulatedTarget {
     private(set) var isWindowShut = false
     /// LUNs of sessions made after a restart have this to say first.
     private var wasRestarted = false
+    private var hasLostCache = false
 
     /// Logins that came as far as an answer, and commands carried out after their session had ended.
     public private(set) var loginCount = 0
@@ -68,8 +69,9 @@ public final class SimulatedTarget {
         let session = TargetSession(
             initiatorName: name, isid: isid, tsih: nextTSIH, portalGroup: portalGroup, cmdSN: cmdSN)
         nextTSIH = nextTSIH == .max ? 1 : nextTSIH + 1
-        if wasRestarted && options.announcesRestart {
-            for lun in units.keys { session.attentions[lun] = [.powerOn] }
+        // A unit that lost nothing says no more than that tasks are gone.
+        if wasRestarted {
+            for lun in units.keys { session.attentions[lun] = [hasLostCache && options.announcesRestart ? .powerOn : .reset] }
         }
         sessions.append(session)
         loginCount += 1
@@ -212,6 +214,12 @@ public final class SimulatedTarget {
         }
     }
 
+    func endPause() {
+        guard isPaused else { return }
+        pausedUntil = timeline.now
+        for connection in connections { connection.receive() }
+    }
+
     /// No new command is admitted.
     func shutWindow(_ nanoseconds: UInt64) {
         isWindowShut = true
@@ -227,6 +235,7 @@ public final class SimulatedTarget {
         chronicle.trace("target", "restarts, down for \(nanoseconds / 1_000_000) ms\(losesCache ? ", cache lost" : "")")
         isDown = true
         wasRestarted = true
+        hasLostCache = losesCache
         pausedUntil = 0
         for unit in allUnits {
             for task in unit.tasks {

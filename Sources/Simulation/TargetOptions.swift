@@ -25,7 +25,7 @@ public struct TargetOptions: Sendable {
     public var loginLatency: ClosedRange<UInt64> = 100_000...500_000
     /// 0: never.
     public var pingInterval: UInt64 = 0
-    /// A new session after a restart is told 29/01.
+    /// A new session after a restart that took the cache away is told 29/01.
     public var announcesRestart = true
     /// The operational keys come in a request of their own round, T only after that.
     public var asksTwice = false

@@ -460,6 +460,8 @@ public final class World {
 
     public func pauseTarget(_ nanoseconds: UInt64) { target.pause(nanoseconds) }
 
+    public func endPause() { target.endPause() }
+
     public func restartTarget(downFor nanoseconds: UInt64, losesCache: Bool) {
         target.restart(downFor: nanoseconds, losesCache: losesCache)
     }
