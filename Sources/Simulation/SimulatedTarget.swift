@@ -21,6 +21,8 @@ public final class SimulatedTarget {
     /// LUNs of sessions made after a restart have this to say first.
     private var wasRestarted = false
     private var hasLostCache = false
+    /// ISIDs that have heard of the last restart.
+    private var told: Set<UInt64> = []
 
     /// Logins that came as far as an answer, and commands carried out after their session had ended.
     public private(set) var loginCount = 0
@@ -70,7 +72,7 @@ public final class SimulatedTarget {
             initiatorName: name, isid: isid, tsih: nextTSIH, portalGroup: portalGroup, cmdSN: cmdSN)
         nextTSIH = nextTSIH == .max ? 1 : nextTSIH + 1
         // A unit that lost nothing says no more than that tasks are gone.
-        if wasRestarted {
+        if wasRestarted, told.insert(isid).inserted || random.chance(100) {
             for lun in units.keys { session.attentions[lun] = [hasLostCache && options.announcesRestart ? .powerOn : .reset] }
         }
         sessions.append(session)
@@ -236,6 +238,7 @@ public final class SimulatedTarget {
         isDown = true
         wasRestarted = true
         hasLostCache = losesCache
+        told = []
         pausedUntil = 0
         for unit in allUnits {
             for task in unit.tasks {

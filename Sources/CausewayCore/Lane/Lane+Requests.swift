@@ -66,8 +66,8 @@ extension Lane {
     @inline(never)
     private mutating func failFlush(_ request: Int32) {
         let disk = requests[request].disk
+        // Not flushed for all that: what is still in the cache may be lost by the next restart.
         diskQueues[disk].lostCache = false
-        diskQueues[disk].flushedWrites = diskQueues[disk].acknowledgedWrites
         requests[request].error = NBDError.inputOutput.rawValue
         log(.error, "\(disks[Int(disk)].name): FLUSH fails: the target restarted with writes in its cache")
     }
