@@ -265,7 +265,9 @@ public final class SimulatedTarget {
 
     /// One condition for every session.
     func raise(_ sense: Sense, lun: UInt64) {
-        for session in sessions { session.attentions[lun, default: []].append(sense) }
+        for session in sessions where session.attentions[lun]?.contains(sense) != true {
+            session.attentions[lun, default: []].append(sense)
+        }
     }
 
     /// The target goes away from this connection: nothing more comes, what arrives is still carried out.

@@ -89,8 +89,11 @@ extension Lane {
     /// A task for a request, as long as the lane's own commands have enough.
     @inline(__always)
     mutating func takeTask() -> Int32? {
-        freeTasks.count > settings.reservedTasks ? freeTasks.take() : nil
+        hasTask ? freeTasks.take() : nil
     }
+
+    @inline(__always)
+    var hasTask: Bool { freeTasks.count > settings.reservedTasks }
 
     @inline(__always)
     mutating func fillTask(

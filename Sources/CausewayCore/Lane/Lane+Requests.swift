@@ -234,7 +234,10 @@ extension Lane {
     }
 
     private mutating func resume(_ request: Int32) {
-        if requests[request].isOrphan && requests[request].tasks == 0 { return releaseRequest(request) }
+        // Nobody waits for it, but for the last FLUSH of a disk, which comes from no stream.
+        if requests[request].isOrphan && requests[request].tasks == 0 && requests[request].stream >= 0 {
+            return releaseRequest(request)
+        }
         switch NBDCommand(rawValue: requests[request].type) {
         case .flush: synchronize(request, lba: 0, blocks: 0)
         case .blockStatus:
@@ -293,6 +296,8 @@ extension Lane {
 
     @inline(never)
     private mutating func synchronizeRange(_ request: Int32) {
+        // Still to be done when it has to wait for a task.
+        guard hasTask else { return starve(request) }
         requests[request].mustSynchronize = false
         let shift = UInt64(diskQueues[requests[request].disk].blockShift)
         synchronize(
