@@ -1,7 +1,7 @@
 import Glibc
 import Simulation
 
-/// `Simulator [--seeds N] [--start S] [--jobs J] [--canary]` runs N histories; `Simulator --seed S [--trace]` runs one
+/// `Simulator [--seeds N] [--start S] [--jobs J] [--canary] [--verbose]` runs N histories; `Simulator --seed S [--trace]` runs one
 /// and shows it. The exit status is 1 if a history failed (with `--canary`: if none did).
 struct Arguments {
     var seeds: UInt64 = 100
@@ -10,12 +10,15 @@ struct Arguments {
     var seed: UInt64?
     var isTracing = false
     var isCanary = false
+    /// Names each seed before it runs: after a trap, the last ones are the culprits.
+    var isVerbose = false
 
     init?(_ words: some Sequence<String>) {
         var words = words.makeIterator()
         while let word = words.next() {
             switch word {
             case "--trace": isTracing = true
+            case "--verbose": isVerbose = true
             case "--canary": isCanary = true
             case "--seeds", "--start", "--seed", "--jobs":
                 guard let text = words.next(), let number = Self.number(text) else { return nil }
@@ -46,6 +49,12 @@ func show(_ verdict: Verdict, lines: Int) {
             + "\(verdict.virtualNanoseconds / 1_000_000) ms of virtual time, hash \(String(verdict.hash, radix: 16))")
 }
 
+/// Without a buffer: what follows may trap.
+func announce(_ seed: UInt64) {
+    let line = Array("seed \(seed)\n".utf8)
+    _ = unsafe line.withUnsafeBytes { unsafe write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+}
+
 func run(_ arguments: Arguments) async -> Bool {
     if let seed = arguments.seed {
         let verdict = History(seed: seed, isTracing: arguments.isTracing, isCanary: arguments.isCanary).run()
@@ -64,6 +73,7 @@ func run(_ arguments: Arguments) async -> Bool {
     await withTaskGroup(of: Verdict.self) { group in
         for _ in 0..<arguments.jobs where next < end {
             let seed = next
+            if arguments.isVerbose { announce(seed) }
             group.addTask { History(seed: seed, isCanary: isCanary).run() }
             next += 1
         }
@@ -74,7 +84,8 @@ func run(_ arguments: Arguments) async -> Bool {
             ghosts += verdict.ghosts
             if next < end {
                 let seed = next
-                group.addTask { History(seed: seed, isCanary: isCanary).run() }
+                if arguments.isVerbose { announce(seed) }
+            group.addTask { History(seed: seed, isCanary: isCanary).run() }
                 next += 1
             }
         }
@@ -91,8 +102,9 @@ func run(_ arguments: Arguments) async -> Bool {
     return isCanary ? !failed.isEmpty : failed.isEmpty
 }
 
+
 guard let arguments = Arguments(CommandLine.arguments.dropFirst()) else {
-    print("Simulator [--seeds N] [--start S] [--jobs J] [--canary] | --seed S [--trace]")
+    print("Simulator [--seeds N] [--start S] [--jobs J] [--canary] [--verbose] | --seed S [--trace]")
     exit(2)
 }
 let isFine = await run(arguments)

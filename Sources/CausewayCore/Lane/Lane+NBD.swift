@@ -282,7 +282,7 @@ extension Lane {
         for request in 0..<Int32(requests.capacity)
         where !requests[request].isFree && requests[request].stream == index {
             requests[request].isOrphan = true
-            if requests[request].tasks == 0 && !isStarved(request) {
+            if requests[request].tasks == 0 && !requests[request].isStarved {
                 // The rest of its payload never came.
                 releaseRequest(request)
             } else {

@@ -207,18 +207,10 @@ extension Lane {
 
     @inline(never)
     mutating func starve(_ request: Int32) {
+        requests[request].isStarved = true
         requests[request].next = -1
         if lastStarved >= 0 { requests[lastStarved].next = request } else { firstStarved = request }
         lastStarved = request
-    }
-
-    func isStarved(_ request: Int32) -> Bool {
-        var at = firstStarved
-        while at >= 0 {
-            if at == request { return true }
-            at = requests[at].next
-        }
-        return false
     }
 
     @inline(never)
@@ -228,6 +220,7 @@ extension Lane {
         lastStarved = -1
         while at >= 0 {
             let next = requests[at].next
+            requests[at].isStarved = false
             resume(at)
             at = next
         }
@@ -272,7 +265,7 @@ extension Lane {
     @inline(__always)
     mutating func endIfDone(_ request: Int32) {
         if requests[request].isFullyIssued {
-            guard requests[request].tasks == 0 else { return }
+            guard requests[request].tasks == 0 && !requests[request].isStarved else { return }
             guard !requests[request].mustSynchronize || requests[request].error != 0 else {
                 return synchronizeRange(request)
             }
@@ -287,10 +280,10 @@ extension Lane {
     private mutating func advanceAfterTask(_ request: Int32) {
         if requests[request].error != 0 {
             requests[request].isFullyIssued = true
-            if requests[request].tasks == 0 { reply(request) }
+            if requests[request].tasks == 0 && !requests[request].isStarved { reply(request) }
             return
         }
-        guard !isStarved(request) else { return }
+        guard !requests[request].isStarved else { return }
         advance(request)
     }
 
