@@ -17,6 +17,7 @@ public struct LaneRunner: ~Copyable {
 
     /// What the shell knows of a stream, by the lane's stream index.
     private var sockets: SocketTable
+    private let pipes: PipeTable
     private var listeners: [Listener?] = []
     private var routes: [RouteID: Route] = [:]
     private let vectors: UnsafeMutablePointer<IOVector>
@@ -37,6 +38,9 @@ public struct LaneRunner: ~Copyable {
     ) throws(SystemError) {
         var poller = try Poller(slotCapacity: settings.streamCapacity + 1 + Self.listenerCapacity)
         try poller.add(mailbox.descriptor, slot: settings.streamCapacity, for: .readable)
+        pipes = PipeTable(capacity: 32)
+        var settings = settings
+        settings.pipeCount = pipes.capacity
         lane = Lane(settings: settings)
         self.poller = poller
         self.mailbox = mailbox
@@ -148,8 +152,13 @@ public struct LaneRunner: ~Copyable {
     private mutating func receive(_ id: StreamID, _ slot: Int) -> Bool {
         var moved = false
         // A bound, so that one busy stream does not starve the others.
-        for _ in 0..<4 {
+        for _ in 0..<32 {
             guard let space = lane.receiveSpace(id) else { return moved }
+            if space.pipe >= 0 {
+                guard splice(id, slot, space) else { return true }
+                moved = true
+                continue
+            }
             let count = unsafe linux_receive(sockets[slot].descriptor, space.base, space.count)
             if count > 0 {
                 moved = true
@@ -168,6 +177,37 @@ public struct LaneRunner: ~Copyable {
         return moved
     }
 
+    /// Moves what there is of long Data-In into its pipe. Returns false when there is no more for now.
+    @inline(__always)
+    private mutating func splice(_ id: StreamID, _ slot: Int, _ space: ReceiveSpace) -> Bool {
+        let descriptor = sockets[slot].descriptor
+        let count = linux_splice(descriptor, pipes.writeEnd(space.pipe), space.count, false)
+        if count > 0 {
+            lane.spliced(id, count: count, now: now)
+            return true
+        }
+        if count == -Int(EAGAIN) && linux_unread(descriptor) > 0 { return unsplice(id, space.pipe) }
+        sockets[slot].isReadable = false
+        if count != -Int(EAGAIN) { lose(id, Int32(-count)) }
+        return false
+    }
+
+    /// The pipe took no more although data waits: it is full of small pieces. The data goes through memory after all.
+    @inline(never)
+    private mutating func unsplice(_ id: StreamID, _ pipe: Int32) -> Bool {
+        guard let space = lane.unsplice(id) else {
+            lose(id, ENOMEM)
+            return false
+        }
+        let count = unsafe pipes.read(pipe, into: space.base, count: space.count)
+        guard count == space.count else {
+            lose(id, EIO)
+            return false
+        }
+        lane.unspliced(id, count: count, now: now)
+        return true
+    }
+
     /// Returns whether a stream was lost on the way.
     @inline(__always)
     private mutating func sendAll() -> Bool {
@@ -179,10 +219,17 @@ public struct LaneRunner: ~Copyable {
         let slot = Int(id.index)
         while sockets[slot].id == id && sockets[slot].isWritable && !sockets[slot].isConnecting {
             let batch = unsafe lane.sendVectors(id, into: vectors, capacity: Self.vectorCapacity)
-            if batch.count == 0 { return }
-            let sent = unsafe linux_send_pieces(
-                sockets[slot].descriptor, UnsafeRawPointer(vectors).assumingMemoryBound(to: iovec.self), batch.count,
-                batch.hasMore)
+            let sent: Int
+            if batch.count > 0 {
+                sent = unsafe linux_send_pieces(
+                    sockets[slot].descriptor, UnsafeRawPointer(vectors).assumingMemoryBound(to: iovec.self),
+                    batch.count, batch.hasMore)
+            } else if batch.pipe >= 0 {
+                sent = linux_splice(
+                    pipes.readEnd(batch.pipe), sockets[slot].descriptor, batch.byteCount, batch.hasMore)
+            } else {
+                return
+            }
             if sent > 0 {
                 if sent < batch.byteCount { sockets[slot].isWritable = false }
                 if !lane.sent(id, count: sent) { return }
@@ -205,6 +252,8 @@ public struct LaneRunner: ~Copyable {
 
     @inline(never)
     private mutating func drainEffects() {
+        let dirty = lane.takeDirtyPipes()
+        if dirty != 0 { pipes.empty(dirty) }
         while let effect = lane.takeEffect() {
             switch effect {
             case .connect(let id, let route): connect(id, route)

@@ -270,6 +270,7 @@ extension Lane {
         }
         pathQueues[index].firstTransfer = -1
         pathQueues[index].lastTransfer = -1
+        pathQueues[index].longReads = 0
         for task in moved.reversed() { sendAgain(task, first: true) }
         return moved.count
     }
