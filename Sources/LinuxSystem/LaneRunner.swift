@@ -181,12 +181,16 @@ public struct LaneRunner: ~Copyable {
     @inline(__always)
     private mutating func splice(_ id: StreamID, _ slot: Int, _ space: ReceiveSpace) -> Bool {
         let descriptor = sockets[slot].descriptor
-        let count = linux_splice(descriptor, pipes.writeEnd(space.pipe), space.count, false)
+        var count = linux_splice(descriptor, pipes.writeEnd(space.pipe), space.count, false)
+        if count == -Int(EAGAIN) && linux_unread(descriptor) > 0 {
+            // Either bytes came just now, or the pipe has no slot left; the second try tells which.
+            count = linux_splice(descriptor, pipes.writeEnd(space.pipe), space.count, false)
+            if count == -Int(EAGAIN) { return unsplice(id, space.pipe) }
+        }
         if count > 0 {
             lane.spliced(id, count: count, now: now)
             return true
         }
-        if count == -Int(EAGAIN) && linux_unread(descriptor) > 0 { return unsplice(id, space.pipe) }
         sockets[slot].isReadable = false
         if count != -Int(EAGAIN) { lose(id, Int32(-count)) }
         return false
