@@ -61,6 +61,8 @@ extension Lane {
             return barrierDone(path, disk)
         }
         let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)
+        // The first command after a login is the one that hears of a restart.
+        note(verdict.notices, path, disk)
         tasks[task].attempts &+= 1
         let owes = owesFence(path, disk)
         switch verdict.errorClass {
@@ -115,7 +117,6 @@ extension Lane {
             released.append(task)
         }
         for task in released.reversed() { sendAgain(task, first: true) }
-        path.retries.reset()
         path.wasTried = true
         if path.isForeign {
             path.state = .standIn
@@ -160,6 +161,7 @@ extension Lane {
         let disk = tasks[task].disk
         let data = internalData.removeValue(forKey: task) ?? []
         guard var probe = path.probes[disk], probe.task == task else { return releaseTask(task) }
+        if status != 0 { note(classify(status: SCSIStatus(rawValue: status), sense: sense).notices, path, disk) }
         switch probe.answered(status: SCSIStatus(rawValue: status), sense: sense, data: data) {
         case .next:
             releaseTask(task)

@@ -45,7 +45,8 @@ extension Lane {
 
     @inline(__always)
     private func hasRoomForRequest(_ index: Int32) -> Bool {
-        streams[index].requests < settings.requestsPerClient && freeRequests.count > 0 && freeTasks.count > 0
+        streams[index].requests < settings.requestsPerClient && freeRequests.count > 0
+            && freeTasks.count > settings.reservedTasks
             && streams[index].send.room > 2 &* Int(streams[index].requests) &+ Self.replyReserve
             && heapBytes < settings.heapLimitBytes
     }
@@ -61,7 +62,7 @@ extension Lane {
             streams[index].needed = Int(piece)
             return false
         }
-        guard let task = freeTasks.take() else {
+        guard let task = takeTask() else {
             block(index)
             return false
         }
@@ -85,6 +86,15 @@ extension Lane {
         submit(task)
         return true
     }
+
+    /// A task for a request, as long as the lane's own commands have enough.
+    @inline(__always)
+    mutating func takeTask() -> Int32? {
+        hasTask ? freeTasks.take() : nil
+    }
+
+    @inline(__always)
+    var hasTask: Bool { freeTasks.count > settings.reservedTasks }
 
     @inline(__always)
     mutating func fillTask(
@@ -122,7 +132,7 @@ extension Lane {
         case .read:
             diskQueues[disk].counters.reads &+= 1
             diskQueues[disk].counters.readBytes &+= UInt64(header.length)
-            if header.length <= UInt32(diskQueues[disk].pieceBytes), let task = freeTasks.take() {
+            if header.length <= UInt32(diskQueues[disk].pieceBytes), let task = takeTask() {
                 let shift = UInt64(diskQueues[disk].blockShift)
                 fillTask(
                     task, .read, request: request, disk: disk, lba: header.offset &>> shift,
@@ -277,7 +287,7 @@ extension Lane {
         for request in 0..<Int32(requests.capacity)
         where !requests[request].isFree && requests[request].stream == index {
             requests[request].isOrphan = true
-            if requests[request].tasks == 0 && !isStarved(request) {
+            if requests[request].tasks == 0 && !requests[request].isStarved {
                 // The rest of its payload never came.
                 releaseRequest(request)
             } else {

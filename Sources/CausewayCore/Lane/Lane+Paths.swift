@@ -180,6 +180,7 @@ extension Lane {
         path.portalGroupTag = parameters.targetPortalGroupTag
         path.problem = nil
         path.state = .draining
+        path.sessionBegan = now
         path.ping = PingState()
         let index = path.index
         pathQueues[index].stream = attempt.stream
@@ -192,6 +193,9 @@ extension Lane {
     }
 
     // MARK: Loss
+
+    /// A session that stood so long was a good one.
+    private static var lastingNanoseconds: UInt64 { 2_000_000_000 }
 
     /// A peer that breaks the protocol loses its connection: nothing on it can be trusted any more.
     @inline(never)
@@ -209,6 +213,11 @@ extension Lane {
     mutating func connectionLost(_ path: Path, _ reason: String) {
         let index = path.index
         guard pathQueues[index].stream >= 0 else { return }
+        // A stand-in was lost while its own route was tried: the next attempt begins anew, with the fence in mind.
+        if let attempt = path.attempt {
+            closeStream(attempt.stream)
+            path.attempt = nil
+        }
         let wasUp = path.isUp
         path.state = .down
         path.downSince = now
@@ -219,11 +228,14 @@ extension Lane {
         let bit: UInt32 = 1 &<< UInt32(path.ordinal)
         for disk in targets[Int(path.target)].disks { diskQueues[disk].usable &= ~bit }
         let moved = emptyPath(path)
-        path.retries.reset()
+        // A session that does not last is not asked for again and again without a pause: another machine may use
+        // this initiator name.
+        let isShort = now.nanoseconds(since: path.sessionBegan) < Self.lastingNanoseconds
+        if !isShort { path.retries.reset() }
         path.attemptsSinceLoss = 0
         path.fenceBegan = pathQueues[index].held.isEmpty ? nil : now
-        path.retryAt = now
-        wake(at: now)
+        path.retryAt = isShort ? now.adding(milliseconds: path.retries.next(wasRefused: false)) : now
+        wake(at: path.retryAt ?? now)
         let held = pathQueues[index].held.count
         if wasUp {
             log(

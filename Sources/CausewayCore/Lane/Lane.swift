@@ -107,6 +107,8 @@ public struct Lane: ~Copyable {
 /// How large a lane's tables are, and its limits. All memory is taken once; what is never used is never touched.
 public struct LaneSettings: Sendable {
     public var taskCapacity = 8192
+    /// Tasks that requests leave to the lane's own commands: one barrier or probe for each disk on each path.
+    public var reservedTasks = 512
     public var requestCapacity = 4096
     public var streamCapacity = 1024
     public var pathCapacity = 512

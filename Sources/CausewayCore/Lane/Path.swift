@@ -40,6 +40,7 @@ final class Path {
     /// When the next attempt begins, if none is under way.
     var retryAt: Instant? = Instant(nanoseconds: 0)
     var retries = RetryDelay()
+    var sessionBegan = Instant(nanoseconds: 0)
     /// Attempts since the path was lost, so that a fence tries one route after the other.
     var attemptsSinceLoss = 0
     /// The first attempt has ended, one way or the other.
