@@ -168,7 +168,8 @@ public struct LaneRunner: ~Copyable {
             }
             sockets[slot].isReadable = false
             if count == -Int(EAGAIN) { return moved }
-            let reason = count == 0 ? "the other end closed the connection" : "\(Errno(rawValue: Int32(-count)))"
+            let reason =
+                count == 0 ? "the other end closed the connection" : "\(Errno(rawValue: Int32(-count)))"
             lane.closed(id, reason: reason, now: now)
             drainEffects()
             return true
@@ -189,7 +190,8 @@ public struct LaneRunner: ~Copyable {
             let batch = unsafe lane.sendVectors(id, into: vectors, capacity: Self.vectorCapacity)
             if batch.count == 0 { return }
             let sent = unsafe linux_send_pieces(
-                sockets[slot].descriptor, UnsafeRawPointer(vectors).assumingMemoryBound(to: iovec.self), batch.count,
+                sockets[slot].descriptor, UnsafeRawPointer(vectors).assumingMemoryBound(to: iovec.self),
+                batch.count,
                 batch.hasMore)
             if sent > 0 {
                 if sent < batch.byteCount { sockets[slot].isWritable = false }
@@ -216,7 +218,9 @@ public struct LaneRunner: ~Copyable {
         }
     }
 
-    private mutating func register(_ id: StreamID, _ descriptor: Int32, isConnecting: Bool) throws(SystemError) {
+    private mutating func register(_ id: StreamID, _ descriptor: Int32, isConnecting: Bool)
+        throws(SystemError)
+    {
         let slot = Int(id.index)
         try poller.add(descriptor, slot: slot)
         sockets[slot] = StreamSocket(
@@ -238,7 +242,8 @@ public struct LaneRunner: ~Copyable {
             return lane.connectFailed(id, reason: "the route is not known", now: now)
         }
         do throws(SystemError) {
-            let descriptor = try TCPConnection.connect(way, options: TCPOptions(userTimeoutMilliseconds: 60_000))
+            let descriptor = try TCPConnection.connect(
+                way, options: TCPOptions(userTimeoutMilliseconds: 60_000))
             try register(id, descriptor.release(), isConnecting: true)
         } catch {
             lane.connectFailed(id, reason: "\(error)", now: now)
@@ -284,6 +289,15 @@ public struct LaneRunner: ~Copyable {
             lane.closed(id, reason: "\(error)", now: now)
             _ = Glibc.close(descriptor)
             return false
+        }
+    }
+
+    /// The processes that are connected to a disk's export socket; the kernel's driver is none.
+    public func clientProcesses(of disk: DiskID) -> [Int32] {
+        lane.clients(of: disk).compactMap { id in
+            let socket = sockets[Int(id.index)]
+            guard socket.id == id, socket.descriptor >= 0 else { return nil }
+            return (try? PeerCredentials(of: socket.descriptor))?.processID
         }
     }
 
