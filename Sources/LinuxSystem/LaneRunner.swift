@@ -267,7 +267,9 @@ public struct LaneRunner: ~Copyable {
         }
     }
 
-    private mutating func register(_ id: StreamID, _ descriptor: Int32, isConnecting: Bool) throws(SystemError) {
+    private mutating func register(_ id: StreamID, _ descriptor: Int32, isConnecting: Bool)
+        throws(SystemError)
+    {
         let slot = Int(id.index)
         try poller.add(descriptor, slot: slot)
         sockets[slot] = StreamSocket(
@@ -289,7 +291,8 @@ public struct LaneRunner: ~Copyable {
             return lane.connectFailed(id, reason: "the route is not known", now: now)
         }
         do throws(SystemError) {
-            let descriptor = try TCPConnection.connect(way, options: TCPOptions(userTimeoutMilliseconds: 60_000))
+            let descriptor = try TCPConnection.connect(
+                way, options: TCPOptions(userTimeoutMilliseconds: 60_000))
             try register(id, descriptor.release(), isConnecting: true)
         } catch {
             lane.connectFailed(id, reason: "\(error)", now: now)
@@ -335,6 +338,15 @@ public struct LaneRunner: ~Copyable {
             lane.closed(id, reason: "\(error)", now: now)
             _ = Glibc.close(descriptor)
             return false
+        }
+    }
+
+    /// The processes that are connected to a disk's export socket; the kernel's driver is none.
+    public func clientProcesses(of disk: DiskID) -> [Int32] {
+        lane.clients(of: disk).compactMap { id in
+            let socket = sockets[Int(id.index)]
+            guard socket.id == id, socket.descriptor >= 0 else { return nil }
+            return (try? PeerCredentials(of: socket.descriptor))?.processID
         }
     }
 

@@ -176,6 +176,7 @@ extension Lane {
                 wasRefused: false)
         }
         path.attempt = nil
+        path.proof = proof(of: attempt, target: path.target)
         path.negotiated = parameters
         path.portalGroupTag = parameters.targetPortalGroupTag
         path.problem = nil
