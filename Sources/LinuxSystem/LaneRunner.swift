@@ -17,6 +17,7 @@ public struct LaneRunner: ~Copyable {
 
     /// What the shell knows of a stream, by the lane's stream index.
     private var sockets: SocketTable
+    private let pipes: PipeTable
     private var listeners: [Listener?] = []
     private var routes: [RouteID: Route] = [:]
     private let vectors: UnsafeMutablePointer<IOVector>
@@ -37,6 +38,9 @@ public struct LaneRunner: ~Copyable {
     ) throws(SystemError) {
         var poller = try Poller(slotCapacity: settings.streamCapacity + 1 + Self.listenerCapacity)
         try poller.add(mailbox.descriptor, slot: settings.streamCapacity, for: .readable)
+        pipes = PipeTable(capacity: 32)
+        var settings = settings
+        settings.pipeCount = pipes.capacity
         lane = Lane(settings: settings)
         self.poller = poller
         self.mailbox = mailbox
@@ -148,8 +152,13 @@ public struct LaneRunner: ~Copyable {
     private mutating func receive(_ id: StreamID, _ slot: Int) -> Bool {
         var moved = false
         // A bound, so that one busy stream does not starve the others.
-        for _ in 0..<4 {
+        for _ in 0..<32 {
             guard let space = lane.receiveSpace(id) else { return moved }
+            if space.pipe >= 0 {
+                guard splice(id, slot, space) else { return true }
+                moved = true
+                continue
+            }
             let count = unsafe linux_receive(sockets[slot].descriptor, space.base, space.count)
             if count > 0 {
                 moved = true
@@ -168,6 +177,41 @@ public struct LaneRunner: ~Copyable {
         return moved
     }
 
+    /// Moves what there is of long Data-In into its pipe. Returns false when there is no more for now.
+    @inline(__always)
+    private mutating func splice(_ id: StreamID, _ slot: Int, _ space: ReceiveSpace) -> Bool {
+        let descriptor = sockets[slot].descriptor
+        var count = linux_splice(descriptor, pipes.writeEnd(space.pipe), space.count, false)
+        if count == -Int(EAGAIN) && linux_unread(descriptor) > 0 {
+            // Either bytes came just now, or the pipe has no slot left; the second try tells which.
+            count = linux_splice(descriptor, pipes.writeEnd(space.pipe), space.count, false)
+            if count == -Int(EAGAIN) { return unsplice(id, space.pipe) }
+        }
+        if count > 0 {
+            lane.spliced(id, count: count, now: now)
+            return true
+        }
+        sockets[slot].isReadable = false
+        if count != -Int(EAGAIN) { lose(id, Int32(-count)) }
+        return false
+    }
+
+    /// The pipe took no more although data waits: it is full of small pieces. The data goes through memory after all.
+    @inline(never)
+    private mutating func unsplice(_ id: StreamID, _ pipe: Int32) -> Bool {
+        guard let space = lane.unsplice(id) else {
+            lose(id, ENOMEM)
+            return false
+        }
+        let count = unsafe pipes.read(pipe, into: space.base, count: space.count)
+        guard count == space.count else {
+            lose(id, EIO)
+            return false
+        }
+        lane.unspliced(id, count: count, now: now)
+        return true
+    }
+
     /// Returns whether a stream was lost on the way.
     @inline(__always)
     private mutating func sendAll() -> Bool {
@@ -179,10 +223,17 @@ public struct LaneRunner: ~Copyable {
         let slot = Int(id.index)
         while sockets[slot].id == id && sockets[slot].isWritable && !sockets[slot].isConnecting {
             let batch = unsafe lane.sendVectors(id, into: vectors, capacity: Self.vectorCapacity)
-            if batch.count == 0 { return }
-            let sent = unsafe linux_send_pieces(
-                sockets[slot].descriptor, UnsafeRawPointer(vectors).assumingMemoryBound(to: iovec.self), batch.count,
-                batch.hasMore)
+            let sent: Int
+            if batch.count > 0 {
+                sent = unsafe linux_send_pieces(
+                    sockets[slot].descriptor, UnsafeRawPointer(vectors).assumingMemoryBound(to: iovec.self),
+                    batch.count, batch.hasMore)
+            } else if batch.pipe >= 0 {
+                sent = linux_splice(
+                    pipes.readEnd(batch.pipe), sockets[slot].descriptor, batch.byteCount, batch.hasMore)
+            } else {
+                return
+            }
             if sent > 0 {
                 if sent < batch.byteCount { sockets[slot].isWritable = false }
                 if !lane.sent(id, count: sent) { return }
@@ -205,6 +256,8 @@ public struct LaneRunner: ~Copyable {
 
     @inline(never)
     private mutating func drainEffects() {
+        let dirty = lane.takeDirtyPipes()
+        if dirty != 0 { pipes.empty(dirty) }
         while let effect = lane.takeEffect() {
             switch effect {
             case .connect(let id, let route): connect(id, route)
@@ -214,7 +267,9 @@ public struct LaneRunner: ~Copyable {
         }
     }
 
-    private mutating func register(_ id: StreamID, _ descriptor: Int32, isConnecting: Bool) throws(SystemError) {
+    private mutating func register(_ id: StreamID, _ descriptor: Int32, isConnecting: Bool)
+        throws(SystemError)
+    {
         let slot = Int(id.index)
         try poller.add(descriptor, slot: slot)
         sockets[slot] = StreamSocket(
@@ -236,7 +291,8 @@ public struct LaneRunner: ~Copyable {
             return lane.connectFailed(id, reason: "the route is not known", now: now)
         }
         do throws(SystemError) {
-            let descriptor = try TCPConnection.connect(way, options: TCPOptions(userTimeoutMilliseconds: 60_000))
+            let descriptor = try TCPConnection.connect(
+                way, options: TCPOptions(userTimeoutMilliseconds: 60_000))
             try register(id, descriptor.release(), isConnecting: true)
         } catch {
             lane.connectFailed(id, reason: "\(error)", now: now)
@@ -282,6 +338,15 @@ public struct LaneRunner: ~Copyable {
             lane.closed(id, reason: "\(error)", now: now)
             _ = Glibc.close(descriptor)
             return false
+        }
+    }
+
+    /// The processes that are connected to a disk's export socket; the kernel's driver is none.
+    public func clientProcesses(of disk: DiskID) -> [Int32] {
+        lane.clients(of: disk).compactMap { id in
+            let socket = sockets[Int(id.index)]
+            guard socket.id == id, socket.descriptor >= 0 else { return nil }
+            return (try? PeerCredentials(of: socket.descriptor))?.processID
         }
     }
 

@@ -290,6 +290,7 @@ extension Lane {
             }
             task = next
         }
+        guard count > 0 else { return }
         log(.error, "\(disks[Int(disk)].name): \(reason): \(count) commands were answered with an error")
     }
 
@@ -308,6 +309,10 @@ extension Lane {
         if force {
             cold.isForced = true
             failHeld(disk, "detached by force")
+        }
+        // Nothing new is taken, so that what is under way comes to an end.
+        for client in clients(of: id) where !force && streams[client.index].writing < 0 {
+            streams[client.index].isDisconnecting = true
         }
         if diskQueues[disk].requests == 0 { diskIsIdle(disk) }
     }

@@ -6,12 +6,19 @@ extension Lane {
     mutating func beginBarriers(_ path: Path, isForeign: Bool) {
         path.isForeign = isForeign
         path.barriers = Set(targets[Int(path.target)].disks)
-        if settings.skipsBarrier || path.barriers.isEmpty { return barriersDone(path) }
+        if settings.skipsBarrier || path.proof == .waitsForTasks { path.barriers = [] }
+        if path.barriers.isEmpty { return barriersDone(path) }
         for disk in path.barriers.sorted() {
             guard issueInternal(.barrier, disk: disk, path: path) != nil else {
                 return connectionLost(path, "no task is free for the barrier")
             }
         }
+    }
+
+    func proof(of attempt: Path.Attempt, target: Int32) -> ReinstatementProof {
+        guard case .loggingIn(let login) = attempt.phase else { return .needsBarrier }
+        let vendors = targets[Int(target)].disks.compactMap { disks[Int($0)].report?.inquiry.vendor.description }
+        return ReinstatementProof(targetAlias: login.targetAlias, vendor: vendors.first)
     }
 
     /// A command of the lane's own on a path; it waits for the window if it must.
@@ -99,7 +106,14 @@ extension Lane {
         if count > 0 || !path.debts.isEmpty {
             pathQueues[index].counters.fences &+= 1
             let took = now.nanoseconds(since: path.fenceBegan ?? now) / 1_000_000
-            let proof = settings.skipsBarrier ? "session reinstated, barrier left out" : "session reinstated and barrier"
+            let proof =
+                if settings.skipsBarrier {
+                    "session reinstated, barrier left out"
+                } else if path.proof == .waitsForTasks {
+                    "session reinstated, for which this target finishes earlier commands"
+                } else {
+                    "session reinstated and barrier"
+                }
             let way = path.isForeign ? "through another path" : "on its own route"
             path.lastFence = "\(proof), \(way), after \(took) ms, \(count) writes"
             log(

@@ -45,8 +45,9 @@ extension Lane {
 
     @inline(__always)
     private func hasRoomForRequest(_ index: Int32) -> Bool {
-        streams[index].requests < settings.requestsPerClient && freeRequests.count > 0 && freeTasks.count > settings.reservedTasks
-            && streams[index].send.room > Int(streams[index].requests) &+ Self.replyReserve
+        streams[index].requests < settings.requestsPerClient && freeRequests.count > 0
+            && freeTasks.count > settings.reservedTasks
+            && streams[index].send.room > 2 &* Int(streams[index].requests) &+ Self.replyReserve
             && heapBytes < settings.heapLimitBytes
     }
 
@@ -186,14 +187,17 @@ extension Lane {
         let index = requests[request].stream
         if !requests[request].isOrphan {
             chunks.pin(chunk)
-            unsafe appendReadReply(request, stream: index, data: data, chunk: chunk, ownsData: false)
+            unsafe appendReadReply(
+                request, stream: index, data: data, count: Int32(bitPattern: requests[request].length), chunk: chunk,
+                ownsData: false)
         }
         releaseRequest(request)
     }
 
+    /// The header of a READ's reply and `count` bytes of its data; the entry takes over the pin of `chunk`.
     @inline(__always)
-    private mutating func appendReadReply(
-        _ request: Int32, stream index: Int32, data: UnsafeRawPointer, chunk: ChunkID, ownsData: Bool
+    mutating func appendReadReply(
+        _ request: Int32, stream index: Int32, data: UnsafeRawPointer, count: Int32, chunk: ChunkID, ownsData: Bool
     ) {
         let entry = unsafe streams[index].send.append()
         if streams[index].structuredReplies {
@@ -206,7 +210,7 @@ extension Lane {
             unsafe SimpleReply.write(cookie: requests[request].cookie, to: entry)
         }
         unsafe entry.pointee.payload = data
-        unsafe entry.pointee.payloadCount = Int32(requests[request].length)
+        unsafe entry.pointee.payloadCount = count
         unsafe entry.pointee.chunk = chunk
         unsafe entry.pointee.ownsPayload = ownsData
         markDirty(index)
@@ -232,7 +236,8 @@ extension Lane {
     private mutating func replyGathered(_ request: Int32) {
         guard let buffer = unsafe requests[request].buffer else { return }
         unsafe appendReadReply(
-            request, stream: requests[request].stream, data: buffer, chunk: requests[request].bufferChunk,
+            request, stream: requests[request].stream, data: buffer,
+            count: Int32(bitPattern: requests[request].length), chunk: requests[request].bufferChunk,
             ownsData: requests[request].bufferIsOnHeap)
         if requests[request].bufferIsOnHeap { heapBytes -= Int(requests[request].length) }
         unsafe requests[request].buffer = nil

@@ -176,6 +176,7 @@ extension Lane {
                 wasRefused: false)
         }
         path.attempt = nil
+        path.proof = proof(of: attempt, target: path.target)
         path.negotiated = parameters
         path.portalGroupTag = parameters.targetPortalGroupTag
         path.problem = nil
@@ -282,6 +283,7 @@ extension Lane {
         }
         pathQueues[index].firstTransfer = -1
         pathQueues[index].lastTransfer = -1
+        pathQueues[index].longReads = 0
         for task in moved.reversed() { sendAgain(task, first: true) }
         return moved.count
     }

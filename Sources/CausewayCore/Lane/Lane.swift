@@ -74,7 +74,8 @@ public struct Lane: ~Copyable {
         freeTasks = FreeIndices(capacity: settings.taskCapacity)
         freeRequests = FreeIndices(capacity: settings.requestCapacity)
         freeStreams = FreeIndices(capacity: settings.streamCapacity)
-        chunks = ChunkPool(count: settings.chunkCount, chunkBytes: settings.chunkBytes)
+        chunks = ChunkPool(
+            count: settings.chunkCount, chunkBytes: settings.chunkBytes, pipeCount: settings.pipeCount)
     }
 
     deinit {
@@ -116,6 +117,10 @@ public struct LaneSettings: Sendable {
     /// The unit of receiving; larger than the largest PDU that a target may send.
     public var chunkBytes = 1 << 20
     public var chunkCount = 256
+    /// Pipes that the driver has for Data-In which goes to a client without passing through memory; 0 for none.
+    public var pipeCount = 0
+    /// Data-In of at least so many bytes is worth a pipe.
+    public var spliceBytes: Int32 = 65_536
     /// Largest data of one SCSI command, bytes. MaxBurstLength of common targets: such a read comes as one PDU.
     public var pieceBytes = 262_144
     /// Requests of one NBD client that are worked on at once.

@@ -54,6 +54,8 @@ final class Path {
 
     /// The session was made over a sibling's route.
     var isForeign = false
+    /// What the session's login has proved.
+    var proof = ReinstatementProof.needsBarrier
     /// Commands of the lane's own that wait for the window.
     var waiting: [Int32] = []
     var probes: [Int32: LogicalUnitProbe] = [:]
