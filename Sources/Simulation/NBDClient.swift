@@ -93,9 +93,9 @@ public final class NBDClient {
 
     public func stopLoad() { remaining = 0 }
 
-    private func planNext() {
+    private func planNext(after delay: UInt64 = 0) {
         planned += 1
-        timeline.after(random.nanoseconds(load.pause)) { [weak self] in
+        timeline.after(delay + random.nanoseconds(load.pause)) { [weak self] in
             guard let self else { return }
             planned -= 1
             makeOne()
@@ -114,7 +114,8 @@ public final class NBDClient {
             submit(operation, lba: lba, blocks: blocks) { [weak self] _ in self?.planNext() }
             return
         }
-        planNext()
+        // Every block is in use: later.
+        planNext(after: 5_000_000)
     }
 
     private func choose() -> ClientOperation {
@@ -211,7 +212,8 @@ public final class NBDClient {
     }
 
     /// The lane closed the connection.
-    func closed() {
+    private func closed() {
+        guard !isClosed else { return }
         isClosed = true
         if !pending.isEmpty { chronicle.fail("\(pending.count) requests lost with their connection") }
     }
@@ -242,6 +244,7 @@ public final class NBDClient {
             position += size
         }
         inbox.removeFirst(position)
+        if fromLane.end != nil { closed() }
     }
 
     private func answer(_ cookie: UInt64, _ request: Pending, _ error: UInt32, _ dataStart: Int) {

@@ -359,7 +359,7 @@ public final class World {
             // What the kernel has taken goes on, as a rule: the ghost write.
             connection.toTarget.finish(.finished)
         } else {
-            client.closed()
+            socket.outgoing.finish(.finished)
         }
     }
 

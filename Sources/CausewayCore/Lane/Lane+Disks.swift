@@ -346,7 +346,14 @@ extension Lane {
         for index in 0..<Int32(streams.capacity)
         where (streams[index].kind == .nbd || streams[index].kind == .negotiation) && streams[index].owner == disk {
             negotiations[index] = nil
-            clientIsGone(index, requested: true)
+            if cold.isForced { answerAll(index) }
+            if streams[index].send.isEmpty {
+                clientIsGone(index, requested: true)
+            } else {
+                // The last answers go out first.
+                streams[index].isDisconnecting = true
+                streams[index].closesWhenSent = true
+            }
         }
         target.disks.removeAll { $0 == disk }
         if target.disks.isEmpty {
@@ -359,6 +366,18 @@ extension Lane {
                 paths[Int(path)].diskProblems[disk] = nil
             }
             diskIsGone(disk, target)
+        }
+    }
+
+    /// Answers what a client still waits for with an error; the commands run to their end, unheard.
+    private mutating func answerAll(_ index: Int32) {
+        for request in 0..<Int32(requests.capacity)
+        where !requests[request].isFree && requests[request].stream == index && !requests[request].isOrphan
+            && streams[index].writing != request
+        {
+            let isRead = requests[request].type == NBDCommand.read.rawValue
+            writeReply(requests[request].cookie, isRead: isRead, .inputOutput, stream: index)
+            requests[request].isOrphan = true
         }
     }
 
