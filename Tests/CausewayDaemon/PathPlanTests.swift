@@ -107,7 +107,8 @@ import Testing
             name: "an interface that is down", interfaces: ["off"], portals: ["10.0.4.1"], paths: [],
             unusable: ["InterfaceWithoutAddress: the interface off is down"]),
         Row(
-            name: "an interface that is down does not keep its subnet's portals", interfaces: ["off", "eth1"],
+            name: "an interface that is down does not keep its subnet's portals",
+            interfaces: ["off", "eth1"],
             portals: ["10.0.4.1"], paths: ["eth1 10.0.1.2 10.0.4.1:3260"],
             unusable: ["InterfaceWithoutAddress: the interface off is down"]),
         Row(
@@ -179,7 +180,8 @@ import Testing
             here.isid(interface: "eth2", portal: portal, lane: 0),
             here.isid(interface: nil, portal: portal, lane: 0),
             here.isid(interface: "eth1", portal: other, lane: 0),
-            here.discoveryISID(interface: "eth1", portal: portal),
+            here.discoveryISID(interface: "eth1", portal: portal, slot: 0),
+            here.discoveryISID(interface: "eth1", portal: portal, slot: 1),
             SessionIdentity(machineID: "0124", networkNamespace: 7)
                 .isid(interface: "eth1", portal: portal, lane: 0),
             SessionIdentity(machineID: "0123", networkNamespace: 8)

@@ -66,13 +66,17 @@ struct ScriptedPeer {
         var header = header
         header.dataSegmentLength = data.count
         var bytes = [UInt8](repeating: 0, count: 48)
-        bytes.withUnsafeMutableBytes { header.copy(to: $0.baseAddress!) }
+        bytes.withUnsafeMutableBytes { buffer in
+            if let start = buffer.baseAddress { header.copy(to: start) }
+        }
         try send(bytes: bytes + data + [UInt8](repeating: 0, count: -data.count & 3))
     }
 
     func receive() throws -> (header: BasicHeaderSegment, data: [UInt8]) {
         let bytes = try receive(count: 48)
-        let header = bytes.withUnsafeBytes { BasicHeaderSegment(copyingFrom: $0.baseAddress!) }
+        let header = bytes.withUnsafeBytes { buffer in
+            buffer.baseAddress.map { BasicHeaderSegment(copyingFrom: $0) } ?? BasicHeaderSegment()
+        }
         let data = try receive(count: header.paddedDataSegmentLength)
         return (header, Array(data.prefix(header.dataSegmentLength)))
     }
@@ -130,7 +134,8 @@ struct ScriptedPeer {
             var response = answer(.loginResponse, to: request, byte1: request[byte: 1], window: window)
             response[2] = request[2]
             response[3] = request[3] & 0xffff_0000 | tsih
-            let text = isLast ? "MaxRecvDataSegmentLength=8192\0" : "AuthMethod=None\0TargetPortalGroupTag=1\0"
+            let text =
+                isLast ? "MaxRecvDataSegmentLength=8192\0" : "AuthMethod=None\0TargetPortalGroupTag=1\0"
             try send(response, data: Array(text.utf8))
             if isLast { return lines }
         }

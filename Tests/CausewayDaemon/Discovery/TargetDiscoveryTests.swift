@@ -72,7 +72,8 @@ import Testing
         let second = try ScriptedTarget { peer in
             var peer = peer
             try peer.discover([
-                "TargetName=IQN.2026-01.test:a\0TargetAddress=10.0.1.1:3260,1\0TargetAddress=10.0.2.1:3260,2\0"
+                "TargetName=IQN.2026-01.test:a\0TargetAddress=10.0.1.1:3260,1\0",
+                "TargetAddress=10.0.2.1:3260,2\0",
             ])
         }
         defer { second.stop() }
@@ -171,6 +172,15 @@ import Testing
         #expect(found.problems == [])
     }
 
+    @Test func `Discoveries that run at the same time have ISIDs of their own`() {
+        // Other tests hold slots too.
+        let first = DiscoverySlot()
+        let second = DiscoverySlot()
+        #expect(first.number != second.number)
+        let third = DiscoverySlot().number
+        #expect(third != first.number && third != second.number)
+    }
+
     // MARK: Nothing answers
 
     static func failure(
@@ -233,7 +243,10 @@ import Testing
     /// What comes instead of a Login Response.
     static let wrongAnswers: [(name: String, bytes: [UInt8])] = [
         // Not iSCSI: 0x48 is "H", opcode 0x08 with the I bit.
-        ("a web server", Array("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".utf8)),
+        (
+            "a web server",
+            Array("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".utf8)
+        ),
         // Login Response that announces 16 MiB - 1 of data.
         ("a huge data segment", [0x23, 0x87, 0, 0, 0, 0xff, 0xff, 0xff] + [UInt8](repeating: 0, count: 40)),
         // Login Response with additional header segments.
