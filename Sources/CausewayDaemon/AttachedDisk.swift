@@ -39,6 +39,9 @@ final class AttachedDisk: Sendable {
 
     var name: DiskName { request.name }
 
+    /// Whether there is something to detach.
+    var isExported: Bool { state.withLock { $0.device != nil || $0.listener != nil } }
+
     /// Where it is exported, for people.
     var place: String {
         state.withLock { $0.device?.node ?? request.socket ?? "no device yet" }

@@ -1,14 +1,20 @@
 import CausewayControl
 import Glibc
+import LinuxSystem
 public import Logging
 
 /// The daemon from start to end, on the main thread.
 public enum Daemon {
     /// The daemon as `causewayd` runs it.
     public static func run(_ options: DaemonOptions) throws(DaemonError) {
-        harden()
+        guard geteuid() == 0 else { throw .notRoot }
+        let measures = harden()
         try run(
-            options, makeService: { (logger: Logger) throws(DaemonError) in try Supervisor(options: options, logger: logger) },
+            options,
+            makeService: { (logger: Logger) throws(DaemonError) in
+                for measure in measures where !measure.isDone { logger.warning("\(measure)") }
+                return try Supervisor(options: options, logger: logger)
+            },
             stop: { $0.stop() })
     }
 
@@ -20,8 +26,6 @@ public enum Daemon {
         _ options: DaemonOptions, makeService: (Logger) throws(DaemonError) -> Service,
         stop: (Service) -> Void
     ) throws(DaemonError) {
-        var logger = Logger(label: "causewayd", factory: StreamLogHandler.standardError(label:))
-        logger.logLevel = options.logLevel
         var signals = sigset_t()
         unsafe sigemptyset(&signals)
         unsafe sigaddset(&signals, SIGTERM)
@@ -29,6 +33,18 @@ public enum Daemon {
         unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
         // A reader of the log or a peer that goes away is an error of that write, never the daemon's end.
         signal(SIGPIPE, SIG_IGN)
+
+        let output: LogOutput
+        do throws(SystemError) {
+            output = try LogOutput()
+        } catch {
+            throw .system(error)
+        }
+        defer { output.flush(milliseconds: 1000) }
+        var logger = Logger(label: "causewayd") { _ in
+            LogLines(output: output, isJournal: LogLines.isUnderJournal)
+        }
+        logger.logLevel = options.logLevel
 
         let service = try makeService(logger)
         let server: ControlServer
@@ -40,8 +56,12 @@ public enum Daemon {
             throw .control(error)
         }
         logger.info("causewayd \(CausewayVersion.current) serves \(options.controlPath)")
+        // Nobody waits for it where there is no service manager, and one that does not listen is none.
+        let manager = ServiceNotification()
+        try? manager?.ready(status: "serves \(options.controlPath)")
         var signal: Int32 = 0
         while unsafe sigwait(&signals, &signal) != 0 {}
+        try? manager?.stopping()
         logger.info("stopping on \(signal == SIGTERM ? "SIGTERM" : "SIGINT")")
         server.stop()
         stop(service)

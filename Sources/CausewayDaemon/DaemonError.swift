@@ -2,6 +2,7 @@ public import LinuxSystem
 
 /// Why the daemon does not start.
 public enum DaemonError: Error, Equatable, Sendable {
+    case notRoot
     case control(ControlServerError)
     case initiatorName(InitiatorNameError)
     case system(SystemError)
@@ -10,6 +11,8 @@ public enum DaemonError: Error, Equatable, Sendable {
 extension DaemonError: CustomStringConvertible {
     public var description: String {
         switch self {
+        case .notRoot:
+            "it must be root to bind connections to interfaces and to make block devices; run it as root"
         case .control(let error): "\(error)"
         case .initiatorName(let error): "\(error)"
         case .system(let error): "\(error)"

@@ -7,19 +7,19 @@ import Synchronization
 /// The supervisor's ear: a thread that hears what lanes have to tell and what the kernel says of network
 /// interfaces, so that neither a slow log nor a slow client can hold up a lane.
 final class NoticeWatch: Sendable {
-    private let notices: Mailbox<LaneNotice>
+    private let news: Mailbox<SupervisorNews>
     private let lane: LaneHandle
     private let stopping = Atomic<Bool>(false)
     private let wakeup: Mailbox<Void>
     private let ended = DispatchSemaphore(value: 0)
 
-    init(notices: Mailbox<LaneNotice>, lane: LaneHandle) throws(SystemError) {
-        self.notices = notices
+    init(news: Mailbox<SupervisorNews>, lane: LaneHandle) throws(SystemError) {
+        self.news = news
         self.lane = lane
         wakeup = try Mailbox<Void>()
     }
 
-    func start(_ hear: @escaping @Sendable (LaneNotice) -> Void) throws(SystemError) {
+    func start(_ hear: @escaping @Sendable (SupervisorNews) -> Void) throws(SystemError) {
         let links = try LinkMonitor()
         let thread = try startThread(name: "causeway watch", owning: links) { [self] links in
             var links = links
@@ -28,15 +28,15 @@ final class NoticeWatch: Sendable {
                 names[interface.link.index] = interface.link.name
             }
             while !stopping.load(ordering: .relaxed) {
-                var polled = [notices.descriptor, wakeup.descriptor, links.descriptor].map {
+                var polled = [news.descriptor, wakeup.descriptor, links.descriptor].map {
                     pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
                 }
                 guard unsafe poll(&polled, nfds_t(polled.count), -1) > 0 else { continue }
                 // The kernel's word first: it is what I/O waits for.
                 if polled[2].revents != 0 { take(&links, &names) }
-                for notice in notices.takeAll() { hear(notice) }
+                for item in news.takeAll() { hear(item) }
             }
-            for notice in notices.takeAll() { hear(notice) }
+            for item in news.takeAll() { hear(item) }
             ended.signal()
         }
         _ = consume thread

@@ -33,12 +33,14 @@ extension Supervisor {
         try reserve(disk)
         do throws(ControlError) {
             let description = try attachToLane(disk, plan.paths, target, lun)
+            try checkIdentity(disk, description)
             try export(disk, description)
         } catch {
             abandon(disk)
             throw error
         }
         awaitOtherPaths(disk)
+        tellManager()
         let report = try report(disk)
         logger.info("\(disk.name): attached as \(disk.place), \(report.paths.count) paths")
         return report
@@ -49,7 +51,7 @@ extension Supervisor {
         do throws(NBDDeviceError) {
             try NBDModule.load()
         } catch {
-            throw .nbdModuleAbsent()
+            throw ControlError(error)
         }
     }
 
@@ -105,7 +107,7 @@ extension Supervisor {
                 let id = try runner.lane.attach(specification, now: runner.time)
                 // On the lane's thread, so that no notice of the disk can be heard before it is known.
                 disk.state.withLock { $0.id = id }
-                self.state.withLock { $0.byID[id] = disk }
+                self.news.send(.attached(id, disk))
                 return .success(id)
             } catch {
                 return .failure(error)
@@ -125,12 +127,14 @@ extension Supervisor {
         case .failure(let failure): throw explain(failure.problems, disk, target)
         case nil:
             throw .portalUnreachable(
-                disk.request.portals[0], reason: "no path came up within \(Self.firstPathMilliseconds / 1000) s")
+                disk.request.portals[0],
+                reason: "no path came up within \(Self.firstPathMilliseconds / 1000) s")
         }
     }
 
     /// The most telling of the paths' problems, as what it is: a target that spoke knows more than silence.
-    private func explain(_ problems: [PathProblem], _ disk: AttachedDisk, _ target: ISCSIName) -> ControlError {
+    private func explain(_ problems: [PathProblem], _ disk: AttachedDisk, _ target: ISCSIName) -> ControlError
+    {
         func rank(_ kind: PathProblem.Kind) -> Int {
             switch kind {
             case .noSuchLUN: 0
@@ -154,8 +158,9 @@ extension Supervisor {
         case .targetNotFound: return .targetNotFound(target.text, portal: portal)
         case .loginRefused(let statusClass, let detail):
             return .loginRefused(
-                target.text, portal: portal, statusClass: statusClass, statusDetail: detail, reason: problem.text)
-        case .noSuchLUN: 
+                target.text, portal: portal, statusClass: statusClass, statusDetail: detail,
+                reason: problem.text)
+        case .noSuchLUN:
             var error = ControlError.noSuchLUN(disk.request.lun, target: target.text, existing: [])
             error.message += ": \(problem.text)"
             error.remedy = "see the LUNs with: causeway discover \(portal) --luns"
@@ -165,25 +170,51 @@ extension Supervisor {
         }
     }
 
+    /// Two ways to one LUN that know nothing of each other corrupt it. The WWID tells that it is one.
+    private func checkIdentity(_ disk: AttachedDisk, _ description: DiskDescription) throws(ControlError) {
+        disk.state.withLock { $0.description = description }
+        guard !disk.request.force else { return }
+        let identification = description.report.identification
+        let identity = description.report.identity
+        let wwids = Set(identification.identities.map(\.wwid) + [identity.wwid])
+        if let present = PresentDisk.find(wwids: wwids) {
+            throw .identityInUse(identity.wwid, device: present.node)
+        }
+        // Of two attaches at the same time at least one sees the other.
+        for other in state.withLock({ Array($0.disks.values) }) where other !== disk {
+            guard let known = other.state.withLock({ $0.description })?.report.identification else {
+                continue
+            }
+            if known.identifies(sameLogicalUnitAs: identification) {
+                throw .identityInUse(identity.wwid, device: "\(other.name) (\(other.place))")
+            }
+        }
+    }
+
     /// Undoes an attach that failed half-way.
     private func abandon(_ disk: AttachedDisk) {
-        if let id = disk.state.withLock({ $0.id }) {
-            lane.perform { runner in runner.lane.detach(id, force: true, now: runner.time) }
-            _ = disk.detached.wait(milliseconds: 5000)
+        leaveLane(disk, force: true, milliseconds: 5000)
+        if let device = disk.state.withLock({ $0.device }) {
+            do throws(NBDDeviceError) {
+                _ = try call(.disconnect(index: device.index))
+            } catch {
+                logger.error("\(disk.name): \(device.node) cannot be undone: \(error)")
+            }
         }
+        disk.state.withLock({ $0.listener })?.closeAndRemove()
         forget(disk)
     }
 
     /// Takes a disk off the books.
     func forget(_ disk: AttachedDisk) {
-        let (id, routes) = disk.state.withLock { ($0.id, $0.routes) }
+        let routes = disk.state.withLock { $0.routes }
         lane.perform { runner in
             for route in routes { runner.removeRoute(route) }
         }
         state.withLock { state in
             if state.disks[disk.name.text] === disk { state.disks[disk.name.text] = nil }
-            if let id { state.byID[id] = nil }
         }
+        tellManager()
     }
 
     /// The device is there; the table that attach prints is the better for waiting a moment for the other paths.

@@ -29,7 +29,8 @@ extension Supervisor {
             listener = try ExportListener(path: path)
         } catch {
             throw .invalidArgument(
-                "the export socket \(path) cannot be made: \(error)", remedy: "choose another path, or remove what is there")
+                "the export socket \(path) cannot be made: \(error)",
+                remedy: "choose another path, or remove what is there")
         }
         disk.state.withLock { $0.listener = listener }
         let descriptor = listener.descriptor
@@ -99,28 +100,63 @@ extension Supervisor {
             return true
         }
         guard isFirst || request.force else { throw .busy("\(request.name) is being detached already") }
-        guard let id = disk.state.withLock({ $0.id }) else { throw .busy("\(request.name) is being attached") }
+        guard disk.isExported else {
+            disk.state.withLock { $0.isDetaching = false }
+            throw .busy("\(request.name) is being attached")
+        }
         do throws(ControlError) {
             if request.force {
                 // First the lane, so that no one waits in the kernel for an answer that does not come.
-                lane.perform { runner in runner.lane.detach(id, force: true, now: runner.time) }
-                _ = disk.detached.wait(milliseconds: 4000)
+                leaveLane(disk, force: true, milliseconds: 4000)
                 try disconnectDevice(disk, force: true)
             } else {
+                try checkClients(disk)
                 try disconnectDevice(disk, force: false)
-                lane.perform { runner in runner.lane.detach(id, force: false, now: runner.time) }
-                _ = disk.detached.wait(milliseconds: 35_000)
+                leaveLane(disk, force: false, milliseconds: 35_000)
             }
         } catch {
             disk.state.withLock { $0.isDetaching = false }
             throw error
         }
-        if let listener = disk.state.withLock({ $0.listener }) {
-            _ = lane.ask { $0.stopListening(for: id) }
-            listener.closeAndRemove()
-        }
+        disk.state.withLock({ $0.listener })?.closeAndRemove()
         forget(disk)
         logger.info("\(disk.name): detached")
+    }
+
+    /// Ends exports on sockets, all at once: no client is served any more, what was accepted is written and flushed,
+    /// sessions are logged out.
+    func endExports(of disks: [AttachedDisk]) {
+        for disk in disks {
+            disk.state.withLock { $0.isDetaching = true }
+            beginToLeaveLane(disk, force: false)
+        }
+        for disk in disks {
+            _ = disk.detached.wait(milliseconds: 35_000)
+            disk.state.withLock({ $0.listener })?.closeAndRemove()
+            forget(disk)
+            logger.info("\(disk.name): detached")
+        }
+    }
+
+    /// Has the lane let go of a disk; without force it answers and flushes what it has accepted before.
+    func leaveLane(_ disk: AttachedDisk, force: Bool, milliseconds: Int) {
+        guard beginToLeaveLane(disk, force: force) else { return }
+        if disk.detached.wait(milliseconds: milliseconds) == nil {
+            logger.error("\(disk.name): the lane has not let go of it within \(milliseconds / 1000) s")
+        }
+    }
+
+    /// False when it has left already.
+    @discardableResult
+    private func beginToLeaveLane(_ disk: AttachedDisk, force: Bool) -> Bool {
+        guard let id = disk.state.withLock({ $0.id }) else { return false }
+        lane.perform { runner in
+            // Asked again here: by now the number may be another disk's.
+            guard disk.state.withLock({ $0.id }) == id else { return }
+            runner.stopListening(for: id)
+            runner.lane.detach(id, force: force, now: runner.time)
+        }
+        return true
     }
 
     private func disconnectDevice(_ disk: AttachedDisk, force: Bool) throws(ControlError) {
@@ -133,6 +169,15 @@ extension Supervisor {
             if case .inUse = error { try checkUsers(disk, device) }
             throw ControlError(error)
         }
+    }
+
+    /// Who is connected to the export socket: cutting a running client off takes more than a plain detach.
+    private func checkClients(_ disk: AttachedDisk) throws(ControlError) {
+        guard let path = disk.request.socket, let id = disk.state.withLock({ $0.id }) else { return }
+        let processes = lane.ask { $0.clientProcesses(of: id) } ?? []
+        guard !processes.isEmpty else { return }
+        throw .deviceInUse(
+            disk.name, device: path, holders: processes.map { "process \($0) is connected" })
     }
 
     private func checkUsers(_ disk: AttachedDisk, _ device: KernelDevice) throws(ControlError) {

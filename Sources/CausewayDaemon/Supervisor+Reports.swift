@@ -14,7 +14,8 @@ extension Supervisor {
             summaries.append(
                 DiskSummary(
                     name: disk.name, device: report.device, socket: report.socket, state: report.state,
-                    target: report.target, lun: report.lun, sizeBytes: report.sizeBytes, readOnly: report.readOnly,
+                    target: report.target, lun: report.lun, sizeBytes: report.sizeBytes,
+                    readOnly: report.readOnly,
                     pathsActive: UInt32(report.paths.count { $0.state == .active }),
                     pathsTotal: UInt32(report.paths.count)))
         }
@@ -51,7 +52,8 @@ extension Supervisor {
         let counters = snapshot.counters
         return DiskCounters(
             reads: counters.reads, writes: counters.writes, flushes: counters.flushes, trims: counters.trims,
-            writeZeroes: counters.writeZeroes, readBytes: counters.readBytes, writtenBytes: counters.writtenBytes,
+            writeZeroes: counters.writeZeroes, readBytes: counters.readBytes,
+            writtenBytes: counters.writtenBytes,
             errors: counters.errors, resent: counters.sentAgain,
             fences: snapshot.paths.reduce(0) { $0 + $1.counters.fences },
             held: UInt64(snapshot.pending + snapshot.paths.reduce(0) { $0 + $1.held }))

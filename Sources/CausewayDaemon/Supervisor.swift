@@ -15,11 +15,13 @@ final class Supervisor: DiskService {
     let initiatorName: ISCSIName
     let lane: LaneHandle
     let calls = NBDCallRunner()
-    private let notices: Mailbox<LaneNotice>
+    let news: Mailbox<SupervisorNews>
     private let watch: NoticeWatch
+    private let manager = ServiceNotification()
 
     struct State {
         var disks: [String: AttachedDisk] = [:]
+        /// Kept by the watch thread, in the order of the lane's notices: a lane uses its numbers again.
         var byID: [DiskID: AttachedDisk] = [:]
         var nextRoute: Int32 = 0
     }
@@ -34,31 +36,54 @@ final class Supervisor: DiskService {
             throw .initiatorName(error)
         }
         do throws(SystemError) {
-            let notices = try Mailbox<LaneNotice>()
-            self.notices = notices
+            let news = try Mailbox<SupervisorNews>()
+            self.news = news
             var settings = LaneSettings()
             settings.skipsBarrier = options.skipsBarrier
-            lane = try LaneHandle(name: "lane 0", settings: settings) { notices.send($0) }
-            watch = try NoticeWatch(notices: notices, lane: lane)
+            lane = try LaneHandle(name: "lane 0", settings: settings) { news.send(.notice($0)) }
+            watch = try NoticeWatch(news: news, lane: lane)
         } catch {
             throw .system(error)
         }
         do throws(SystemError) {
-            try watch.start { [weak self] notice in self?.hear(notice) }
+            try watch.start { [weak self] news in self?.hear(news) }
         } catch {
             throw .system(error)
         }
         logger.info("initiator name \(initiatorName)")
     }
 
+    /// Ends what can be ended without harm. A kernel device outlives the daemon: who uses it only waits.
     func stop() {
         let disks = state.withLock { Array($0.disks.values) }
-        for disk in disks { try? detach(DetachRequest(name: disk.name, force: disk.request.socket != nil)) }
+        endExports(of: disks.filter { $0.request.socket != nil })
+        for disk in disks {
+            guard let device = disk.state.withLock({ $0.device }) else { continue }
+            let users = DeviceUser.find(of: device).map { "\($0)".escapedForTerminal }
+            logger.notice(
+                """
+                \(disk.name): \(device.node) stays, and I/O to it waits\(users.isEmpty ? "" : "; in use: ")\
+                \(users.joined(separator: ", "))
+                """)
+        }
         watch.stop()
         lane.stop()
     }
 
+    /// What `systemctl status` shows.
+    func tellManager() {
+        let count = state.withLock { $0.disks.count }
+        try? manager?.status("\(count == 0 ? "no disks" : count == 1 ? "1 disk" : "\(count) disks")")
+    }
+
     // MARK: News from the lane
+
+    private func hear(_ news: SupervisorNews) {
+        switch news {
+        case .attached(let id, let disk): state.withLock { $0.byID[id] = disk }
+        case .notice(let notice): hear(notice)
+        }
+    }
 
     private func hear(_ notice: LaneNotice) {
         switch notice {
@@ -78,7 +103,9 @@ final class Supervisor: DiskService {
                 logger.error("\(disk.name): the kernel closed its connection")
             }
         case .detached(let id):
-            find(id)?.detached.fulfil(())
+            let disk = state.withLock { $0.byID.removeValue(forKey: id) }
+            disk?.state.withLock { $0.id = nil }
+            disk?.detached.fulfil(())
         case .event(let severity, let text):
             switch severity {
             case .information: logger.info("\(text)")
@@ -102,4 +129,11 @@ final class Supervisor: DiskService {
     func discover(_ request: DiscoverRequest) throws(ControlError) -> Discovery {
         try TargetDiscovery(initiatorName: initiatorName).discover(request)
     }
+}
+
+/// What the watch thread hears, in the order in which it happened on the lane.
+enum SupervisorNews: Sendable {
+    /// The lane has taken a disk; what it has to say of it comes after this.
+    case attached(DiskID, AttachedDisk)
+    case notice(LaneNotice)
 }

@@ -171,6 +171,40 @@ test_several_clients() {
     disk_down
 }
 
+test_client_connected() {
+    disk_up
+    qemu-io -f raw "$uri" -c 'write -P 0x42 0 1M' -c 'sleep 20000' >"$work/client.log" 2>&1 &
+    local client=$!
+    clients+=("$client")
+    wait_until 10 'the client has written' written_bytes
+    if causeway detach disk1 2>"$work/said"; then fail 'detach cut off a client that is connected'; fi
+    grep -q "process $client" "$work/said" || fail "detach does not say who is connected: $(cat "$work/said")"
+    # The end of the daemon does not wait for a client that only stays connected.
+    local started=$SECONDS status=0
+    kill -TERM "$daemon"
+    wait "$daemon" || status=$?
+    daemon=''
+    [ $status = 0 ] || fail "causewayd ended with status $status on SIGTERM"
+    [ $((SECONDS - started)) -le 5 ] || fail "causewayd took $((SECONDS - started)) s to end"
+    wait_until 10 'causewayd logs out when it ends' no_sessions tgt
+    cmp <(head -c 1M /dev/zero | tr '\0' '\102') <(head -c 1M "$backing") || fail 'what was written is not on the LUN'
+}
+written_bytes() { causeway status disk1 --json | jq -e '.counters.writtenBytes >= 1048576' >/dev/null; }
+
+test_same_lun_twice() {
+    disk_up
+    if causeway attach disk2 --target "$iqn" --portal "$portal1" --bind p1 --lun 1 --socket "$work/disk2.sock" \
+        2>"$work/said"; then
+        fail 'the same LUN was attached a second time'
+    fi
+    grep -q 'disk1' "$work/said" || fail "attach does not say where the LUN is: $(cat "$work/said")"
+    [ ! -e "$work/disk2.sock" ] || fail 'a refused attach left its socket'
+    causeway attach disk2 --target "$iqn" --portal "$portal1" --bind p1 --lun 1 --socket "$work/disk2.sock" --force
+    causeway detach disk2
+    nbdinfo --size "$uri"
+    disk_down
+}
+
 test_target_restarted() {
     disk_up
     local writer

@@ -57,8 +57,12 @@ ip link set bare up
 tgt_start 64M
 daemon_start
 
+# A kernel without the module: the daemon would load it if it were there.
+mkdir "$work/no-modules"
+mount --bind "$work/no-modules" /lib/modules
 refused 'nbd module absent' 'modprobe nbd' -- \
     causeway attach disk1 "${lun[@]}" "${portals[@]}" "${both[@]}"
+umount /lib/modules
 modprobe nbd
 
 refused 'no such interface' nosuch0 -- \
@@ -69,7 +73,7 @@ refused 'portal refuses' '198\.18\.1\.1:3999' 'refused' -- \
     causeway attach disk1 "${lun[@]}" --portal 198.18.1.1:3999 --bind p1
 refused 'portal unreachable' '198\.18\.1\.77' 'unreachable|no route|timed? ?out|no answer' -- \
     causeway attach disk1 "${lun[@]}" --portal 198.18.1.77:3260 --bind p1
-refused 'target name wrong' iqn.2026-01.example.lab:nosuch 'not found|no such target' -- \
+refused 'target name wrong' iqn.2026-01.example.lab:nosuch 'has no target' -- \
     causeway attach disk1 --target iqn.2026-01.example.lab:nosuch --lun 1 "${portals[@]}" "${both[@]}"
 refused 'LUN absent' 'LUN 7|LUN.*absent' -- \
     causeway attach disk1 --target "$iqn" --lun 7 "${portals[@]}" "${both[@]}"
@@ -92,6 +96,8 @@ wait_until 10 'refused attaches leave no session' no_sessions tgt
 attach disk1
 refused 'name already attached' disk1 'already' -- \
     causeway attach disk1 "${lun[@]}" "${portals[@]}" "${both[@]}"
+refused 'LUN already attached' disk1 'corrupts' -- \
+    causeway attach disk2 "${lun[@]}" "${portals[@]}" "${both[@]}"
 mkfs.ext4 -q "$device"
 mkdir "$work/mnt"
 mount "$device" "$work/mnt"

@@ -107,9 +107,11 @@ extension ControlError {
             holders: [device])
     }
 
-    public static func nbdModuleAbsent() -> ControlError {
+    /// `reason` is why the daemon could not load it itself, such as what modprobe said.
+    public static func nbdModuleAbsent(reason: String = "") -> ControlError {
         ControlError(
-            kind: .nbdModuleAbsent, message: "the kernel's nbd module is not loaded",
+            kind: .nbdModuleAbsent,
+            message: "the kernel's nbd module is not loaded" + (reason.isEmpty ? "" : ": \(reason)"),
             remedy: "load it with: modprobe nbd; or export the disk on a Unix socket with --socket PATH")
     }
 

@@ -6,12 +6,19 @@ extension Lane {
     mutating func beginBarriers(_ path: Path, isForeign: Bool) {
         path.isForeign = isForeign
         path.barriers = Set(targets[Int(path.target)].disks)
-        if settings.skipsBarrier || path.barriers.isEmpty { return barriersDone(path) }
+        if settings.skipsBarrier || path.proof == .waitsForTasks { path.barriers = [] }
+        if path.barriers.isEmpty { return barriersDone(path) }
         for disk in path.barriers.sorted() {
             guard issueInternal(.barrier, disk: disk, path: path) != nil else {
                 return connectionLost(path, "no task is free for the barrier")
             }
         }
+    }
+
+    func proof(of attempt: Path.Attempt, target: Int32) -> ReinstatementProof {
+        guard case .loggingIn(let login) = attempt.phase else { return .needsBarrier }
+        let vendors = targets[Int(target)].disks.compactMap { disks[Int($0)].report?.inquiry.vendor.description }
+        return ReinstatementProof(targetAlias: login.targetAlias, vendor: vendors.first)
     }
 
     /// A command of the lane's own on a path; it waits for the window if it must.
@@ -61,6 +68,8 @@ extension Lane {
             return barrierDone(path, disk)
         }
         let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)
+        // The first command after a login is the one that hears of a restart.
+        note(verdict.notices, path, disk)
         tasks[task].attempts &+= 1
         let owes = owesFence(path, disk)
         switch verdict.errorClass {
@@ -97,7 +106,14 @@ extension Lane {
         if count > 0 || !path.debts.isEmpty {
             pathQueues[index].counters.fences &+= 1
             let took = now.nanoseconds(since: path.fenceBegan ?? now) / 1_000_000
-            let proof = settings.skipsBarrier ? "session reinstated, barrier left out" : "session reinstated and barrier"
+            let proof =
+                if settings.skipsBarrier {
+                    "session reinstated, barrier left out"
+                } else if path.proof == .waitsForTasks {
+                    "session reinstated, for which this target finishes earlier commands"
+                } else {
+                    "session reinstated and barrier"
+                }
             let way = path.isForeign ? "through another path" : "on its own route"
             path.lastFence = "\(proof), \(way), after \(took) ms, \(count) writes"
             log(
@@ -115,7 +131,6 @@ extension Lane {
             released.append(task)
         }
         for task in released.reversed() { sendAgain(task, first: true) }
-        path.retries.reset()
         path.wasTried = true
         if path.isForeign {
             path.state = .standIn
@@ -133,7 +148,7 @@ extension Lane {
     // MARK: Which LUN is it?
 
     mutating func beginProbe(_ path: Path, _ disk: Int32) {
-        guard !disks[Int(disk)].isDetaching else { return }
+        guard !diskQueues[disk].isDetaching else { return }
         let probe = LogicalUnitProbe(maxTransferBytes: UInt32(settings.pieceBytes))
         path.diskProblems[disk] = nil
         issueProbe(probe, path, disk)
@@ -150,6 +165,7 @@ extension Lane {
         fillTask(
             task, .inquiry, request: -1, disk: disk, lba: 0, blocks: 0, byteCount: Int32(probe.allocationLength))
         tasks[task].path = path.index
+        commands[task] = probe.command
         internalData[task] = []
         sendInternal(task, path)
     }
@@ -159,6 +175,7 @@ extension Lane {
         let disk = tasks[task].disk
         let data = internalData.removeValue(forKey: task) ?? []
         guard var probe = path.probes[disk], probe.task == task else { return releaseTask(task) }
+        if status != 0 { note(classify(status: SCSIStatus(rawValue: status), sense: sense).notices, path, disk) }
         switch probe.answered(status: SCSIStatus(rawValue: status), sense: sense, data: data) {
         case .next:
             releaseTask(task)

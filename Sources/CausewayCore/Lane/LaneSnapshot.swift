@@ -44,13 +44,21 @@ public struct PathSnapshot: Sendable {
 }
 
 extension Lane {
+    /// The streams of a disk's NBD clients.
+    public func clients(of id: DiskID) -> [StreamID] {
+        (0..<Int32(streams.capacity)).filter { index in
+            (streams[index].kind == .nbd || streams[index].kind == .negotiation)
+                && streams[index].owner == id.rawValue
+        }.map { streamID($0) }
+    }
+
     public func snapshot(_ id: DiskID) -> DiskSnapshot? {
         let index = id.rawValue
         guard index >= 0, Int(index) < disks.count, diskQueues[index].isInUse else { return nil }
         let disk = disks[Int(index)]
         return DiskSnapshot(
             name: disk.name, isReady: disk.wasReady, isHeld: disk.allPathsDownSince != nil,
-            isFailing: diskQueues[index].isFailing, isDetaching: disk.isDetaching,
+            isFailing: diskQueues[index].isFailing, isDetaching: diskQueues[index].isDetaching,
             sizeBytes: diskQueues[index].sizeBytes, requests: Int(diskQueues[index].requests),
             pending: Int(diskQueues[index].pending.count), counters: diskQueues[index].counters,
             paths: targets[Int(disk.target)].paths.map { snapshot(paths[Int($0)], index) })
@@ -64,7 +72,8 @@ extension Lane {
             interface: path.specification.interface, sourceAddress: path.specification.sourceAddress,
             portal: path.specification.portal, portalGroupTag: path.portalGroupTag,
             standing: standing(path, disk, carries: carries),
-            reason: carries ? nil : problem?.text, inFlight: Int(queue.inFlight.count), held: Int(queue.held.count),
+            reason: carries ? nil : problem?.text, inFlight: Int(queue.inFlight.count),
+            held: Int(queue.held.count),
             counters: queue.counters, lastFence: path.lastFence)
     }
 

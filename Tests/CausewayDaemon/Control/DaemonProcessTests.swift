@@ -4,7 +4,9 @@ import Testing
 
 /// `causewayd` as a process: from its arguments to its end by a signal.
 @Suite struct DaemonProcessTests {
-    @Test(arguments: [SIGTERM, SIGINT])
+    private static let isRoot = geteuid() == 0
+
+    @Test(.enabled(if: isRoot, "causewayd runs as root only"), arguments: [SIGTERM, SIGINT])
     func servesUntilItIsTold(signal: Int32) throws {
         let folder = try #require(temporaryFolder())
         let path = folder + "/io.causeway"
@@ -25,6 +27,39 @@ import Testing
         #expect(end.output == "")
         #expect(access(path, F_OK) != 0)
         unlink(path + ".lock")
+        rmdir(folder)
+    }
+
+    /// What systemd hears of a service of Type=notify.
+    @Test(.enabled(if: isRoot, "causewayd runs as root only"))
+    func tellsTheServiceManager() throws {
+        let folder = try #require(temporaryFolder())
+        let place = folder + "/notify"
+        let ear = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+        try #require(ear >= 0)
+        defer { close(ear) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: place.utf8) }
+        let length = socklen_t(MemoryLayout<sockaddr_un>.size)
+        let bound = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(ear, $0, length) }
+        }
+        try #require(bound == 0)
+        var patience = timeval(tv_sec: 20, tv_usec: 0)
+        setsockopt(ear, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        func heard() -> String {
+            var bytes = [UInt8](repeating: 0, count: 4096)
+            return String(decoding: bytes.prefix(max(recv(ear, &bytes, bytes.count, 0), 0)), as: UTF8.self)
+        }
+
+        let daemon = try StartedCommand(
+            "causewayd", ["--state-dir", folder], environment: ["NOTIFY_SOCKET=\(place)"])
+        #expect(heard() == "READY=1\nSTATUS=serves \(folder)/io.causeway")
+        kill(daemon.processID, SIGTERM)
+        #expect(heard() == "STOPPING=1")
+        #expect(daemon.finish().status == 0)
+        for name in ["notify", "io.causeway.lock"] { unlink(folder + "/" + name) }
         rmdir(folder)
     }
 
