@@ -49,6 +49,8 @@ let package = Package(
             name: "causeway",
             dependencies: ["CausewayControl", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
+        .target(name: "Simulation", dependencies: ["CausewayCore"], swiftSettings: strict),
+        .executableTarget(name: "Simulator", dependencies: ["Simulation"], swiftSettings: strict),
         .executableTarget(
             name: "Bench",
             dependencies: [
@@ -57,7 +59,7 @@ let package = Package(
             ],
             exclude: ["README.md"], swiftSettings: tested),
         .testTarget(
-            name: "CausewayCoreTests", dependencies: ["CausewayCore"], path: "Tests/CausewayCore",
+            name: "CausewayCoreTests", dependencies: ["CausewayCore", "Simulation"], path: "Tests/CausewayCore",
             swiftSettings: tested),
         .testTarget(
             name: "LinuxSystemTests", dependencies: ["LinuxSystem", "CLinux"], path: "Tests/LinuxSystem",
@@ -71,6 +73,8 @@ let package = Package(
         .testTarget(
             name: "CausewayDaemonTests", dependencies: ["CausewayDaemon"], path: "Tests/CausewayDaemon",
             swiftSettings: tested),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["Simulation"], path: "Tests/Simulation", swiftSettings: tested),
         .target(name: "MallocCounter", path: "Tests/MallocCounter"),
         .testTarget(
             name: "TidyTests", dependencies: ["MallocCounter"], path: "Tests/Tidy",

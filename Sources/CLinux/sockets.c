@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "sockets.h"
+#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -170,4 +171,10 @@ ssize_t linux_receive_with_descriptor(int socket, void *bytes, size_t count, int
             && header->cmsg_len == CMSG_LEN(sizeof(int)))
             memcpy(descriptor, CMSG_DATA(header), sizeof *descriptor);
     return n;
+}
+
+int linux_pipe(int *ends, int byte_count) {
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) return -errno;
+    fcntl(ends[1], F_SETPIPE_SZ, byte_count);
+    return 0;
 }

@@ -28,10 +28,11 @@ extension Supervisor {
         if request.socket == nil { try checkModule() }
         let plan = try PathPlan.make(
             interfaces: request.interfaces, portals: try resolve(request.portals), lane: 0)
+        for pair in plan.leftOut { logger.info("\(request.name): \(pair)") }
         let disk = AttachedDisk(request: request, lane: lane)
         try reserve(disk)
         do throws(ControlError) {
-            let description = try attachToLane(disk, plan, target, lun)
+            let description = try attachToLane(disk, plan.paths, target, lun)
             try checkIdentity(disk, description)
             try export(disk, description)
         } catch {

@@ -16,11 +16,10 @@ public struct LaneRunner: ~Copyable {
     private let onNotice: @Sendable (LaneNotice) -> Void
 
     /// What the shell knows of a stream, by the lane's stream index.
-    private var sockets: [StreamSocket]
+    private var sockets: SocketTable
+    private let pipes: PipeTable
     private var listeners: [Listener?] = []
     private var routes: [RouteID: Route] = [:]
-    /// Streams with bytes waiting in the kernel. Each is in the list once.
-    private var readable: [StreamID] = []
     private let vectors: UnsafeMutablePointer<IOVector>
     private var now = Instant(nanoseconds: 0)
     private var isStopped = false
@@ -28,14 +27,6 @@ public struct LaneRunner: ~Copyable {
 
     private static let vectorCapacity = 1024
     private static let listenerCapacity = 256
-
-    private struct StreamSocket {
-        var descriptor: Int32 = -1
-        var id = StreamID(index: -1, generation: 0)
-        var isConnecting = false
-        var isReadable = false
-        var isWritable = true
-    }
 
     private struct Listener {
         var descriptor: Int32
@@ -47,22 +38,26 @@ public struct LaneRunner: ~Copyable {
     ) throws(SystemError) {
         var poller = try Poller(slotCapacity: settings.streamCapacity + 1 + Self.listenerCapacity)
         try poller.add(mailbox.descriptor, slot: settings.streamCapacity, for: .readable)
+        pipes = PipeTable(capacity: 32)
+        var settings = settings
+        settings.pipeCount = pipes.capacity
         lane = Lane(settings: settings)
         self.poller = poller
         self.mailbox = mailbox
         self.onNotice = onNotice
-        sockets = Array(repeating: StreamSocket(), count: settings.streamCapacity)
-        readable.reserveCapacity(settings.streamCapacity)
+        sockets = SocketTable(capacity: settings.streamCapacity)
         unsafe vectors = .allocate(capacity: Self.vectorCapacity)
         unsafe vectors.initialize(repeating: IOVector(), count: Self.vectorCapacity)
     }
 
     deinit {
-        for socket in sockets where socket.descriptor >= 0 { _ = Glibc.close(socket.descriptor) }
+        for slot in 0..<sockets.capacity where sockets[slot].descriptor >= 0 {
+            _ = Glibc.close(sockets[slot].descriptor)
+        }
         unsafe vectors.deallocate()
     }
 
-    private var mailboxSlot: Int { sockets.count }
+    private var mailboxSlot: Int { sockets.capacity }
 
     /// Until `stop`.
     public mutating func run() {
@@ -108,7 +103,7 @@ public struct LaneRunner: ~Copyable {
         }
         if event.isReadable || event.isClosed, !sockets[event.slot].isReadable {
             sockets[event.slot].isReadable = true
-            readable.append(id)
+            sockets.appendReadable(id)
         }
     }
 
@@ -124,29 +119,32 @@ public struct LaneRunner: ~Copyable {
             lane.settle()
             drainEffects()
             if sendAll() { drainEffects() }
-            if readable.isEmpty { break }
+            if sockets.readableCount == 0 { break }
         }
         // What is still readable waits for slots or memory; only the next event can free some. But if the rounds ran
         // out while bytes were moving, the poller must not sleep on them.
-        mustNotSleep = isMoving && !readable.isEmpty
+        mustNotSleep = isMoving && sockets.readableCount > 0
     }
 
     /// Returns whether anything came.
-    @inline(__always)
+    @inline(never)
     private mutating func receiveAll() -> Bool {
         var kept = 0
         var moved = false
-        for at in 0..<readable.count {
-            let id = readable[at]
+        var at = 0
+        // Entries may be added on the way.
+        while at < sockets.readableCount {
+            let id = sockets.readable(at: at)
+            at &+= 1
             let slot = Int(id.index)
             guard sockets[slot].id == id, sockets[slot].descriptor >= 0 else { continue }
             if receive(id, slot) { moved = true }
             if sockets[slot].id == id && sockets[slot].isReadable {
-                readable[kept] = id
+                sockets.keepReadable(id, at: kept)
                 kept += 1
             }
         }
-        readable.removeLast(readable.count - kept)
+        sockets.truncateReadable(to: kept)
         return moved
     }
 
@@ -154,8 +152,13 @@ public struct LaneRunner: ~Copyable {
     private mutating func receive(_ id: StreamID, _ slot: Int) -> Bool {
         var moved = false
         // A bound, so that one busy stream does not starve the others.
-        for _ in 0..<4 {
+        for _ in 0..<32 {
             guard let space = lane.receiveSpace(id) else { return moved }
+            if space.pipe >= 0 {
+                guard splice(id, slot, space) else { return true }
+                moved = true
+                continue
+            }
             let count = unsafe linux_receive(sockets[slot].descriptor, space.base, space.count)
             if count > 0 {
                 moved = true
@@ -168,13 +171,45 @@ public struct LaneRunner: ~Copyable {
             }
             sockets[slot].isReadable = false
             if count == -Int(EAGAIN) { return moved }
-            let reason =
-                count == 0 ? "the other end closed the connection" : "\(Errno(rawValue: Int32(-count)))"
-            lane.closed(id, reason: reason, now: now)
-            drainEffects()
+            lose(id, Int32(-count))
             return true
         }
         return moved
+    }
+
+    /// Moves what there is of long Data-In into its pipe. Returns false when there is no more for now.
+    @inline(__always)
+    private mutating func splice(_ id: StreamID, _ slot: Int, _ space: ReceiveSpace) -> Bool {
+        let descriptor = sockets[slot].descriptor
+        var count = linux_splice(descriptor, pipes.writeEnd(space.pipe), space.count, false)
+        if count == -Int(EAGAIN) && linux_unread(descriptor) > 0 {
+            // Either bytes came just now, or the pipe has no slot left; the second try tells which.
+            count = linux_splice(descriptor, pipes.writeEnd(space.pipe), space.count, false)
+            if count == -Int(EAGAIN) { return unsplice(id, space.pipe) }
+        }
+        if count > 0 {
+            lane.spliced(id, count: count, now: now)
+            return true
+        }
+        sockets[slot].isReadable = false
+        if count != -Int(EAGAIN) { lose(id, Int32(-count)) }
+        return false
+    }
+
+    /// The pipe took no more although data waits: it is full of small pieces. The data goes through memory after all.
+    @inline(never)
+    private mutating func unsplice(_ id: StreamID, _ pipe: Int32) -> Bool {
+        guard let space = lane.unsplice(id) else {
+            lose(id, ENOMEM)
+            return false
+        }
+        let count = unsafe pipes.read(pipe, into: space.base, count: space.count)
+        guard count == space.count else {
+            lose(id, EIO)
+            return false
+        }
+        lane.unspliced(id, count: count, now: now)
+        return true
     }
 
     /// Returns whether a stream was lost on the way.
@@ -188,27 +223,41 @@ public struct LaneRunner: ~Copyable {
         let slot = Int(id.index)
         while sockets[slot].id == id && sockets[slot].isWritable && !sockets[slot].isConnecting {
             let batch = unsafe lane.sendVectors(id, into: vectors, capacity: Self.vectorCapacity)
-            if batch.count == 0 { return }
-            let sent = unsafe linux_send_pieces(
-                sockets[slot].descriptor, UnsafeRawPointer(vectors).assumingMemoryBound(to: iovec.self),
-                batch.count,
-                batch.hasMore)
+            let sent: Int
+            if batch.count > 0 {
+                sent = unsafe linux_send_pieces(
+                    sockets[slot].descriptor, UnsafeRawPointer(vectors).assumingMemoryBound(to: iovec.self),
+                    batch.count, batch.hasMore)
+            } else if batch.pipe >= 0 {
+                sent = linux_splice(
+                    pipes.readEnd(batch.pipe), sockets[slot].descriptor, batch.byteCount, batch.hasMore)
+            } else {
+                return
+            }
             if sent > 0 {
                 if sent < batch.byteCount { sockets[slot].isWritable = false }
                 if !lane.sent(id, count: sent) { return }
                 continue
             }
             sockets[slot].isWritable = false
-            if sent != -Int(EAGAIN) {
-                lane.closed(id, reason: "\(Errno(rawValue: Int32(-sent)))", now: now)
-                drainEffects()
-            }
+            if sent != -Int(EAGAIN) { lose(id, Int32(-sent)) }
         }
+    }
+
+    /// The kernel says that a stream has ended: `errno` 0 for an orderly end.
+    @inline(never)
+    private mutating func lose(_ id: StreamID, _ errno: Int32) {
+        let reason = errno == 0 ? "the other end closed the connection" : "\(Errno(rawValue: errno))"
+        lane.closed(id, reason: reason, now: now)
+        drainEffects()
     }
 
     // MARK: Effects
 
+    @inline(never)
     private mutating func drainEffects() {
+        let dirty = lane.takeDirtyPipes()
+        if dirty != 0 { pipes.empty(dirty) }
         while let effect = lane.takeEffect() {
             switch effect {
             case .connect(let id, let route): connect(id, route)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -79,6 +80,12 @@ LINUX_DATA_PATH ssize_t linux_splice(int from, int to, size_t count, _Bool more)
     do n = syscall(SYS_splice, from, NULL, to, NULL, count, flags);
     while (n < 0 && errno == EINTR);
     return n < 0 ? -(ssize_t)errno : n;
+}
+
+/// Bytes that wait to be received, 0 if that cannot be told.
+LINUX_DATA_PATH int linux_unread(int socket) {
+    int count = 0;
+    return ioctl(socket, FIONREAD, &count) < 0 ? 0 : count;
 }
 
 /// Nanoseconds of CLOCK_MONOTONIC.

@@ -82,3 +82,7 @@ int linux_send_datagram(
 /// Receives up to `count` bytes and at most one descriptor sent beside them (-1 if none). Bytes, or -errno.
 ssize_t linux_receive_with_descriptor(
     int socket, void *_Nonnull bytes, size_t count, int *_Nonnull descriptor);
+
+/// A pipe, close-on-exec and non-blocking, of `byte_count` capacity where the kernel allows it: ends[0] is read from.
+/// 0 or -errno.
+int linux_pipe(int *_Nonnull ends, int byte_count);

@@ -18,13 +18,20 @@ struct ChunkPool: ~Copyable {
     private let memory: UnsafeMutableRawPointer
     private let pins: Slots<Int32>
     private var free: FreeIndices
+    private var freePipes: FreeIndices
+    /// Pipes that were let go with bytes in them, as a mask; not free before they were emptied.
+    private var dirtyPipes: UInt64 = 0
+    static let pipeCountMax = 64
 
-    init(count: Int, chunkBytes: Int) {
+    /// - Parameter pipeCount: pipes that whoever drives the lane has for data that need not pass through memory.
+    init(count: Int, chunkBytes: Int, pipeCount: Int) {
+        precondition(pipeCount <= Self.pipeCountMax)
         self.chunkBytes = chunkBytes
         capacity = count
         unsafe memory = .allocate(byteCount: count * chunkBytes, alignment: 4096)
         pins = Slots(capacity: count, repeating: 0)
         free = FreeIndices(capacity: count)
+        freePipes = FreeIndices(capacity: pipeCount)
     }
 
     deinit {
@@ -57,6 +64,22 @@ struct ChunkPool: ~Copyable {
         pins[chunk.index] &-= 1
         assert(pins[chunk.index] >= 0)
         if pins[chunk.index] == 0 { free.giveBack(chunk.index) }
+    }
+
+    @inline(__always)
+    mutating func takePipe() -> Int32? { freePipes.take() }
+
+    @inline(__always)
+    mutating func givePipeBack(_ pipe: Int32, isEmpty: Bool) {
+        if isEmpty { freePipes.giveBack(pipe) } else { dirtyPipes |= 1 &<< UInt64(pipe) }
+    }
+
+    /// The pipes to be emptied now; they count as free at once.
+    mutating func takeDirtyPipes() -> UInt64 {
+        let dirty = dirtyPipes
+        dirtyPipes = 0
+        for pipe in 0..<Int32(Self.pipeCountMax) where dirty & 1 << UInt64(pipe) != 0 { freePipes.giveBack(pipe) }
+        return dirty
     }
 
     /// Whether the caller's pin is the only one, so that it may start again at the front.

@@ -22,6 +22,8 @@ struct DiskQueue: BitwiseCopyable {
     var fenceDebts: Int32 = 0
     /// Everything is answered with an error: the disk is being detached by force, or its time is up.
     var isFailing = false
+    /// Goes once its last request has ended.
+    var isDetaching = false
 
     /// Largest data of one command, bytes; a multiple of the block length.
     var pieceBytes: Int32 = 262_144

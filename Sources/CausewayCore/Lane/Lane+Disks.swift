@@ -151,7 +151,7 @@ extension Lane {
     mutating func tellProblems(_ target: Int32) {
         for disk in targets[Int(target)].disks {
             let cold = disks[Int(disk)]
-            guard !cold.wasReady, !cold.problemsWereTold, !cold.isDetaching else { continue }
+            guard !cold.wasReady, !cold.problemsWereTold, !diskQueues[disk].isDetaching else { continue }
             var problems: [PathProblem] = []
             for index in targets[Int(target)].paths {
                 let path = paths[Int(index)]
@@ -181,7 +181,7 @@ extension Lane {
         self.now = now
         let disk = id.rawValue
         guard disk >= 0, Int(disk) < disks.count, diskQueues[disk].isInUse, let export = disks[Int(disk)].export,
-            !disks[Int(disk)].isDetaching,
+            !diskQueues[disk].isDetaching,
             let index = openStream(negotiates ? .negotiation : .nbd, owner: disk)
         else { return nil }
         if negotiates {
@@ -210,6 +210,7 @@ extension Lane {
         markDirty(index)
     }
 
+    @inline(never)
     mutating func parseNegotiation(_ index: Int32) {
         guard var machine = negotiations[index] else { return }
         let parsed = streams[index].parsed
@@ -255,6 +256,7 @@ extension Lane {
     }
 
     /// Answers everything that is held for a disk with an error.
+    @inline(never)
     mutating func failHeld(_ disk: Int32, _ reason: String) {
         diskQueues[disk].isFailing = true
         var count = 0
@@ -301,7 +303,7 @@ extension Lane {
         let disk = id.rawValue
         guard disk >= 0, Int(disk) < disks.count, diskQueues[disk].isInUse else { return }
         let cold = disks[Int(disk)]
-        cold.isDetaching = true
+        diskQueues[disk].isDetaching = true
         cold.detachDeadline = now.adding(milliseconds: force ? 1000 : 30_000)
         wake(at: cold.detachDeadline ?? .never)
         if force {
@@ -319,7 +321,7 @@ extension Lane {
     @inline(never)
     mutating func diskIsIdle(_ disk: Int32) {
         let cold = disks[Int(disk)]
-        guard cold.isDetaching, !cold.isRemoved else { return }
+        guard diskQueues[disk].isDetaching, !cold.isRemoved else { return }
         let mustFlush =
             !cold.wasFlushed && !cold.isForced && cold.wasReady && diskQueues[disk].writeCacheEnabled
             && diskQueues[disk].usable != 0 && !diskQueues[disk].isReadOnly
@@ -336,6 +338,7 @@ extension Lane {
     }
 
     /// The disk is no more; tasks of it that a target still holds end with their session.
+    @inline(never)
     mutating func removeDisk(_ disk: Int32) {
         let cold = disks[Int(disk)]
         guard !cold.isRemoved else { return }

@@ -106,6 +106,9 @@ extension Lane {
         switch kind {
         case .read, .getLBAStatus, .inquiry:
             if length > 0 { flags = [.final, .read] }
+            let isLong = kind == .read && length >= settings.spliceBytes
+            tasks[task].isLong = isLong
+            if isLong { pathQueues[path].longReads &+= 1 }
         case .write, .unmap, .writeSame:
             flags = [.final, .write]
             let first = min(pathQueues[path].firstBurstLength, length)
@@ -172,7 +175,7 @@ extension Lane {
             return CommandDescriptorBlock.getLBAStatus(lba: lba, allocationLength: UInt32(tasks[task].byteCount))
                 .words
         case .barrier: return CommandDescriptorBlock.testUnitReady.words
-        case .inquiry: return paths[Int(tasks[task].path)].probeCommand(task).words
+        case .inquiry: return commands[task].words
         }
     }
 

@@ -96,7 +96,7 @@ extension Lane {
             let next: Int32
             if isFirst {
                 next = task
-            } else if let fresh = freeTasks.take() {
+            } else if let fresh = takeTask() {
                 next = fresh
             } else {
                 requests[request].error = NBDError.inputOutput.rawValue
@@ -130,15 +130,23 @@ extension Lane {
     }
 
     /// What sense data says beside the result.
-    private mutating func note(_ notices: TargetNotices, _ path: Path, _ disk: Int32) {
-        if notices.contains(.restarted) && diskQueues[disk].writeCacheEnabled
-            && diskQueues[disk].acknowledgedWrites > diskQueues[disk].flushedWrites
-        {
-            diskQueues[disk].lostCache = true
-        }
+    mutating func note(_ notices: TargetNotices, _ path: Path, _ disk: Int32) {
+        if notices.contains(.restarted) && diskQueues[disk].writeCacheEnabled { cacheIsLost(disk) }
         if !notices.isDisjoint(with: [.inquiryChanged, .capacityChanged, .lunListChanged, .modePagesChanged]) {
             path.reprobeAt = now
             wake(at: now)
+        }
+    }
+
+    /// The target restarted: what it had acknowledged and not synchronised may be gone. The next FLUSH says so, and so
+    /// do requests of which a part was done before.
+    private mutating func cacheIsLost(_ disk: Int32) {
+        if diskQueues[disk].acknowledgedWrites > diskQueues[disk].flushedWrites { diskQueues[disk].lostCache = true }
+        for request in 0..<requests.capacity
+        where !requests[request].isFree && requests[request].disk == disk && requests[request].isInCache
+            && requests[request].error == 0
+        {
+            requests[request].error = NBDError.inputOutput.rawValue
         }
     }
 

@@ -68,6 +68,8 @@ extension Lane {
             return barrierDone(path, disk)
         }
         let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)
+        // The first command after a login is the one that hears of a restart.
+        note(verdict.notices, path, disk)
         tasks[task].attempts &+= 1
         let owes = owesFence(path, disk)
         switch verdict.errorClass {
@@ -129,7 +131,6 @@ extension Lane {
             released.append(task)
         }
         for task in released.reversed() { sendAgain(task, first: true) }
-        path.retries.reset()
         path.wasTried = true
         if path.isForeign {
             path.state = .standIn
@@ -147,7 +148,7 @@ extension Lane {
     // MARK: Which LUN is it?
 
     mutating func beginProbe(_ path: Path, _ disk: Int32) {
-        guard !disks[Int(disk)].isDetaching else { return }
+        guard !diskQueues[disk].isDetaching else { return }
         let probe = LogicalUnitProbe(maxTransferBytes: UInt32(settings.pieceBytes))
         path.diskProblems[disk] = nil
         issueProbe(probe, path, disk)
@@ -164,6 +165,7 @@ extension Lane {
         fillTask(
             task, .inquiry, request: -1, disk: disk, lba: 0, blocks: 0, byteCount: Int32(probe.allocationLength))
         tasks[task].path = path.index
+        commands[task] = probe.command
         internalData[task] = []
         sendInternal(task, path)
     }
@@ -173,6 +175,7 @@ extension Lane {
         let disk = tasks[task].disk
         let data = internalData.removeValue(forKey: task) ?? []
         guard var probe = path.probes[disk], probe.task == task else { return releaseTask(task) }
+        if status != 0 { note(classify(status: SCSIStatus(rawValue: status), sense: sense).notices, path, disk) }
         switch probe.answered(status: SCSIStatus(rawValue: status), sense: sense, data: data) {
         case .next:
             releaseTask(task)

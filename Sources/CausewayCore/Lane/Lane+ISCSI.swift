@@ -4,7 +4,7 @@ extension Lane {
         let path = streams[index].owner
         pathQueues[path].lastReceived = now
         let limit = Int(pathQueues[path].initiatorMaxRecvDataSegmentLength)
-        while streams[index].kind == .iscsi {
+        while streams[index].kind == .iscsi && streams[index].pipe < 0 {
             let parsed = streams[index].parsed
             let available = streams[index].filled &- parsed
             guard available >= BasicHeaderSegment.byteCount else {
@@ -18,6 +18,7 @@ extension Lane {
             }
             let total = BasicHeaderSegment.byteCount &+ header.paddedDataSegmentLength
             guard available >= total else {
+                if header.opcode == .scsiDataIn && beginSplice(SCSIDataIn(header), path, index, available) { break }
                 streams[index].needed = total
                 break
             }
@@ -48,7 +49,7 @@ extension Lane {
 
     /// The task that a PDU speaks of, if it is on this path.
     @inline(__always)
-    private func taskOnPath(_ tag: UInt32, _ path: Int32) -> Int32? {
+    func taskOnPath(_ tag: UInt32, _ path: Int32) -> Int32? {
         let slot = Int32(tag & 0xffff)
         guard Int(slot) < tasks.capacity, tasks[slot].state == .inFlight, tasks[slot].path == path,
             tasks[slot].generation == UInt16(truncatingIfNeeded: tag >> 16)
@@ -58,7 +59,7 @@ extension Lane {
 
     /// Counts a status on; false if one is missing or comes twice, which ErrorRecoveryLevel 0 cannot mend.
     @inline(__always)
-    private mutating func countStatus(_ statSN: StatSN, _ path: Int32) -> Bool {
+    mutating func countStatus(_ statSN: StatSN, _ path: Int32) -> Bool {
         guard statSN == pathQueues[path].expStatSN else { return false }
         pathQueues[path].expStatSN = statSN.next
         return true
@@ -133,7 +134,14 @@ extension Lane {
             pathQueues[path].counters.writtenBytes &+= UInt64(UInt32(bitPattern: tasks[task].byteCount))
             return finishTask(task, error: 0)
         }
-        // The data segment: two bytes of SenseLength, then the sense data (RFC 7143 §11.4.7).
+        unsafe completeWithSense(task, path, pdu, data)
+    }
+
+    /// The data segment: two bytes of SenseLength, then the sense data (RFC 7143 §11.4.7).
+    @inline(never)
+    private mutating func completeWithSense(
+        _ task: Int32, _ path: Int32, _ pdu: SCSIResponse, _ data: UnsafeRawPointer
+    ) {
         var sense: SenseData?
         if pdu.dataSegmentLength > 2 {
             let length = min(Int(data.loadBigEndian(0, as: UInt16.self)), pdu.dataSegmentLength - 2)
@@ -167,6 +175,7 @@ extension Lane {
     @inline(__always)
     mutating func taskAnswered(_ task: Int32, _ path: Int32) {
         pathQueues[path].inFlight.remove(task, tasks)
+        if tasks[task].isLong { pathQueues[path].longReads &-= 1 }
         pathQueues[path].counters.answered(after: now.nanoseconds(since: tasks[task].issuedAt))
     }
 

@@ -45,8 +45,9 @@ extension Lane {
 
     @inline(__always)
     private func hasRoomForRequest(_ index: Int32) -> Bool {
-        streams[index].requests < settings.requestsPerClient && freeRequests.count > 0 && freeTasks.count > 0
-            && streams[index].send.room > Int(streams[index].requests) &+ Self.replyReserve
+        streams[index].requests < settings.requestsPerClient && freeRequests.count > 0
+            && freeTasks.count > settings.reservedTasks
+            && streams[index].send.room > 2 &* Int(streams[index].requests) &+ Self.replyReserve
             && heapBytes < settings.heapLimitBytes
     }
 
@@ -61,7 +62,7 @@ extension Lane {
             streams[index].needed = Int(piece)
             return false
         }
-        guard let task = freeTasks.take() else {
+        guard let task = takeTask() else {
             block(index)
             return false
         }
@@ -85,6 +86,15 @@ extension Lane {
         submit(task)
         return true
     }
+
+    /// A task for a request, as long as the lane's own commands have enough.
+    @inline(__always)
+    mutating func takeTask() -> Int32? {
+        hasTask ? freeTasks.take() : nil
+    }
+
+    @inline(__always)
+    var hasTask: Bool { freeTasks.count > settings.reservedTasks }
 
     @inline(__always)
     mutating func fillTask(
@@ -122,7 +132,7 @@ extension Lane {
         case .read:
             diskQueues[disk].counters.reads &+= 1
             diskQueues[disk].counters.readBytes &+= UInt64(header.length)
-            if header.length <= UInt32(diskQueues[disk].pieceBytes), let task = freeTasks.take() {
+            if header.length <= UInt32(diskQueues[disk].pieceBytes), let task = takeTask() {
                 let shift = UInt64(diskQueues[disk].blockShift)
                 fillTask(
                     task, .read, request: request, disk: disk, lba: header.offset &>> shift,
@@ -148,6 +158,7 @@ extension Lane {
     }
 
     /// A reply without data to a request that is not even begun.
+    @inline(never)
     private mutating func refuse(_ header: NBDRequest, with error: NBDError, stream index: Int32) {
         writeReply(header.cookie, isRead: header.command == .read, error, stream: index)
     }
@@ -176,14 +187,17 @@ extension Lane {
         let index = requests[request].stream
         if !requests[request].isOrphan {
             chunks.pin(chunk)
-            unsafe appendReadReply(request, stream: index, data: data, chunk: chunk, ownsData: false)
+            unsafe appendReadReply(
+                request, stream: index, data: data, count: Int32(bitPattern: requests[request].length), chunk: chunk,
+                ownsData: false)
         }
         releaseRequest(request)
     }
 
+    /// The header of a READ's reply and `count` bytes of its data; the entry takes over the pin of `chunk`.
     @inline(__always)
-    private mutating func appendReadReply(
-        _ request: Int32, stream index: Int32, data: UnsafeRawPointer, chunk: ChunkID, ownsData: Bool
+    mutating func appendReadReply(
+        _ request: Int32, stream index: Int32, data: UnsafeRawPointer, count: Int32, chunk: ChunkID, ownsData: Bool
     ) {
         let entry = unsafe streams[index].send.append()
         if streams[index].structuredReplies {
@@ -196,7 +210,7 @@ extension Lane {
             unsafe SimpleReply.write(cookie: requests[request].cookie, to: entry)
         }
         unsafe entry.pointee.payload = data
-        unsafe entry.pointee.payloadCount = Int32(requests[request].length)
+        unsafe entry.pointee.payloadCount = count
         unsafe entry.pointee.chunk = chunk
         unsafe entry.pointee.ownsPayload = ownsData
         markDirty(index)
@@ -222,7 +236,8 @@ extension Lane {
     private mutating func replyGathered(_ request: Int32) {
         guard let buffer = unsafe requests[request].buffer else { return }
         unsafe appendReadReply(
-            request, stream: requests[request].stream, data: buffer, chunk: requests[request].bufferChunk,
+            request, stream: requests[request].stream, data: buffer,
+            count: Int32(bitPattern: requests[request].length), chunk: requests[request].bufferChunk,
             ownsData: requests[request].bufferIsOnHeap)
         if requests[request].bufferIsOnHeap { heapBytes -= Int(requests[request].length) }
         unsafe requests[request].buffer = nil
@@ -240,7 +255,7 @@ extension Lane {
         diskQueues[disk].requests &-= 1
         requests[request].isFree = true
         freeRequests.giveBack(request)
-        if diskQueues[disk].requests == 0 && disks[Int(disk)].isDetaching { diskIsIdle(disk) }
+        if diskQueues[disk].requests == 0 && diskQueues[disk].isDetaching { diskIsIdle(disk) }
     }
 
     @inline(never)
@@ -267,11 +282,12 @@ extension Lane {
     }
 
     /// Lets go of an NBD client. Its requests run to their end, unanswered.
+    @inline(never)
     mutating func clientIsGone(_ index: Int32, requested: Bool) {
         for request in 0..<Int32(requests.capacity)
         where !requests[request].isFree && requests[request].stream == index {
             requests[request].isOrphan = true
-            if requests[request].tasks == 0 && !isStarved(request) {
+            if requests[request].tasks == 0 && !requests[request].isStarved {
                 // The rest of its payload never came.
                 releaseRequest(request)
             } else {

@@ -40,6 +40,7 @@ extension Lane {
     }
 
     /// The TCP connection of a stream stands.
+    @inline(never)
     public mutating func connected(_ id: StreamID, now: Instant) {
         self.now = now
         guard let path = path(of: id), var attempt = path.attempt, attempt.stream == id.index else { return }
@@ -64,6 +65,7 @@ extension Lane {
         owesFence(path) ? settings.fenceLoginTimeoutMilliseconds : settings.loginTimeoutMilliseconds
     }
 
+    @inline(never)
     public mutating func connectFailed(_ id: StreamID, reason: String, now: Instant) {
         self.now = now
         guard let path = path(of: id), path.attempt?.stream == id.index else { return }
@@ -71,6 +73,7 @@ extension Lane {
     }
 
     /// The other end closed the stream, or the kernel gave it up.
+    @inline(never)
     public mutating func closed(_ id: StreamID, reason: String, now: Instant) {
         self.now = now
         guard isCurrent(id) else { return }
@@ -89,6 +92,7 @@ extension Lane {
         }
     }
 
+    @inline(never)
     mutating func attemptFailed(
         _ path: Path, _ kind: PathProblem.Kind, _ reason: String, wasRefused: Bool
     ) {
@@ -114,6 +118,7 @@ extension Lane {
 
     // MARK: Login
 
+    @inline(never)
     mutating func receiveDuringLogin(
         _ header: BasicHeaderSegment, _ data: UnsafeRawPointer, _ pathIndex: Int32, _ index: Int32
     ) {
@@ -176,6 +181,7 @@ extension Lane {
         path.portalGroupTag = parameters.targetPortalGroupTag
         path.problem = nil
         path.state = .draining
+        path.sessionBegan = now
         path.ping = PingState()
         let index = path.index
         pathQueues[index].stream = attempt.stream
@@ -189,6 +195,9 @@ extension Lane {
 
     // MARK: Loss
 
+    /// A session that stood so long was a good one.
+    private static var lastingNanoseconds: UInt64 { 2_000_000_000 }
+
     /// A peer that breaks the protocol loses its connection: nothing on it can be trusted any more.
     @inline(never)
     mutating func violation(_ path: Int32, _ index: Int32, _ violation: ProtocolViolation) {
@@ -201,9 +210,15 @@ extension Lane {
     }
 
     /// The session's connection is gone. Reads and what was never sent move at once; sent writes wait for the fence.
+    @inline(never)
     mutating func connectionLost(_ path: Path, _ reason: String) {
         let index = path.index
         guard pathQueues[index].stream >= 0 else { return }
+        // A stand-in was lost while its own route was tried: the next attempt begins anew, with the fence in mind.
+        if let attempt = path.attempt {
+            closeStream(attempt.stream)
+            path.attempt = nil
+        }
         let wasUp = path.isUp
         path.state = .down
         path.downSince = now
@@ -214,11 +229,14 @@ extension Lane {
         let bit: UInt32 = 1 &<< UInt32(path.ordinal)
         for disk in targets[Int(path.target)].disks { diskQueues[disk].usable &= ~bit }
         let moved = emptyPath(path)
-        path.retries.reset()
+        // A session that does not last is not asked for again and again without a pause: another machine may use
+        // this initiator name.
+        let isShort = now.nanoseconds(since: path.sessionBegan) < Self.lastingNanoseconds
+        if !isShort { path.retries.reset() }
         path.attemptsSinceLoss = 0
         path.fenceBegan = pathQueues[index].held.isEmpty ? nil : now
-        path.retryAt = now
-        wake(at: now)
+        path.retryAt = isShort ? now.adding(milliseconds: path.retries.next(wasRefused: false)) : now
+        wake(at: path.retryAt ?? now)
         let held = pathQueues[index].held.count
         if wasUp {
             log(
@@ -265,6 +283,7 @@ extension Lane {
         }
         pathQueues[index].firstTransfer = -1
         pathQueues[index].lastTransfer = -1
+        pathQueues[index].longReads = 0
         for task in moved.reversed() { sendAgain(task, first: true) }
         return moved.count
     }
@@ -290,6 +309,7 @@ extension Lane {
     }
 
     /// Puts a task back into its disk's queue.
+    @inline(never)
     mutating func sendAgain(_ task: Int32, first: Bool) {
         let disk = tasks[task].disk
         tasks[task].path = -1
@@ -318,6 +338,7 @@ extension Lane {
     // MARK: Logout
 
     /// Logs out, politely and bounded.
+    @inline(never)
     mutating func logOut(_ path: Path) {
         if let attempt = path.attempt {
             closeStream(attempt.stream)
@@ -335,6 +356,7 @@ extension Lane {
     }
 
     /// The session of a path that is being removed is over.
+    @inline(never)
     mutating func sessionEnded(_ path: Path) {
         if pathQueues[path.index].stream >= 0 { _ = emptyPath(path) }
         path.state = .removed

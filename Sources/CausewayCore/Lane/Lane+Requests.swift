@@ -40,7 +40,7 @@ extension Lane {
             requests[request].mustSynchronize = isSynchronous
             advance(request)
         case .blockStatus:
-            guard let task = freeTasks.take() else { return starve(request) }
+            guard let task = takeTask() else { return starve(request) }
             issueBlockStatus(request, task)
         default:
             // CACHE: the target has a cache of its own.
@@ -53,10 +53,7 @@ extension Lane {
         let disk = requests[request].disk
         requests[request].isFullyIssued = true
         if diskQueues[disk].lostCache {
-            diskQueues[disk].lostCache = false
-            diskQueues[disk].flushedWrites = diskQueues[disk].acknowledgedWrites
-            requests[request].error = NBDError.inputOutput.rawValue
-            log(.error, "\(disks[Int(disk)].name): FLUSH fails: the target restarted with writes in its cache")
+            failFlush(request)
             return reply(request)
         }
         guard diskQueues[disk].writeCacheEnabled else { return reply(request) }
@@ -65,8 +62,19 @@ extension Lane {
         synchronize(request, lba: 0, blocks: 0)
     }
 
+    /// What an earlier write left in the cache is gone: this FLUSH, begun before or after, is the one to say so.
+    @inline(never)
+    private mutating func failFlush(_ request: Int32) {
+        let disk = requests[request].disk
+        // Not flushed for all that: what is still in the cache may be lost by the next restart.
+        diskQueues[disk].lostCache = false
+        requests[request].error = NBDError.inputOutput.rawValue
+        log(.error, "\(disks[Int(disk)].name): FLUSH fails: the target restarted with writes in its cache")
+    }
+
+    @inline(never)
     mutating func synchronize(_ request: Int32, lba: UInt64, blocks: UInt32) {
-        guard let task = freeTasks.take() else { return starve(request) }
+        guard let task = takeTask() else { return starve(request) }
         fillTask(
             task, .synchronizeCache, request: request, disk: requests[request].disk, lba: lba, blocks: blocks,
             byteCount: 0)
@@ -105,10 +113,11 @@ extension Lane {
     }
 
     /// Makes the next tasks of a request that is cut into pieces, as many as may be under way at once.
+    @inline(never)
     mutating func advance(_ request: Int32) {
         let disk = requests[request].disk
         while !requests[request].isFullyIssued && requests[request].tasks < settings.tasksPerRequest {
-            guard let task = freeTasks.take() else { return starve(request) }
+            guard let task = takeTask() else { return starve(request) }
             let bytes: UInt32
             switch NBDCommand(rawValue: requests[request].type) {
             case .trim: bytes = makeTrim(request, disk, task)
@@ -198,18 +207,10 @@ extension Lane {
 
     @inline(never)
     mutating func starve(_ request: Int32) {
+        requests[request].isStarved = true
         requests[request].next = -1
         if lastStarved >= 0 { requests[lastStarved].next = request } else { firstStarved = request }
         lastStarved = request
-    }
-
-    func isStarved(_ request: Int32) -> Bool {
-        var at = firstStarved
-        while at >= 0 {
-            if at == request { return true }
-            at = requests[at].next
-        }
-        return false
     }
 
     @inline(never)
@@ -219,17 +220,21 @@ extension Lane {
         lastStarved = -1
         while at >= 0 {
             let next = requests[at].next
+            requests[at].isStarved = false
             resume(at)
             at = next
         }
     }
 
     private mutating func resume(_ request: Int32) {
-        if requests[request].isOrphan && requests[request].tasks == 0 { return releaseRequest(request) }
+        // Nobody waits for it, but for the last FLUSH of a disk, which comes from no stream.
+        if requests[request].isOrphan && requests[request].tasks == 0 && requests[request].stream >= 0 {
+            return releaseRequest(request)
+        }
         switch NBDCommand(rawValue: requests[request].type) {
         case .flush: synchronize(request, lba: 0, blocks: 0)
         case .blockStatus:
-            guard let task = freeTasks.take() else { return starve(request) }
+            guard let task = takeTask() else { return starve(request) }
             issueBlockStatus(request, task)
         default:
             if requests[request].isFullyIssued { endIfDone(request) } else { advance(request) }
@@ -242,6 +247,7 @@ extension Lane {
     @inline(__always)
     mutating func finishTask(_ task: Int32, error: UInt32) {
         let request = tasks[task].request
+        if error == 0 && tasks[task].kind.isWrite { requests[request].isInCache = true }
         releaseTask(task)
         requests[request].tasks &-= 1
         if error != 0 && requests[request].error == 0 { requests[request].error = error }
@@ -259,7 +265,7 @@ extension Lane {
     @inline(__always)
     mutating func endIfDone(_ request: Int32) {
         if requests[request].isFullyIssued {
-            guard requests[request].tasks == 0 else { return }
+            guard requests[request].tasks == 0 && !requests[request].isStarved else { return }
             guard !requests[request].mustSynchronize || requests[request].error != 0 else {
                 return synchronizeRange(request)
             }
@@ -274,15 +280,17 @@ extension Lane {
     private mutating func advanceAfterTask(_ request: Int32) {
         if requests[request].error != 0 {
             requests[request].isFullyIssued = true
-            if requests[request].tasks == 0 { reply(request) }
+            if requests[request].tasks == 0 && !requests[request].isStarved { reply(request) }
             return
         }
-        guard !isStarved(request) else { return }
+        guard !requests[request].isStarved else { return }
         advance(request)
     }
 
     @inline(never)
     private mutating func synchronizeRange(_ request: Int32) {
+        // Still to be done when it has to wait for a task.
+        guard hasTask else { return starve(request) }
         requests[request].mustSynchronize = false
         let shift = UInt64(diskQueues[requests[request].disk].blockShift)
         synchronize(
@@ -298,6 +306,7 @@ extension Lane {
         switch NBDCommand(rawValue: requests[request].type) {
         case .write, .writeZeroes, .trim: diskQueues[disk].acknowledgedWrites &+= 1
         case .flush:
+            if diskQueues[disk].lostCache { return failFlush(request) }
             diskQueues[disk].flushedWrites = max(diskQueues[disk].flushedWrites, requests[request].offset)
         default: break
         }

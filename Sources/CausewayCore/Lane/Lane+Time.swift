@@ -100,7 +100,7 @@ extension Lane {
     }
 
     private mutating func tick(_ disk: Disk) {
-        if let deadline = disk.detachDeadline, disk.isDetaching, !disk.isRemoved {
+        if let deadline = disk.detachDeadline, diskQueues[disk.index].isDetaching, !disk.isRemoved {
             if deadline <= now {
                 disk.detachDeadline = nil
                 if !disk.isForced { log(.error, "\(disk.name): detach took too long; it goes on by force") }

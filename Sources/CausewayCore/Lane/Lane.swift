@@ -20,6 +20,8 @@ public struct Lane: ~Copyable {
     let transfers: Slots<TransferQueue>
     /// Parameter lists of UNMAP, one a task.
     let parameters: Slots<ParameterList>
+    /// What internal tasks are to send.
+    let commands: Slots<CommandDescriptorBlock>
     let requests: Slots<Request>
     let streams: Slots<Stream>
     let pathQueues: Slots<PathQueue>
@@ -62,6 +64,7 @@ public struct Lane: ~Copyable {
         tasks = Slots(capacity: settings.taskCapacity, repeating: Task())
         transfers = Slots(capacity: settings.taskCapacity, repeating: TransferQueue())
         parameters = Slots(capacity: settings.taskCapacity, repeating: ParameterList())
+        commands = Slots(capacity: settings.taskCapacity, repeating: .testUnitReady)
         requests = Slots(capacity: settings.requestCapacity, repeating: Request())
         streams = Slots(capacity: settings.streamCapacity, repeating: Stream())
         pathQueues = Slots(capacity: settings.pathCapacity, repeating: PathQueue())
@@ -71,7 +74,8 @@ public struct Lane: ~Copyable {
         freeTasks = FreeIndices(capacity: settings.taskCapacity)
         freeRequests = FreeIndices(capacity: settings.requestCapacity)
         freeStreams = FreeIndices(capacity: settings.streamCapacity)
-        chunks = ChunkPool(count: settings.chunkCount, chunkBytes: settings.chunkBytes)
+        chunks = ChunkPool(
+            count: settings.chunkCount, chunkBytes: settings.chunkBytes, pipeCount: settings.pipeCount)
     }
 
     deinit {
@@ -103,6 +107,8 @@ public struct Lane: ~Copyable {
 /// How large a lane's tables are, and its limits. All memory is taken once; what is never used is never touched.
 public struct LaneSettings: Sendable {
     public var taskCapacity = 8192
+    /// Tasks that requests leave to the lane's own commands: one barrier or probe for each disk on each path.
+    public var reservedTasks = 512
     public var requestCapacity = 4096
     public var streamCapacity = 1024
     public var pathCapacity = 512
@@ -111,6 +117,10 @@ public struct LaneSettings: Sendable {
     /// The unit of receiving; larger than the largest PDU that a target may send.
     public var chunkBytes = 1 << 20
     public var chunkCount = 256
+    /// Pipes that the driver has for Data-In which goes to a client without passing through memory; 0 for none.
+    public var pipeCount = 0
+    /// Data-In of at least so many bytes is worth a pipe.
+    public var spliceBytes: Int32 = 65_536
     /// Largest data of one SCSI command, bytes. MaxBurstLength of common targets: such a read comes as one PDU.
     public var pieceBytes = 262_144
     /// Requests of one NBD client that are worked on at once.

@@ -58,7 +58,7 @@ extension Lane {
         let disk = disks[Int(index)]
         return DiskSnapshot(
             name: disk.name, isReady: disk.wasReady, isHeld: disk.allPathsDownSince != nil,
-            isFailing: diskQueues[index].isFailing, isDetaching: disk.isDetaching,
+            isFailing: diskQueues[index].isFailing, isDetaching: diskQueues[index].isDetaching,
             sizeBytes: diskQueues[index].sizeBytes, requests: Int(diskQueues[index].requests),
             pending: Int(diskQueues[index].pending.count), counters: diskQueues[index].counters,
             paths: targets[Int(disk.target)].paths.map { snapshot(paths[Int($0)], index) })

@@ -40,6 +40,7 @@ final class Path {
     /// When the next attempt begins, if none is under way.
     var retryAt: Instant? = Instant(nanoseconds: 0)
     var retries = RetryDelay()
+    var sessionBegan = Instant(nanoseconds: 0)
     /// Attempts since the path was lost, so that a fence tries one route after the other.
     var attemptsSinceLoss = 0
     /// The first attempt has ended, one way or the other.
@@ -78,11 +79,6 @@ final class Path {
 
     var name: String { "\(specification.interface)->\(specification.portal)" }
     var isUp: Bool { if case .up = state { true } else { false } }
-
-    func probeCommand(_ task: Int32) -> CommandDescriptorBlock {
-        for probe in probes.values where probe.task == task { return probe.command }
-        return .testUnitReady
-    }
 }
 
 /// What makes a path: given at attach.
@@ -135,7 +131,6 @@ final class Disk {
     var report: LogicalUnitReport?
     var export: ExportDescription?
     var wasReady = false
-    var isDetaching = false
     var isForced = false
     var wasFlushed = false
     var detachDeadline: Instant?

@@ -11,6 +11,10 @@ struct Request: BitwiseCopyable {
     /// FUA on a LUN without it: SYNCHRONIZE CACHE follows the data.
     var mustSynchronize = false
     var bufferIsOnHeap = false
+    /// A write of it has ended and may lie in the LUN's volatile cache; a restart of the target takes it away.
+    var isInCache = false
+    /// In the lane's list of requests that wait for a free task, and not over before it has left it.
+    var isStarved = false
     /// The stream was closed; the answer is not wanted any more.
     var isOrphan = false
     /// NBD errno to answer with, 0 for success. The first error stands.

@@ -37,6 +37,8 @@ struct Task: BitwiseCopyable {
     /// WRITE SAME may deallocate; UNMAP is its own kind.
     var mayUnmap = false
     var attempts: UInt8 = 0
+    /// A READ that counts among its path's long ones.
+    var isLong = false
     /// The status arrived early: the rest of its Data-Out is not sent any more.
     var generation: UInt16 = 0
 

@@ -1,0 +1,105 @@
+import CausewayCore
+import LinuxSystem
+
+/// Asks one portal over one interface for its targets: a whole discovery session (RFC 7143 Appendix C).
+struct SendTargetsQuestion: Sendable {
+    var initiatorName: ISCSIName
+    var identity: SessionIdentity
+    var timeouts: DiscoveryTimeouts
+
+    /// A target that keeps sending us elsewhere is left after so many portals.
+    static let redirectionsMax = 4
+
+    struct Answer: Sendable {
+        /// Where the list came from: not where it was asked for, after a redirection.
+        var route: Route
+        var list: SendTargetsResponse
+    }
+
+    func ask(_ route: Route) throws(PortalError) -> Answer {
+        let deadline = DiscoveryTimeouts.after(timeouts.session)
+        var route = route
+        for _ in 0..<Self.redirectionsMax {
+            switch try ask(route, deadline) {
+            case .list(let list): return Answer(route: route, list: list)
+            case .redirected(let address): route = try route.redirected(to: address)
+            }
+        }
+        throw PortalError(route, .tooManyRedirections(Self.redirectionsMax))
+    }
+
+    private enum Outcome {
+        case list(SendTargetsResponse)
+        case redirected(PortalAddress)
+    }
+
+    private func ask(_ route: Route, _ end: Instant) throws(PortalError) -> Outcome {
+        let connection = try PortalConnection(
+            route, deadline: DiscoveryTimeouts.after(timeouts.connect, notAfter: end))
+        var options = LoginOptions(
+            initiatorName: initiatorName, targetName: nil,
+            isid: identity.discoveryISID(interface: route.interface, portal: route.destination))
+        options.wanted.maxRecvDataSegmentLength = TargetSession.maxRecvDataSegmentLength
+        options.wanted.defaultTime2Retain = 0
+        var session = DiscoverySession(options)
+        var step = PortalError.Step.login
+        var deadline = end
+        var next = session.start()
+        while true {
+            switch next {
+            case .completed(let list): return .list(list)
+            case .redirected(let address, _): return .redirected(address)
+            case .failed(let error): throw PortalError(route, .discovery(error))
+            case .send, .wait: break
+            }
+            do throws(PortalError) {
+                if case .send(let header, let data) = next {
+                    switch header.opcode {
+                    case .textRequest: step = .sendTargets
+                    case .logoutRequest:
+                        // The list is complete; good manners must not cost much.
+                        step = .logout
+                        deadline = DiscoveryTimeouts.after(timeouts.logout, notAfter: end)
+                    default: break
+                    }
+                    try connection.send(header, data: data, deadline: deadline, during: step)
+                }
+                let (header, data) = try connection.receive(
+                    limit: TargetSession.maxRecvDataSegmentLength, deadline: deadline, during: step)
+                next = unsafe data.withUnsafeBytes { unsafe session.received(header, data: $0) }
+            } catch {
+                if step == .logout {
+                    next = session.connectionClosed()
+                    continue
+                }
+                guard case .closed = error.reason else { throw error }
+                next = session.connectionClosed()
+            }
+        }
+    }
+}
+
+extension Route {
+    /// The same interface and another portal. Names are resolved; a source address of the other family is given up.
+    func redirected(to address: PortalAddress) throws(PortalError) -> Route {
+        let portal: SocketAddress
+        do throws(NameError) {
+            portal = try NameResolver.resolve("\(address)", defaultPort: address.port)[0]
+        } catch {
+            throw PortalError(self, .unusableRedirection("\(error)"))
+        }
+        var route = self
+        route.destination = portal
+        guard let interface, source != nil else { return route }
+        // The address that suits the new portal may be another one of the interface's.
+        guard let present = try? NetworkInterfaces.list().first(where: { $0.link.name == interface }),
+            let source = present.sourceAddress(toward: portal.address)
+        else {
+            let family = portal.address.family.name
+            throw PortalError(
+                self, .unusableRedirection("\(interface) has no \(family) address for \(portal)"))
+        }
+        route.source = source.address
+        return route
+    }
+}

@@ -1,0 +1,297 @@
+import CausewayCore
+
+/// What the kernel asks of a disk.
+public enum ClientOperation: Sendable, Equatable {
+    case read, write, writeAndForce, flush, trim, writeZeroes, writeZeroesAndForce
+}
+
+/// How a client loads the disk. Lengths in blocks.
+public struct Load: Sendable {
+    public var depth = 8
+    public var maxBlocks = 16
+    /// Blocks that requests fall on: few make for many meetings of old and new.
+    public var span = 256
+    /// Now and then a request is this long instead.
+    public var longBlocks = 0
+    public var longPermille = 0
+    /// Weights: read, write, FUA, flush, trim, zeroes.
+    public var weights = [40, 40, 5, 5, 5, 5]
+    /// Nanoseconds between an answer and the next request.
+    public var pause: ClosedRange<UInt64> = 0...200_000
+
+    public init() {}
+}
+
+/// An NBD client as the kernel's driver is one: simple replies, many requests at once, and never two requests on one
+/// block while one of them writes.
+public final class NBDClient {
+    struct Pending {
+        var operation: ClientOperation
+        var lba: Int
+        var blocks: Int
+        var write: UInt64
+        var begun: UInt64
+        var mark: UInt64
+        var crossedLoss = false
+        var onAnswer: ((UInt32) -> Void)?
+    }
+
+    let toLane: Pipe
+    let fromLane: Pipe
+    private let timeline: Timeline
+    private let chronicle: Chronicle
+    let oracle: Oracle
+    private let random: RandomStream
+    private let blockLength: Int
+    private(set) var pending: [UInt64: Pending] = [:]
+    private var busy: [Int: Int] = [:]
+    private var nextCookie: UInt64 = 1
+    private var nextWrite: UInt64 = 1
+    private var outbox: [UInt8] = []
+    private var inbox: [UInt8] = []
+    private var isClosed = false
+
+    private var load = Load()
+    /// Requests still to be made by the load.
+    private(set) var remaining = 0
+    private var planned = 0
+
+    /// So many requests were answered, and so many of them with an error.
+    public private(set) var answered = 0
+    public private(set) var errors = 0
+    public private(set) var longestWait: UInt64 = 0
+    /// An answer must come within this, nanoseconds.
+    public var bound: UInt64 = .max
+    /// A request may end with an error; otherwise it is a violation.
+    public var mayFail = false
+
+    init(
+        timeline: Timeline, chronicle: Chronicle, random: RandomStream, oracle: Oracle, blockLength: Int, weather: Weather
+    ) {
+        self.timeline = timeline
+        self.chronicle = chronicle
+        self.random = random
+        self.oracle = oracle
+        self.blockLength = blockLength
+        toLane = Pipe(timeline, random, gates: [], weather: weather)
+        fromLane = Pipe(timeline, random, gates: [], weather: weather)
+        fromLane.onArrival = { [weak self] in self?.receive() }
+        toLane.onRoom = { [weak self] in self?.flushOutbox() }
+    }
+
+    public var isIdle: Bool { pending.isEmpty && remaining == 0 }
+    public var inFlight: Int { pending.count }
+
+    // MARK: Load
+
+    /// Makes so many requests, as the load says.
+    public func load(_ load: Load = Load(), count: Int) {
+        self.load = load
+        remaining += count
+        for _ in 0..<load.depth { planNext() }
+    }
+
+    public func stopLoad() { remaining = 0 }
+
+    private func planNext() {
+        planned += 1
+        timeline.after(random.nanoseconds(load.pause)) { [weak self] in
+            guard let self else { return }
+            planned -= 1
+            makeOne()
+        }
+    }
+
+    private func makeOne() {
+        guard remaining > 0, pending.count < load.depth, !isClosed else { return }
+        for _ in 0..<16 {
+            let operation = choose()
+            let isLong = random.chance(load.longPermille)
+            let blocks = isLong ? load.longBlocks : random.number(1...load.maxBlocks)
+            let lba = operation == .flush ? 0 : random.below(max(1, load.span - blocks + 1))
+            guard isFree(operation, lba, blocks) else { continue }
+            remaining -= 1
+            submit(operation, lba: lba, blocks: blocks) { [weak self] _ in self?.planNext() }
+            return
+        }
+        planNext()
+    }
+
+    private func choose() -> ClientOperation {
+        var at = random.below(load.weights.reduce(0, +))
+        for (index, weight) in load.weights.enumerated() {
+            if at < weight {
+                let isForced = random.chance(200)
+                return [.read, .write, .writeAndForce, .flush, .trim, isForced ? .writeZeroesAndForce : .writeZeroes][index]
+            }
+            at -= weight
+        }
+        return .read
+    }
+
+    private func isFree(_ operation: ClientOperation, _ lba: Int, _ blocks: Int) -> Bool {
+        if operation == .flush { return true }
+        for block in lba..<lba + blocks {
+            let users = busy[block] ?? 0
+            if users < 0 || operation != .read && users > 0 { return false }
+        }
+        return true
+    }
+
+    // MARK: Requests
+
+    /// Sends a request; `onAnswer` is given the NBD errno.
+    public func submit(
+        _ operation: ClientOperation, lba: Int, blocks: Int, _ onAnswer: ((UInt32) -> Void)? = nil
+    ) {
+        let cookie = nextCookie
+        nextCookie += 1
+        var request = Pending(
+            operation: operation, lba: lba, blocks: blocks, write: 0, begun: timeline.now, mark: oracle.sequence,
+            onAnswer: onAnswer)
+        var data: [UInt8] = []
+        if operation == .write || operation == .writeAndForce {
+            request.write = nextWrite
+            nextWrite += 1
+            data.reserveCapacity(blocks * blockLength)
+            for block in lba..<lba + blocks {
+                let stamp = BlockPattern.stamp(write: request.write, lba: block)
+                BlockPattern.append(stamp, blockLength: blockLength, to: &data)
+            }
+        }
+        let isRead = operation == .read
+        if operation != .flush {
+            for block in lba..<lba + blocks {
+                busy[block, default: 0] = isRead ? (busy[block] ?? 0) + 1 : -1
+                if !isRead { oracle.writeBegins(block, stamp(request, block)) }
+            }
+        }
+        pending[cookie] = request
+        let flags: UInt16 = operation == .writeAndForce || operation == .writeZeroesAndForce ? 1 : 0
+        let types: [ClientOperation: UInt16] = [
+            .read: 0, .write: 1, .writeAndForce: 1, .flush: 3, .trim: 4, .writeZeroes: 6, .writeZeroesAndForce: 6,
+        ]
+        var bytes: [UInt8] = []
+        bytes.append(UInt64(NBDRequest.magic), bytes: 4)
+        bytes.append(UInt64(flags), bytes: 2)
+        bytes.append(UInt64(types[operation] ?? 0), bytes: 2)
+        bytes.append(cookie, bytes: 8)
+        bytes.append(UInt64(operation == .flush ? 0 : lba * blockLength), bytes: 8)
+        bytes.append(UInt64(operation == .flush ? 0 : blocks * blockLength), bytes: 4)
+        chronicle.mix(cookie << 8 | UInt64(types[operation] ?? 0))
+        chronicle.trace("client >", "#\(cookie) \(operation) \(lba)+\(blocks) write \(request.write)")
+        outbox += bytes
+        outbox += data
+        flushOutbox()
+    }
+
+    private func stamp(_ request: Pending, _ block: Int) -> UInt64 {
+        switch request.operation {
+        case .write, .writeAndForce: BlockPattern.stamp(write: request.write, lba: block)
+        default: 0
+        }
+    }
+
+    private func flushOutbox() {
+        let count = min(outbox.count, toLane.room)
+        if count > 0 {
+            toLane.send(Array(outbox.prefix(count)))
+            outbox.removeFirst(count)
+        }
+        if !outbox.isEmpty { toLane.wantRoom() }
+    }
+
+    func disconnect() {
+        var bytes: [UInt8] = []
+        bytes.append(UInt64(NBDRequest.magic), bytes: 4)
+        bytes.append(2, bytes: 4)
+        bytes += Array(repeating: 0, count: 20)
+        outbox += bytes
+        flushOutbox()
+    }
+
+    /// The lane closed the connection.
+    func closed() {
+        isClosed = true
+        if !pending.isEmpty { chronicle.fail("\(pending.count) requests lost with their connection") }
+    }
+
+    func cacheLost() {
+        for cookie in pending.keys { pending[cookie]?.crossedLoss = true }
+        oracle.cacheLost()
+    }
+
+    // MARK: Replies
+
+    private func receive() {
+        inbox += fromLane.take(.max)
+        var position = 0
+        while inbox.count - position >= 16 {
+            guard inbox.field(position, bytes: 4) == UInt64(SimpleReply.magic) else {
+                return chronicle.fail("an NBD reply with another magic number")
+            }
+            let error = UInt32(inbox.field(position + 4, bytes: 4))
+            let cookie = inbox.field(position + 8, bytes: 8)
+            guard let request = pending[cookie] else {
+                return chronicle.fail("request #\(cookie) is answered twice, or never was made")
+            }
+            var size = 16
+            if request.operation == .read && error == 0 { size += request.blocks * blockLength }
+            guard inbox.count - position >= size else { break }
+            answer(cookie, request, error, position + 16)
+            position += size
+        }
+        inbox.removeFirst(position)
+    }
+
+    private func answer(_ cookie: UInt64, _ request: Pending, _ error: UInt32, _ dataStart: Int) {
+        pending[cookie] = nil
+        answered += 1
+        let wait = timeline.now - request.begun
+        longestWait = max(longestWait, wait)
+        chronicle.mix(cookie << 32 | UInt64(error))
+        chronicle.trace("client <", "#\(cookie) error \(error) after \(wait / 1000) us")
+        if wait > bound { chronicle.fail("request #\(cookie) was answered after \(wait / 1_000_000) ms") }
+        if error != 0 {
+            errors += 1
+            if !mayFail { chronicle.fail("request #\(cookie), \(request.operation), ends with error \(error)") }
+        }
+        let range = request.lba..<request.lba + request.blocks
+        if request.operation != .flush {
+            for block in range {
+                let users = busy[block] ?? 0
+                busy[block] = users > 1 ? users - 1 : nil
+            }
+        }
+        if error == 0 { succeeded(request, range, dataStart) }
+        if error != 0 && request.operation == .flush { oracle.flushFailed() }
+        request.onAnswer?(error)
+    }
+
+    private func succeeded(_ request: Pending, _ range: Range<Int>, _ dataStart: Int) {
+        switch request.operation {
+        case .read:
+            for block in range {
+                let at = dataStart + (block - request.lba) * blockLength
+                guard let stamp = BlockPattern.read(inbox, at: at, blockLength: blockLength) else {
+                    return chronicle.fail("a read of LBA \(block) returned a torn block")
+                }
+                chronicle.mix(stamp)
+                oracle.check(block, stamp, "a read")
+            }
+        case .write, .writeAndForce, .writeZeroes, .writeZeroesAndForce:
+            let isForced = request.operation == .writeAndForce || request.operation == .writeZeroesAndForce
+            for block in range {
+                oracle.writeAcknowledged(
+                    block, stamp(request, block), isForced: isForced, crossedLoss: request.crossedLoss)
+            }
+        case .flush: oracle.flushed(request.mark)
+        case .trim: break
+        }
+    }
+
+    /// The oldest request that is out, for the bound.
+    var oldest: (cookie: UInt64, begun: UInt64)? {
+        pending.min { $0.value.begun < $1.value.begun }.map { ($0.key, $0.value.begun) }
+    }
+}

@@ -1,0 +1,277 @@
+/// An iSCSI target that does what RFC 7143 asks of it and checks that the initiator does so too: every violation ends
+/// the history with words. Around it, what targets do in real life: pause, restart, shut the window, answer late.
+public final class SimulatedTarget {
+    public internal(set) var options: TargetOptions
+    let name: String
+    let timeline: Timeline
+    let random: RandomStream
+    let chronicle: Chronicle
+    private(set) var units: [UInt64: SimulatedUnit] = [:]
+    /// Portals that show another LUN than the rest.
+    var impostors: [Int: SimulatedUnit] = [:]
+    private(set) var sessions: [TargetSession] = []
+    /// Ended sessions whose tasks still run.
+    private var draining: [TargetSession] = []
+    private var waitingLogins: [TargetConnection] = []
+    private(set) var connections: [TargetConnection] = []
+    private(set) var pausedUntil: UInt64 = 0
+    private(set) var isDown = false
+    private var nextTSIH: UInt16 = 1
+    private(set) var isWindowShut = false
+    /// LUNs of sessions made after a restart have this to say first.
+    private var wasRestarted = false
+    private var hasLostCache = false
+    /// ISIDs that have heard of the last restart.
+    private var told: Set<UInt64> = []
+
+    /// Logins that came as far as an answer, and commands carried out after their session had ended.
+    public private(set) var loginCount = 0
+    public private(set) var ghostCount = 0
+    public private(set) var commandCount = 0
+    var onCacheLost: () -> Void = {}
+    /// Asked before a command is carried out; how much longer it takes, nanoseconds.
+    var delay: (TargetTask) -> UInt64 = { _ in 0 }
+
+    init(name: String, options: TargetOptions, timeline: Timeline, random: RandomStream, chronicle: Chronicle) {
+        self.name = name
+        self.options = options
+        self.timeline = timeline
+        self.random = random
+        self.chronicle = chronicle
+    }
+
+    func add(_ unit: SimulatedUnit) { units[unit.lun] = unit }
+
+    func unit(_ lun: UInt64, portal: Int) -> SimulatedUnit? {
+        if let impostor = impostors[portal], impostor.lun == lun { return impostor }
+        return units[lun]
+    }
+
+    var isPaused: Bool { timeline.now < pausedUntil }
+    var isIdle: Bool { units.values.allSatisfy { $0.tasks.isEmpty } }
+
+    func accept(_ connection: Connection) {
+        connections.removeAll { $0.isClosed }
+        connections.append(TargetConnection(self, connection))
+    }
+
+    // MARK: Sessions
+
+    func drainsFor(name: String, isid: UInt64, portalGroup: UInt16) -> Bool {
+        draining.contains { $0.isid == isid && $0.initiatorName == name && $0.portalGroup == portalGroup }
+    }
+
+    /// Ends the session that a login with the same name, ISID and portal group replaces.
+    func reinstate(name: String, isid: UInt64, portalGroup: UInt16) {
+        let old = sessions.first { $0.isid == isid && $0.initiatorName == name && $0.portalGroup == portalGroup }
+        if let old { end(old, "reinstated") }
+    }
+
+    func makeSession(name: String, isid: UInt64, portalGroup: UInt16, cmdSN: UInt32) -> TargetSession {
+        let session = TargetSession(
+            initiatorName: name, isid: isid, tsih: nextTSIH, portalGroup: portalGroup, cmdSN: cmdSN)
+        nextTSIH = nextTSIH == .max ? 1 : nextTSIH + 1
+        // A unit that lost nothing says no more than that tasks are gone.
+        if wasRestarted, told.insert(isid).inserted || random.chance(100) {
+            for lun in units.keys { session.attentions[lun] = [hasLostCache && options.announcesRestart ? .powerOn : .reset] }
+        }
+        sessions.append(session)
+        loginCount += 1
+        return session
+    }
+
+    func waitForDrain(_ connection: TargetConnection) { waitingLogins.append(connection) }
+
+    /// The session is over; what of its tasks goes on depends on the kind of target.
+    func end(_ session: TargetSession, _ why: String) {
+        guard !session.isOver else { return }
+        session.isOver = true
+        sessions.removeAll { $0 === session }
+        chronicle.trace("target", "session \(session.tsih) \(why), \(session.tasks.count) tasks")
+        for task in ordered(session.tasks) {
+            switch task.state {
+            case .receiving: remove(task)
+            case .waiting: if options.reinstatement == .drains { remove(task) }
+            case .executing, .ended: break
+            }
+        }
+        session.tasks = [:]
+        session.connection?.close()
+        session.connection = nil
+        if hasTasks(session) { draining.append(session) }
+        for unit in allUnits { startReady(unit) }
+    }
+
+    private func ordered(_ tasks: [UInt32: TargetTask]) -> [TargetTask] {
+        tasks.sorted { $0.key < $1.key }.map { $0.value }
+    }
+
+    private var allUnits: [SimulatedUnit] {
+        units.sorted { $0.key < $1.key }.map { $0.value } + impostors.sorted { $0.key < $1.key }.map { $0.value }
+    }
+
+    private func hasTasks(_ session: TargetSession) -> Bool {
+        allUnits.contains { $0.tasks.contains { $0.session === session } }
+    }
+
+    /// The connection of a session went away: its tasks go on, without those whose data can no longer come.
+    func connectionLost(_ connection: TargetConnection) {
+        waitingLogins.removeAll { $0 === connection }
+        guard let session = connection.session, session.connection === connection else { return }
+        session.connection = nil
+        for task in ordered(session.tasks) where task.state == .receiving {
+            remove(task)
+            session.tasks[task.tag] = nil
+        }
+        for unit in allUnits { startReady(unit) }
+    }
+
+    // MARK: Tasks
+
+    private func remove(_ task: TargetTask) {
+        task.state = .ended
+        task.unit.tasks.removeAll { $0 === task }
+    }
+
+    /// Takes a task into its LUN's task set.
+    func enqueue(_ task: TargetTask) {
+        commandCount += 1
+        task.unit.tasks.append(task)
+        startReady(task.unit)
+    }
+
+    /// An ORDERED task waits for all before it, and all after it wait for it (SAM-5 8.6).
+    func startReady(_ unit: SimulatedUnit) {
+        var isFirst = true
+        for task in unit.tasks {
+            if task.isOrdered && !isFirst { return }
+            if task.state == .waiting { start(task) }
+            if task.isOrdered { return }
+            isFirst = false
+        }
+    }
+
+    private func start(_ task: TargetTask) {
+        task.state = .executing
+        let options = task.unit.options
+        let time = random.nanoseconds(task.isSlow ? options.slowLatency : options.latency) + delay(task)
+        timeline.after(time) { [weak self, weak task] in
+            if let self, let task { finish(task) }
+        }
+    }
+
+    private func finish(_ task: TargetTask) {
+        guard task.state == .executing else { return }
+        if isPaused {
+            timeline.at(pausedUntil + 1000) { [weak self, weak task] in
+                if let self, let task { finish(task) }
+            }
+            return
+        }
+        remove(task)
+        let session = task.session
+        if session.isOver {
+            ghostCount += 1
+            chronicle.trace("target", "ghost of session \(session.tsih): \(task.name)")
+        }
+        let outcome = carryOut(task)
+        if session.tasks[task.tag] === task {
+            session.tasks[task.tag] = nil
+            session.connection?.answer(task, outcome)
+        }
+        draining.removeAll { !hasTasks($0) }
+        startReady(task.unit)
+        let ready = waitingLogins
+        waitingLogins = []
+        for login in ready { login.goOn() }
+    }
+
+    private func carryOut(_ task: TargetTask) -> Outcome {
+        if let forced = task.forced {
+            if case .check(.aborted) = forced, random.chance(500) { _ = task.unit.execute(task.cdb, task.data) }
+            return forced
+        }
+        return task.unit.execute(task.cdb, task.data)
+    }
+
+    /// ABORT TASK: the task is gone, whatever it was doing, unless it is being carried out: then this waits.
+    func abort(_ task: TargetTask) -> Bool {
+        guard task.state != .executing else { return false }
+        remove(task)
+        task.session.tasks[task.tag] = nil
+        startReady(task.unit)
+        return true
+    }
+
+    // MARK: What targets do in real life
+
+    /// Nothing is read, carried out or answered; TCP goes on.
+    func pause(_ nanoseconds: UInt64) {
+        pausedUntil = max(pausedUntil, timeline.now + nanoseconds)
+        chronicle.trace("target", "pauses for \(nanoseconds / 1_000_000) ms")
+        timeline.at(pausedUntil) { [weak self] in
+            guard let self, !isPaused else { return }
+            chronicle.trace("target", "goes on")
+            for connection in connections { connection.receive() }
+        }
+    }
+
+    func endPause() {
+        guard isPaused else { return }
+        pausedUntil = timeline.now
+        for connection in connections { connection.receive() }
+    }
+
+    /// No new command is admitted.
+    func shutWindow(_ nanoseconds: UInt64) {
+        isWindowShut = true
+        timeline.after(nanoseconds) { [weak self] in
+            guard let self, isWindowShut else { return }
+            isWindowShut = false
+            for session in sessions { session.connection?.announceWindow() }
+        }
+    }
+
+    /// Every connection is reset, no task survives, and a volatile cache is lost.
+    func restart(downFor nanoseconds: UInt64, losesCache: Bool) {
+        chronicle.trace("target", "restarts, down for \(nanoseconds / 1_000_000) ms\(losesCache ? ", cache lost" : "")")
+        isDown = true
+        wasRestarted = true
+        hasLostCache = losesCache
+        told = []
+        pausedUntil = 0
+        for unit in allUnits {
+            for task in unit.tasks {
+                // Whether a write that was being carried out reached the medium, nobody knows.
+                if task.state == .executing && task.forced == nil && random.chance(500) { _ = carryOut(task) }
+                task.state = .ended
+            }
+            unit.tasks = []
+            if losesCache && unit.options.hasWriteCache { unit.loseCache() }
+        }
+        if losesCache { onCacheLost() }
+        let old = connections
+        connections = []
+        waitingLogins = []
+        for connection in old { connection.close() }
+        for session in sessions { session.isOver = true }
+        sessions = []
+        draining = []
+        timeline.after(nanoseconds) { [weak self] in
+            self?.isDown = false
+            self?.chronicle.trace("target", "is up again")
+        }
+    }
+
+    /// One condition for every session.
+    func raise(_ sense: Sense, lun: UInt64) {
+        for session in sessions where session.attentions[lun]?.contains(sense) != true {
+            session.attentions[lun, default: []].append(sense)
+        }
+    }
+
+    /// The target goes away from this connection: nothing more comes, what arrives is still carried out.
+    func halfClose(_ number: Int) {
+        connections.first { $0.connection.number == number }?.halfClose()
+    }
+}

@@ -1,0 +1,230 @@
+import CausewayCore
+
+/// Commands and their data (RFC 7143 §4.2.5, §11.3 to §11.8).
+extension TargetConnection {
+    func receivedCommand(_ header: BasicHeaderSegment, _ data: [UInt8], _ session: TargetSession) {
+        let tag = header[4]
+        guard tag != reservedTag, session.tasks[tag] == nil else { return fail("tag \(tag) is in use") }
+        var cdb: [UInt8] = []
+        for word in 8..<12 { cdb.append(UInt64(header[word]), bytes: 4) }
+        let reads = header[byte: 1] & 0x40 != 0
+        let writes = header[byte: 1] & 0x20 != 0
+        let length = Int(header[5])
+        guard let unit = target.unit(header.lun, portal: connection.portal) else {
+            return answerAtOnce(tag, .check(.noSuchUnit), length)
+        }
+        guard let transfer = unit.transferLength(cdb) else { return fail("CDB \(cdb) is not known to the simulator") }
+        guard length == transfer.count, reads == (!transfer.isWrite && length > 0), writes == (transfer.isWrite && length > 0)
+        else { return fail("CDB \(cdb) moves \(transfer.count) bytes; EDTL \(length), R \(reads), W \(writes)") }
+        let attribute = header[byte: 1] & 7
+        guard attribute == 1 || attribute == 2 else { return fail("task attribute \(attribute)") }
+        let task = TargetTask(
+            session: session, unit: unit, tag: tag, cdb: cdb, isOrdered: attribute == 2, isWrite: writes,
+            expectedLength: length)
+        guard checkUnsolicited(header, data, task) else { return }
+        session.tasks[tag] = task
+        task.forced = forcedOutcome(task, session)
+        task.isSlow = target.random.chance(unit.options.slowPermille)
+        if let forced = task.forced, !task.isOrdered, isImmediateRefusal(forced) {
+            // Refused before anything else: the rest of its data is thrown away.
+            session.tasks[tag] = nil
+            if task.unsolicited != nil { endedEarly.insert(tag) }
+            return answer(task, forced)
+        }
+        if writes && task.receivedBytes < length {
+            task.state = .receiving
+            task.requested = task.receivedBytes
+        }
+        target.enqueue(task)
+        if task.state == .receiving { requestData(task) }
+    }
+
+    /// What may come unasked, against what was negotiated.
+    private func checkUnsolicited(_ header: BasicHeaderSegment, _ data: [UInt8], _ task: TargetTask) -> Bool {
+        let parameters = login.parameters
+        let first = min(parameters.firstBurstLength, task.expectedLength)
+        if !data.isEmpty {
+            guard task.isWrite, parameters.immediateData, data.count <= first else {
+                fail("\(data.count) bytes of immediate data with \(task.name)")
+                return false
+            }
+        }
+        if !header.isFinal {
+            guard task.isWrite, !parameters.initialR2T, data.count < first else {
+                fail("F = 0 on \(task.name) although no unsolicited data may follow")
+                return false
+            }
+            task.unsolicited = TargetTask.Transfer(tag: reservedTag, offset: data.count, end: first, dataSN: 0)
+        }
+        task.data = data
+        task.receivedBytes = data.count
+        return true
+    }
+
+    private func forcedOutcome(_ task: TargetTask, _ session: TargetSession) -> Outcome? {
+        let random = target.random
+        let options = task.unit.options
+        let isExempt = task.cdb[0] == 0x12 || task.cdb[0] == 0xa0
+        if !isExempt, let attention = session.attentions[task.unit.lun]?.first {
+            session.attentions[task.unit.lun]?.removeFirst()
+            return .check(attention)
+        }
+        if !isExempt && random.chance(options.attentionPermille) { return .check(.modeParametersChanged) }
+        if random.chance(options.busyPermille) { return .busy }
+        if random.chance(options.taskSetFullPermille) { return .taskSetFull }
+        if random.chance(options.abortedPermille) { return .check(.aborted) }
+        return nil
+    }
+
+    private func isImmediateRefusal(_ outcome: Outcome) -> Bool {
+        switch outcome {
+        case .good, .check(.aborted): false
+        case .check, .status: true
+        }
+    }
+
+    func receivedData(_ header: BasicHeaderSegment, _ data: [UInt8], _ session: TargetSession) {
+        let tag = header[4]
+        guard let task = session.tasks[tag], task.state == .receiving else {
+            guard endedEarly.contains(tag) else { return fail("Data-Out for tag \(tag), which waits for none") }
+            if header.isFinal { endedEarly.remove(tag) }
+            return
+        }
+        let offset = Int(header[10])
+        if header[5] == reservedTag {
+            guard var transfer = task.unsolicited else { return fail("unsolicited Data-Out of \(task.name)") }
+            guard take(header, data, offset, &transfer, task) else { return }
+            task.unsolicited = header.isFinal ? nil : transfer
+            if header.isFinal { task.requested = transfer.offset }
+        } else {
+            guard let index = task.transfers.firstIndex(where: { $0.tag == header[5] }) else {
+                return fail("Data-Out with target transfer tag \(header[5]), which was not given out")
+            }
+            guard index == 0 else { return fail("Data-Out answers a later R2T before the first") }
+            guard header.lun == task.unit.lun else { return fail("Data-Out with LUN \(header.lun)") }
+            guard take(header, data, offset, &task.transfers[0], task) else { return }
+            if header.isFinal {
+                guard task.transfers[0].offset == task.transfers[0].end else {
+                    return fail("F at \(offset + data.count), the R2T asked for data up to \(task.transfers[0].end)")
+                }
+                task.transfers.removeFirst()
+            }
+        }
+        if task.receivedBytes == task.expectedLength {
+            task.state = .waiting
+            target.startReady(task.unit)
+        } else {
+            requestData(task)
+        }
+    }
+
+    /// Puts a Data-Out where it belongs.
+    private func take(
+        _ header: BasicHeaderSegment, _ data: [UInt8], _ offset: Int, _ transfer: inout TargetTask.Transfer,
+        _ task: TargetTask
+    ) -> Bool {
+        guard header[9] == transfer.dataSN, offset == transfer.offset, offset == task.data.count,
+            offset + data.count <= transfer.end
+        else {
+            fail(
+                "Data-Out of \(task.name): DataSN \(header[9]), offset \(offset), \(data.count) bytes; "
+                    + "expected DataSN \(transfer.dataSN), offset \(transfer.offset), up to \(transfer.end)")
+            return false
+        }
+        guard header.isFinal || offset + data.count < transfer.end else {
+            fail("Data-Out of \(task.name) without F at the end of its sequence")
+            return false
+        }
+        task.data += data
+        task.receivedBytes += data.count
+        transfer.offset += data.count
+        transfer.dataSN += 1
+        return true
+    }
+
+    /// R2Ts, as many as may be outstanding.
+    private func requestData(_ task: TargetTask) {
+        guard task.unsolicited == nil else { return }
+        let parameters = login.parameters
+        while task.transfers.count < parameters.maxOutstandingR2T && task.requested < task.expectedLength {
+            var count = min(parameters.maxBurstLength, task.expectedLength - task.requested)
+            if target.random.chance(200) { count = target.random.number(1...count) }
+            let tag = takeTransferTag()
+            task.transfers.append(
+                TargetTask.Transfer(tag: tag, offset: task.requested, end: task.requested + count, dataSN: 0))
+            var header = self.header(.readyToTransfer, countsStatus: false)
+            header.lun = task.unit.lun
+            header[4] = task.tag
+            header[5] = tag
+            header[9] = task.r2tSN
+            header[10] = UInt32(task.requested)
+            header[11] = UInt32(count)
+            task.r2tSN += 1
+            task.requested += count
+            send(header)
+        }
+    }
+
+    // MARK: Answers
+
+    private func answerAtOnce(_ tag: UInt32, _ outcome: Outcome, _ length: Int) {
+        respond(tag, outcome, dataCount: 0, expected: length, dataSN: 0)
+    }
+
+    func answer(_ task: TargetTask, _ outcome: Outcome) {
+        guard phase == .fullFeature else { return }
+        guard case .good(let all) = outcome, !task.isWrite, task.expectedLength > 0 else {
+            let moved = if case .good = outcome { task.isWrite ? task.expectedLength : 0 } else { 0 }
+            return respond(task.tag, outcome, dataCount: moved, expected: task.expectedLength, dataSN: 0)
+        }
+        let data = Array(all.prefix(task.expectedLength))
+        let most = max(1, min(login.parameters.initiatorMaxRecvDataSegmentLength, target.options.dataInBytes))
+        let burst = login.parameters.maxBurstLength
+        let isCollapsed = target.options.collapsesPhases || target.random.chance(100)
+        var at = 0
+        var dataSN: UInt32 = 0
+        while at < data.count {
+            let toBurstEnd = burst - at % burst
+            let count = min(most, data.count - at, toBurstEnd)
+            let isLast = at + count == data.count
+            var header = self.header(.scsiDataIn, countsStatus: isLast && isCollapsed)
+            header[byte: 1] = isLast || count == toBurstEnd ? 0x80 : 0
+            header[4] = task.tag
+            header[5] = reservedTag
+            header[9] = dataSN
+            header[10] = UInt32(at)
+            if isLast && isCollapsed {
+                header[byte: 1] |= 0x01
+                if data.count < task.expectedLength {
+                    header[byte: 1] |= 0x02
+                    header[11] = UInt32(task.expectedLength - data.count)
+                }
+            }
+            send(header, Array(data[at..<at + count]))
+            at += count
+            dataSN += 1
+        }
+        if !isCollapsed || data.isEmpty {
+            respond(task.tag, .good([]), dataCount: data.count, expected: task.expectedLength, dataSN: dataSN)
+        }
+    }
+
+    private func respond(_ tag: UInt32, _ outcome: Outcome, dataCount: Int, expected: Int, dataSN: UInt32) {
+        var header = self.header(.scsiResponse, countsStatus: true)
+        header[4] = tag
+        header[9] = dataSN
+        if dataCount < expected {
+            header[byte: 1] |= 0x02
+            header[11] = UInt32(expected - dataCount)
+        }
+        switch outcome {
+        case .good: send(header)
+        case .status(let status):
+            header[byte: 3] = status
+            send(header)
+        case .check(let sense):
+            header[byte: 3] = 0x02
+            send(header, [0, UInt8(sense.bytes.count)] + sense.bytes)
+        }
+    }
+}

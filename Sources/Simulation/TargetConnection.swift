@@ -1,0 +1,274 @@
+import CausewayCore
+
+/// A connection at the target: takes the bytes apart, holds every PDU against RFC 7143, and answers.
+final class TargetConnection {
+    enum Phase { case login, fullFeature, closed }
+
+    unowned let target: SimulatedTarget
+    let connection: Connection
+    var session: TargetSession?
+    var phase = Phase.login
+    var login = TargetLogin()
+    private var buffer: [UInt8] = []
+    private var position = 0
+    private var outbox: [UInt8] = []
+    /// The next StatSN to be used.
+    var statSN: UInt32
+    private var acknowledged: UInt32?
+    private var isHalfClosed = false
+    /// Tasks answered before all of their Data-Out had come.
+    var endedEarly: Set<UInt32> = []
+    private var pingTag: UInt32 = 0
+    private var nextTransferTag: UInt32 = 0x1000
+
+    init(_ target: SimulatedTarget, _ connection: Connection) {
+        self.target = target
+        self.connection = connection
+        statSN = UInt32(truncatingIfNeeded: target.random.next())
+        connection.toTarget.onArrival = { [weak self] in self?.receive() }
+        connection.toInitiator.onRoom = { [weak self] in self?.flush() }
+        connection.onResetAtTarget = { [weak self] in self?.lost() }
+    }
+
+    var isClosed: Bool { phase == .closed }
+    var chronicle: Chronicle { target.chronicle }
+
+    func fail(_ text: String) {
+        chronicle.fail("initiator, connection \(connection.number): \(text)")
+    }
+
+    // MARK: Bytes in
+
+    func receive() {
+        guard !isClosed, !target.isPaused else { return }
+        let bytes = connection.toTarget.take(.max)
+        if position > 0 {
+            buffer.removeFirst(position)
+            position = 0
+        }
+        buffer += bytes
+        while !isClosed, let (header, data) = nextPDU() {
+            chronicle.mix(UInt64(header[0]) << 32 | UInt64(header[4]))
+            chronicle.trace("c\(connection.number) >", "\(describe(header))")
+            switch phase {
+            case .login: login.received(header, data, self)
+            case .fullFeature: received(header, data)
+            case .closed: break
+            }
+        }
+        if connection.toTarget.end != nil { lost() }
+    }
+
+    private func nextPDU() -> (BasicHeaderSegment, [UInt8])? {
+        guard buffer.count - position >= BasicHeaderSegment.byteCount else { return nil }
+        var header = BasicHeaderSegment()
+        for word in 0..<12 { header[word] = UInt32(truncatingIfNeeded: buffer.field(position + 4 * word, bytes: 4)) }
+        let count = header.dataSegmentLength
+        let limit = phase == .login ? 8192 : target.options.maxRecvDataSegmentLength
+        guard header.totalAHSLength == 0, count <= limit else {
+            fail("a PDU of \(count) bytes (opcode \(header.opcode.rawValue)), \(limit) are allowed")
+            return nil
+        }
+        let padded = (count + 3) & ~3
+        let start = position + BasicHeaderSegment.byteCount
+        guard buffer.count >= start + padded else { return nil }
+        if buffer[(start + count)..<(start + padded)].contains(where: { $0 != 0 }) { fail("padding that is not zeros") }
+        position = start + padded
+        return (header, Array(buffer[start..<start + count]))
+    }
+
+    /// The initiator is gone.
+    func lost() {
+        guard !isClosed else { return }
+        phase = .closed
+        connection.isOpenAtTarget = false
+        connection.toInitiator.finish(.finished)
+        chronicle.trace("c\(connection.number) >", "gone")
+        target.connectionLost(self)
+    }
+
+    /// The target closes: what is on its way here is not read any more.
+    func close() {
+        guard !isClosed else { return }
+        flush()
+        phase = .closed
+        connection.isOpenAtTarget = false
+        connection.toTarget.breakOff()
+        connection.toInitiator.finish(target.random.chance(500) ? .finished : .reset)
+    }
+
+    func halfClose() {
+        guard !isClosed else { return }
+        isHalfClosed = true
+        connection.toInitiator.finish(.finished)
+    }
+
+    // MARK: Bytes out
+
+    func send(_ header: BasicHeaderSegment, _ data: [UInt8] = []) {
+        guard !isClosed, !isHalfClosed else { return }
+        var header = header
+        header.dataSegmentLength = data.count
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(52 + data.count)
+        for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
+        bytes += data
+        for _ in 0..<(-data.count & 3) { bytes.append(0) }
+        chronicle.trace("c\(connection.number) <", "\(describe(header))")
+        outbox += bytes
+        flush()
+    }
+
+    private func flush() {
+        let count = min(outbox.count, connection.toInitiator.room)
+        if count > 0 {
+            connection.toInitiator.send(Array(outbox.prefix(count)))
+            outbox.removeFirst(count)
+        }
+        if !outbox.isEmpty { connection.toInitiator.wantRoom() }
+    }
+
+    /// A header of the target with the window; StatSN is used up if `countsStatus`.
+    func header(_ opcode: Opcode, countsStatus: Bool) -> BasicHeaderSegment {
+        var header = BasicHeaderSegment(opcode: opcode)
+        header[byte: 1] = 0x80
+        header[6] = statSN
+        if countsStatus { statSN &+= 1 }
+        if let session {
+            header[7] = session.expCmdSN
+            header[8] = window(session)
+        }
+        return header
+    }
+
+    private func window(_ session: TargetSession) -> UInt32 {
+        let free = target.isWindowShut ? 0 : max(0, target.options.window - session.tasks.count)
+        let candidate = session.expCmdSN &+ UInt32(free) &- 1
+        if Int32(bitPattern: candidate &- session.maxCmdSN) > 0 { session.maxCmdSN = candidate }
+        return session.maxCmdSN
+    }
+
+    /// A NOP-In that asks for nothing.
+    func announceWindow() {
+        guard phase == .fullFeature else { return }
+        var ping = header(.nopIn, countsStatus: false)
+        ping[4] = reservedTag
+        ping[5] = reservedTag
+        send(ping)
+    }
+
+    func beginPings() {
+        guard target.options.pingInterval > 0 else { return }
+        target.timeline.after(target.options.pingInterval) { [weak self] in
+            guard let self, phase == .fullFeature else { return }
+            if !target.isPaused {
+                pingTag = pingTag == reservedTag - 1 ? 0 : pingTag + 1
+                var ping = header(.nopIn, countsStatus: false)
+                ping[4] = reservedTag
+                ping[5] = pingTag
+                send(ping)
+            }
+            beginPings()
+        }
+    }
+
+    // MARK: Login
+
+    func goOn() {
+        guard !isClosed else { return }
+        login.finish(self)
+    }
+
+    // MARK: Full-feature phase
+
+    private func received(_ header: BasicHeaderSegment, _ data: [UInt8]) {
+        guard let session else { return }
+        let expStatSN = header[7]
+        let isBehind = acknowledged.map { Int32(bitPattern: expStatSN &- $0) < 0 } ?? false
+        guard !isBehind, Int32(bitPattern: expStatSN &- statSN) <= 0 else {
+            return fail("ExpStatSN \(expStatSN), last \(acknowledged ?? 0), next StatSN \(statSN)")
+        }
+        acknowledged = expStatSN
+        if header.opcode != .scsiDataOut {
+            guard header[6] == session.expCmdSN else {
+                return fail("CmdSN \(header[6]) of opcode \(header.opcode.rawValue), expected \(session.expCmdSN)")
+            }
+            if !header.isImmediate {
+                guard Int32(bitPattern: header[6] &- session.maxCmdSN) <= 0 else {
+                    return fail("CmdSN \(header[6]) is beyond MaxCmdSN \(session.maxCmdSN)")
+                }
+                session.expCmdSN &+= 1
+            }
+        }
+        switch header.opcode {
+        case .scsiCommand: receivedCommand(header, data, session)
+        case .scsiDataOut: receivedData(header, data, session)
+        case .nopOut: receivedNOP(header, data)
+        case .logoutRequest: receivedLogout(header, session)
+        case .taskManagementRequest: receivedTaskManagement(header, session)
+        default: fail("opcode \(header.opcode.rawValue) in full-feature phase")
+        }
+    }
+
+    private func receivedNOP(_ header: BasicHeaderSegment, _ data: [UInt8]) {
+        if header[4] == reservedTag {
+            guard header.isImmediate else { return fail("a NOP-Out without tag that is not immediate") }
+            return
+        }
+        guard header[5] == reservedTag else { return fail("a NOP-Out with both tags") }
+        var echo = self.header(.nopIn, countsStatus: true)
+        echo[4] = header[4]
+        echo[5] = reservedTag
+        send(echo, data)
+    }
+
+    private func receivedLogout(_ header: BasicHeaderSegment, _ session: TargetSession) {
+        guard header[byte: 1] & 0x7f == 0 else { return fail("a logout for another reason than closing the session") }
+        var answer = self.header(.logoutResponse, countsStatus: true)
+        answer[4] = header[4]
+        send(answer)
+        target.end(session, "logged out")
+    }
+
+    private func receivedTaskManagement(_ header: BasicHeaderSegment, _ session: TargetSession) {
+        var answer = self.header(.taskManagementResponse, countsStatus: true)
+        answer[4] = header[4]
+        let function = header[byte: 1] & 0x7f
+        if function == 1 {
+            if let task = session.tasks[header[5]] {
+                answer[byte: 2] = target.abort(task) ? 0 : 255
+            } else {
+                answer[byte: 2] = 1
+            }
+        } else {
+            answer[byte: 2] = 5
+        }
+        send(answer)
+    }
+
+    func takeTransferTag() -> UInt32 {
+        nextTransferTag &+= 1
+        return nextTransferTag
+    }
+
+    private func describe(_ header: BasicHeaderSegment) -> String {
+        let names: [UInt8: String] = [
+            0x00: "NOP-Out", 0x01: "Command", 0x02: "TMF", 0x03: "Login", 0x05: "Data-Out", 0x06: "Logout",
+            0x20: "NOP-In", 0x21: "Response", 0x22: "TMF-Resp", 0x23: "Login-Resp", 0x25: "Data-In", 0x26: "Logout-Resp",
+            0x31: "R2T",
+        ]
+        let code = header.opcode.rawValue
+        var text = names[code] ?? "opcode \(code)"
+        text += String(repeating: " ", count: max(1, 12 - text.count))
+        text += "itt \(String(header[4], radix: 16)) len \(header.dataSegmentLength)"
+        switch code {
+        case 0x01:
+            text += " cmd \(header[6]) cdb \(String(header[8], radix: 16)) \(String(header[9], radix: 16))"
+            text += " \(String(header[10], radix: 16)) \(String(header[11], radix: 16)) edtl \(header[5])"
+        case 0x05, 0x25, 0x31: text += " off \(header[10]) dsn \(header[9]) f \(header.isFinal ? 1 : 0)"
+        case 0x21: text += " status \(header[byte: 3]) stat \(header[6]) exp \(header[7]) max \(header[8])"
+        default: break
+        }
+        return text
+    }
+}

@@ -1,0 +1,171 @@
+import CausewayCore
+
+/// The Login Phase at the target (RFC 7143 §6.3), without authentication.
+struct TargetLogin {
+    private(set) var parameters = NegotiatedParameters()
+    private var stage: UInt8?
+    private var first: LoginRequest?
+    private var text: [UInt8] = []
+    private var initiatorName = ""
+    private var keys: [String: String] = [:]
+    private var answered = false
+    private var finalAnswer: [TextPair] = []
+
+    mutating func received(_ header: BasicHeaderSegment, _ data: [UInt8], _ connection: TargetConnection) {
+        guard header.opcode == .loginRequest, header.isImmediate else {
+            return connection.fail("opcode \(header.opcode.rawValue) during login")
+        }
+        let request = LoginRequest(header)
+        if let first {
+            guard request.isid == first.isid, request.tsih == first.tsih, request.cmdSN == first.cmdSN,
+                request.initiatorTaskTag == first.initiatorTaskTag, request.cid == first.cid,
+                request.expStatSN.value == connection.statSN
+            else { return connection.fail("a login request that does not follow from the first") }
+        } else {
+            guard request.tsih == 0 else { return connection.fail("TSIH \(request.tsih)") }
+            first = request
+            stage = request.currentStage?.rawValue
+        }
+        guard request.currentStage?.rawValue == stage else { return connection.fail("login stage out of order") }
+        text += data
+        if request.isContinued { return answer([], request, transits: false, connection) }
+        guard let pairs = try? TextSegment.parse(text) else { return connection.fail("login text that cannot be read") }
+        text = []
+        for pair in pairs {
+            guard keys.updateValue(pair.value, forKey: pair.key) == nil else {
+                return connection.fail("key \(pair.key) twice")
+            }
+        }
+        if request.currentStage == .securityNegotiation { security(request, connection) } else { operational(pairs, request, connection) }
+    }
+
+    private mutating func security(_ request: LoginRequest, _ connection: TargetConnection) {
+        initiatorName = keys["InitiatorName"] ?? ""
+        guard !initiatorName.isEmpty, keys["SessionType"] == "Normal" else {
+            return connection.fail("a login without InitiatorName or SessionType")
+        }
+        guard keys["TargetName"] == connection.target.name else {
+            return refuse(0x0203, request, connection)
+        }
+        guard keys["AuthMethod"]?.split(separator: ",").contains("None") == true else {
+            return connection.fail("AuthMethod \(keys["AuthMethod"] ?? "absent")")
+        }
+        guard request.isTransit, request.nextStage == .loginOperationalNegotiation else {
+            return connection.fail("SecurityNegotiation with nothing to prove goes on")
+        }
+        stage = LoginStage.loginOperationalNegotiation.rawValue
+        let portalGroup = connection.target.options.portalGroups[connection.connection.portal]
+        answer(
+            [TextPair(.targetPortalGroupTag, "\(portalGroup)"), TextPair(.authMethod, "None")], request,
+            transits: true, connection)
+    }
+
+    private mutating func operational(_ pairs: [TextPair], _ request: LoginRequest, _ connection: TargetConnection) {
+        let options = connection.target.options
+        if !answered {
+            answered = true
+            finalAnswer = pairs.compactMap { settle($0, options) }
+            finalAnswer.append(TextPair(.maxRecvDataSegmentLength, "\(options.maxRecvDataSegmentLength)"))
+            if options.asksTwice || !request.isTransit {
+                let pairs = finalAnswer
+                finalAnswer = []
+                return answer(pairs, request, transits: false, connection)
+            }
+        }
+        guard request.isTransit, request.nextStage == .fullFeaturePhase else {
+            return connection.fail("an empty login request without T")
+        }
+        lastRequest = request
+        let portalGroup = options.portalGroups[connection.connection.portal]
+        connection.target.reinstate(name: initiatorName, isid: request.isid.value, portalGroup: portalGroup)
+        let latency = connection.target.random.nanoseconds(options.loginLatency)
+        connection.target.timeline.after(latency) { [weak connection] in connection?.goOn() }
+    }
+
+    private var lastRequest: LoginRequest?
+
+    /// The old session is gone (or the target does not care): the session begins.
+    mutating func finish(_ connection: TargetConnection) {
+        guard let request = lastRequest, connection.phase == .login else { return }
+        let target = connection.target
+        if target.isPaused {
+            target.timeline.at(target.pausedUntil + 1000) { [weak connection] in connection?.goOn() }
+            return
+        }
+        let portalGroup = target.options.portalGroups[connection.connection.portal]
+        target.reinstate(name: initiatorName, isid: request.isid.value, portalGroup: portalGroup)
+        if target.options.reinstatement == .drains,
+            target.drainsFor(name: initiatorName, isid: request.isid.value, portalGroup: portalGroup)
+        {
+            return target.waitForDrain(connection)
+        }
+        let session = target.makeSession(
+            name: initiatorName, isid: request.isid.value, portalGroup: portalGroup, cmdSN: request.cmdSN.value)
+        session.connection = connection
+        connection.session = session
+        answer(finalAnswer, request, transits: true, connection)
+        connection.phase = .fullFeature
+        connection.chronicle.trace(
+            "target", "session \(session.tsih) through portal \(connection.connection.portal), "
+                + "interface \(connection.connection.interface)")
+        connection.beginPings()
+    }
+
+    /// The answer to one key, by the result functions of RFC 7143 §13.
+    private mutating func settle(_ pair: TextPair, _ options: TargetOptions) -> TextPair? {
+        let number = Int(pair.value) ?? 0
+        func lower(_ path: WritableKeyPath<NegotiatedParameters, Int>, _ own: Int) -> TextPair {
+            parameters[keyPath: path] = min(number, own)
+            return TextPair(pair.key, "\(min(number, own))")
+        }
+        switch pair.key {
+        case "HeaderDigest", "DataDigest": return TextPair(pair.key, "None")
+        case "MaxRecvDataSegmentLength":
+            parameters.initiatorMaxRecvDataSegmentLength = number
+            return nil
+        case "InitialR2T":
+            parameters.initialR2T = pair.value == "Yes" || options.initialR2T
+            return TextPair(pair.key, parameters.initialR2T ? "Yes" : "No")
+        case "ImmediateData":
+            parameters.immediateData = pair.value == "Yes" && options.immediateData
+            return TextPair(pair.key, parameters.immediateData ? "Yes" : "No")
+        case "MaxBurstLength": return lower(\.maxBurstLength, options.maxBurstLength)
+        case "FirstBurstLength": return lower(\.firstBurstLength, min(options.firstBurstLength, options.maxBurstLength))
+        case "MaxOutstandingR2T": return lower(\.maxOutstandingR2T, options.maxOutstandingR2T)
+        case "MaxConnections": return TextPair(pair.key, "1")
+        case "ErrorRecoveryLevel": return TextPair(pair.key, "0")
+        case "DefaultTime2Wait", "DefaultTime2Retain": return TextPair(pair.key, pair.value)
+        case "DataPDUInOrder", "DataSequenceInOrder": return TextPair(pair.key, "Yes")
+        default: return TextPair(pair.key, "NotUnderstood")
+        }
+    }
+
+    private func answer(
+        _ pairs: [TextPair], _ request: LoginRequest, transits: Bool, _ connection: TargetConnection
+    ) {
+        var header = response(request, connection)
+        let current = request.currentStage?.rawValue ?? 0
+        header[byte: 1] = current << 2
+        if transits { header[byte: 1] |= 0x80 | (request.nextStage?.rawValue ?? 0) }
+        connection.send(header, TextSegment.build(pairs))
+    }
+
+    private func response(_ request: LoginRequest, _ connection: TargetConnection) -> BasicHeaderSegment {
+        var header = connection.header(.loginResponse, countsStatus: true)
+        header.lun = request.isid.value << 16 | UInt64(connection.session?.tsih ?? 0)
+        header[4] = request.initiatorTaskTag
+        if connection.session == nil {
+            header[7] = request.cmdSN.value
+            header[8] = request.cmdSN.value
+        }
+        return header
+    }
+
+    private func refuse(_ status: UInt32, _ request: LoginRequest, _ connection: TargetConnection) {
+        var header = response(request, connection)
+        header[byte: 1] = 0
+        header[9] = status << 16
+        connection.send(header)
+        connection.close()
+    }
+}

@@ -1,0 +1,79 @@
+/// A session as the target keeps it: (initiator name, ISID, portal group).
+final class TargetSession {
+    let initiatorName: String
+    let isid: UInt64
+    let tsih: UInt16
+    let portalGroup: UInt16
+    var connection: TargetConnection?
+    var expCmdSN: UInt32
+    /// The highest that was ever announced: it never goes back.
+    var maxCmdSN: UInt32
+    var tasks: [UInt32: TargetTask] = [:]
+    /// Unit attentions that wait for the next command, by LUN.
+    var attentions: [UInt64: [Sense]] = [:]
+    var isOver = false
+
+    init(initiatorName: String, isid: UInt64, tsih: UInt16, portalGroup: UInt16, cmdSN: UInt32) {
+        self.initiatorName = initiatorName
+        self.isid = isid
+        self.tsih = tsih
+        self.portalGroup = portalGroup
+        expCmdSN = cmdSN
+        maxCmdSN = cmdSN &- 1
+    }
+}
+
+/// A command inside the target.
+final class TargetTask {
+    enum State { case receiving, waiting, executing, ended }
+
+    struct Transfer {
+        var tag: UInt32
+        var offset: Int
+        var end: Int
+        var dataSN: UInt32
+    }
+
+    let session: TargetSession
+    let unit: SimulatedUnit
+    let tag: UInt32
+    let cdb: [UInt8]
+    let isOrdered: Bool
+    let isWrite: Bool
+    let expectedLength: Int
+    var state = State.waiting
+    var data: [UInt8] = []
+    var receivedBytes = 0
+    /// Unsolicited data that is still to come ends here; nil when no more may come.
+    var unsolicited: Transfer?
+    var transfers: [Transfer] = []
+    /// Where the next R2T begins.
+    var requested = 0
+    var r2tSN: UInt32 = 0
+    /// Decided when the command came: what it ends with instead of being carried out.
+    var forced: Outcome?
+    var isSlow = false
+
+    init(
+        session: TargetSession, unit: SimulatedUnit, tag: UInt32, cdb: [UInt8], isOrdered: Bool, isWrite: Bool,
+        expectedLength: Int
+    ) {
+        self.session = session
+        self.unit = unit
+        self.tag = tag
+        self.cdb = cdb
+        self.isOrdered = isOrdered
+        self.isWrite = isWrite
+        self.expectedLength = expectedLength
+    }
+
+    var name: String {
+        let names: [UInt8: String] = [
+            0x00: "TUR", 0x12: "INQUIRY", 0x1a: "MODE SENSE", 0x42: "UNMAP", 0x88: "READ", 0x8a: "WRITE",
+            0x91: "SYNC", 0x93: "WRITE SAME", 0x9e: "SERVICE IN", 0xa0: "REPORT LUNS",
+        ]
+        let name = names[cdb[0]] ?? "command \(cdb[0])"
+        guard [0x88, 0x8a, 0x93].contains(cdb[0]) else { return name }
+        return "\(name) \(cdb.field(2, bytes: 8))+\(cdb.field(10, bytes: 4))"
+    }
+}

@@ -1,0 +1,513 @@
+public import CausewayCore
+
+/// What a world is made of.
+public struct WorldOptions: Sendable {
+    public var seed: UInt64 = 1
+    public var interfaceCount = 2
+    /// (interface, portal) of each path.
+    public var paths: [(interface: Int, portal: Int)] = [(0, 0), (1, 1)]
+    public var target = TargetOptions()
+    public var unit = LogicalUnitOptions()
+    /// Portals that show a LUN with another identity.
+    public var impostorPortals: Set<Int> = []
+    public var lane = WorldOptions.smallLane
+    public var weather = Weather()
+    public var clientWeather = Weather()
+    /// A receive takes at most so many bytes, and a send as well.
+    public var receiveBytes = 1 << 20
+    public var sendBytes = 1 << 20
+    public var isTracing = false
+
+    public init() {}
+
+    /// A lane whose tables are small: a world is made in microseconds, and tables run out.
+    public static var smallLane: LaneSettings {
+        var settings = LaneSettings()
+        settings.taskCapacity = 128
+        settings.reservedTasks = 16
+        settings.requestCapacity = 64
+        settings.streamCapacity = 32
+        settings.pathCapacity = 16
+        settings.diskCapacity = 4
+        settings.targetCapacity = 4
+        settings.chunkBytes = 1 << 17
+        settings.chunkCount = 48
+        settings.pieceBytes = 1 << 16
+        settings.maxRecvDataSegmentLength = 1 << 16
+        settings.sendQueueCapacity = 256
+        settings.requestsPerClient = 64
+        return settings
+    }
+}
+
+/// The real lane between a simulated client, network and target, in virtual time. It calls the lane as the shell does:
+/// effects are carried out before anything is sent.
+///
+/// Safe because the one array of vectors lives as long as the world and is only filled by the lane up to its capacity.
+@safe
+public final class World {
+    public let options: WorldOptions
+    let timeline = Timeline()
+    public let chronicle: Chronicle
+    let network: Network
+    public let target: SimulatedTarget
+    let unit: SimulatedUnit
+    public private(set) var client: NBDClient
+    public private(set) var lane: Lane
+    public private(set) var disk = DiskID(rawValue: -1)
+    public private(set) var isReady = false
+    public private(set) var isDetached = false
+    /// Problems that `notReady` named.
+    public private(set) var problems: [PathProblem] = []
+
+    private struct Socket {
+        var id: StreamID
+        var incoming: Pipe
+        var outgoing: Pipe
+        var connection: Connection?
+        var isConnecting: Bool
+        var wasReset = false
+        var isListed = false
+    }
+
+    private var sockets: [Socket?]
+    private var readable: [StreamID] = []
+    private var isWorkPlanned = false
+    private let vectors: UnsafeMutablePointer<IOVector>
+    private static let vectorCapacity = 64
+
+    public init(_ options: WorldOptions) {
+        self.options = options
+        chronicle = Chronicle(timeline: timeline, isTracing: options.isTracing)
+        network = Network(
+            timeline, RandomStream(seed: options.seed, "network"), chronicle, interfaceCount: options.interfaceCount,
+            portalCount: options.target.portalGroups.count, weather: options.weather)
+        target = SimulatedTarget(
+            name: Self.targetName, options: options.target, timeline: timeline,
+            random: RandomStream(seed: options.seed, "target"), chronicle: chronicle)
+        unit = SimulatedUnit(
+            options: options.unit, lun: Self.lun.rawValue, random: RandomStream(seed: options.seed, "unit"),
+            chronicle: chronicle)
+        target.add(unit)
+        for portal in options.impostorPortals {
+            var other = options.unit
+            other.identity += 1
+            target.impostors[portal] = SimulatedUnit(
+                options: other, lun: Self.lun.rawValue, random: RandomStream(seed: options.seed, "impostor"),
+                chronicle: chronicle)
+        }
+        lane = Lane(settings: options.lane)
+        sockets = Array(repeating: nil, count: options.lane.streamCapacity)
+        let oracle = Oracle(hasWriteCache: options.unit.hasWriteCache, chronicle: chronicle)
+        client = NBDClient(
+            timeline: timeline, chronicle: chronicle, random: RandomStream(seed: options.seed, "client"),
+            oracle: oracle, blockLength: options.unit.blockLength, weather: options.clientWeather)
+        unsafe vectors = .allocate(capacity: Self.vectorCapacity)
+        network.isListening = { [unowned self] _ in !target.isDown }
+        network.onAccept = { [unowned self] in target.accept($0) }
+        target.onCacheLost = { [unowned self] in client.cacheLost() }
+    }
+
+    deinit {
+        timeline.clear()
+        unsafe vectors.deallocate()
+    }
+
+    private static let targetName = "iqn.2026-01.example:simulated"
+    private static let lun = LogicalUnitNumber(rawValue: 1 << 48)
+    private var instant: Instant { Instant(nanoseconds: timeline.now) }
+    /// Virtual nanoseconds since the beginning.
+    public var elapsed: UInt64 { timeline.now - 1_000_000_000 }
+    public var failure: String? { chronicle.failure }
+
+    // MARK: The disk
+
+    /// Attaches the disk; its client connects as soon as it is ready.
+    public func attach() {
+        guard let name = try? ISCSIName(Self.targetName),
+            let initiator = try? ISCSIName("iqn.2026-01.example:initiator")
+        else {
+            return chronicle.fail("the simulator's own names are not names")
+        }
+        let specification = DiskSpecification(
+            name: "disk", target: name, initiatorName: initiator, lun: Self.lun,
+            paths: options.paths.enumerated().map { index, path in
+                PathSpecification(
+                    route: RouteID(rawValue: Int32(index)), interface: "eth\(path.interface)",
+                    sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
+                    isid: InitiatorSessionID(hash: UInt64(index) &+ 77))
+            })
+        do throws(AttachError) {
+            disk = try lane.attach(specification, now: instant)
+        } catch {
+            chronicle.fail("attach: \(error)")
+        }
+        work()
+    }
+
+    public func detach(force: Bool) {
+        lane.detach(disk, force: force, now: instant)
+        work()
+    }
+
+    private func connectClient() {
+        guard let id = lane.addClient(disk, negotiates: false, now: instant) else {
+            return chronicle.fail("the lane refuses its client")
+        }
+        open(Socket(id: id, incoming: client.toLane, outgoing: client.fromLane, connection: nil, isConnecting: false))
+    }
+
+    // MARK: Time
+
+    /// Lets events happen until `isDone`, for at most `limit` virtual nanoseconds. Returns whether it came to that.
+    @discardableResult
+    public func run(limit: UInt64, until isDone: () -> Bool = { false }) -> Bool {
+        let end = timeline.now + limit
+        var last = timeline.now
+        var steps = 0
+        while failure == nil {
+            steps = timeline.now == last ? steps + 1 : 0
+            last = timeline.now
+            if steps > 100_000 { chronicle.fail("time stands still: the lane is busy with nothing") }
+            if isDone() { return true }
+            let next = min(timeline.nextTime ?? .max, lane.nextDeadline.nanoseconds)
+            guard next <= end else {
+                timeline.advance(to: end)
+                return isDone()
+            }
+            if let time = timeline.nextTime, time <= lane.nextDeadline.nanoseconds {
+                timeline.step()
+            } else {
+                timeline.advance(to: next)
+                work()
+            }
+            if let oldest = client.oldest, client.bound != .max, timeline.now > oldest.begun + client.bound {
+                chronicle.fail("request #\(oldest.cookie) has no answer after \(client.bound / 1_000_000) ms")
+            }
+        }
+        return false
+    }
+
+    // MARK: The shell
+
+    private func planWork() {
+        guard !isWorkPlanned else { return }
+        isWorkPlanned = true
+        timeline.after(0) { [unowned self] in
+            isWorkPlanned = false
+            work()
+        }
+    }
+
+    /// One wake-up: what came is given to the lane, it decides, and what it has to say goes out.
+    func work() {
+        if lane.nextDeadline <= instant { lane.tick(now: instant) }
+        drainEffects()
+        var rounds = 0
+        var isMoving = true
+        while isMoving && rounds < 8 {
+            rounds += 1
+            isMoving = receiveAll()
+            lane.settle()
+            drainEffects()
+            sendAll()
+            drainEffects()
+            if readable.isEmpty { break }
+        }
+        if isMoving && !readable.isEmpty { planWork() }
+    }
+
+    private func isCurrent(_ id: StreamID) -> Bool { sockets[Int(id.index)]?.id == id }
+
+    private func receiveAll() -> Bool {
+        var moved = false
+        let list = readable
+        readable = []
+        for id in list where isCurrent(id) {
+            sockets[Int(id.index)]?.isListed = false
+            if receive(id) { moved = true }
+            if isCurrent(id), let socket = sockets[Int(id.index)], hasNews(socket) { listReadable(id) }
+        }
+        return moved
+    }
+
+    private func hasNews(_ socket: Socket) -> Bool {
+        socket.incoming.arrivedCount > 0 || socket.incoming.end != nil || socket.wasReset
+    }
+
+    private func listReadable(_ id: StreamID) {
+        guard sockets[Int(id.index)]?.isListed == false else { return }
+        sockets[Int(id.index)]?.isListed = true
+        readable.append(id)
+    }
+
+    private func receive(_ id: StreamID) -> Bool {
+        var moved = false
+        for _ in 0..<4 {
+            guard let socket = sockets[Int(id.index)], socket.id == id, !socket.isConnecting else { return moved }
+            if socket.wasReset || socket.incoming.arrivedCount == 0 && socket.incoming.end != nil {
+                let reason = socket.wasReset || socket.incoming.end == .reset ? "reset" : "closed by the other end"
+                lane.closed(id, reason: reason, now: instant)
+                drainEffects()
+                return true
+            }
+            guard socket.incoming.arrivedCount > 0, let space = lane.receiveSpace(id) else { return moved }
+            let bytes = socket.incoming.take(min(space.count, options.receiveBytes))
+            unsafe bytes.withUnsafeBytes { source in
+                if let base = source.baseAddress { unsafe space.base.copyMemory(from: base, byteCount: source.count) }
+            }
+            lane.received(id, count: bytes.count, now: instant)
+            moved = true
+        }
+        return moved
+    }
+
+    private func sendAll() {
+        while let id = lane.takeDirty() { send(id) }
+    }
+
+    private func send(_ id: StreamID) {
+        while let socket = sockets[Int(id.index)], socket.id == id, !socket.isConnecting, !socket.wasReset {
+            let batch = unsafe lane.sendVectors(id, into: vectors, capacity: Self.vectorCapacity)
+            if batch.count == 0 { return }
+            let most = min(batch.byteCount, min(socket.outgoing.room, options.sendBytes))
+            guard most > 0 else {
+                socket.outgoing.wantRoom()
+                return
+            }
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(most)
+            for index in 0..<batch.count where bytes.count < most {
+                let vector = unsafe vectors[index]
+                unsafe bytes.append(
+                    contentsOf: UnsafeRawBufferPointer(start: vector.base, count: min(vector.count, most - bytes.count)))
+            }
+            guard bytes.count == most else { return chronicle.fail("vectors hold less than the lane says") }
+            socket.outgoing.send(bytes)
+            if !lane.sent(id, count: most) { return }
+        }
+    }
+
+    // MARK: Effects
+
+    private func drainEffects() {
+        while let effect = lane.takeEffect() {
+            switch effect {
+            case .connect(let id, let route): connect(id, route)
+            case .close(let id): close(id)
+            case .notice(let notice): take(notice)
+            }
+        }
+    }
+
+    private func open(_ socket: Socket) {
+        let id = socket.id
+        guard sockets[Int(id.index)] == nil else { return chronicle.fail("stream \(id.index) is used twice") }
+        sockets[Int(id.index)] = socket
+        socket.incoming.onArrival = { [unowned self] in
+            guard isCurrent(id) else { return }
+            listReadable(id)
+            planWork()
+        }
+        socket.outgoing.onRoom = { [unowned self] in
+            guard isCurrent(id) else { return }
+            send(id)
+            work()
+        }
+        if hasNews(socket) {
+            listReadable(id)
+            planWork()
+        }
+    }
+
+    private func connect(_ id: StreamID, _ route: RouteID) {
+        let path = options.paths[Int(route.rawValue)]
+        let connection = network.connect(interface: path.interface, portal: path.portal) {
+            [unowned self] connection, problem in
+            guard isCurrent(id) else { return }
+            if let problem {
+                lane.connectFailed(id, reason: problem, now: instant)
+            } else {
+                sockets[Int(id.index)]?.isConnecting = false
+                lane.connected(id, now: instant)
+            }
+            work()
+        }
+        chronicle.trace(
+            "lane", "connects c\(connection.number), stream \(id.index), route \(route.rawValue), eth\(path.interface)")
+        connection.onResetAtInitiator = { [unowned self] in
+            guard isCurrent(id) else { return }
+            sockets[Int(id.index)]?.wasReset = true
+            listReadable(id)
+            planWork()
+        }
+        open(
+            Socket(
+                id: id, incoming: connection.toInitiator, outgoing: connection.toTarget, connection: connection,
+                isConnecting: true))
+    }
+
+    private func close(_ id: StreamID) {
+        guard isCurrent(id), let socket = sockets[Int(id.index)] else {
+            return chronicle.fail("the lane closes stream \(id.index), which is not open")
+        }
+        sockets[Int(id.index)] = nil
+        chronicle.trace("lane", "closes \(socket.connection.map { "c\($0.number)" } ?? "client"), stream \(id.index)")
+        if let connection = socket.connection {
+            connection.isOpenAtInitiator = false
+            connection.toInitiator.breakOff()
+            // What the kernel has taken goes on, as a rule: the ghost write.
+            connection.toTarget.finish(.finished)
+        } else {
+            client.closed()
+        }
+    }
+
+    private func take(_ notice: LaneNotice) {
+        switch notice {
+        case .ready(let id, _):
+            guard id == disk else { return chronicle.fail("another disk is ready") }
+            chronicle.trace("lane", "ready")
+            isReady = true
+            connectClient()
+        case .notReady(_, let problems):
+            self.problems = problems
+            for problem in problems { chronicle.trace("lane", "not ready: \(problem.text)") }
+        case .pathChanged(_, let interface, let portal, let isUp, let reason):
+            chronicle.trace("lane", "\(interface) \(portal) \(isUp ? "up" : "down \(reason)")")
+        case .clientGone: chronicle.trace("lane", "client gone")
+        case .detached:
+            chronicle.trace("lane", "detached")
+            isDetached = true
+        case .event(_, let text): chronicle.trace("lane", text)
+        }
+    }
+
+    // MARK: Faults
+
+    /// Connections of a path that the initiator holds open.
+    private func connections(ofPath index: Int) -> [Connection] {
+        let path = options.paths[index]
+        return network.living.filter { $0.interface == path.interface && $0.portal == path.portal }
+    }
+
+    /// Resets what path `index` has open. With `ghost` what was sent still reaches the target.
+    public func cut(path index: Int, ghost: Bool = false) {
+        for connection in connections(ofPath: index) {
+            if ghost { network.resetInitiator(connection) } else { network.cut(connection) }
+        }
+    }
+
+    /// Cuts the open connection of a path after so many more bytes in one direction.
+    public func cut(path index: Int, afterBytesToTarget count: Int) {
+        for connection in connections(ofPath: index) {
+            connection.toTarget.cutAfter = connection.toTarget.passed + count
+        }
+    }
+
+    public func cut(path index: Int, afterBytesToInitiator count: Int) {
+        for connection in connections(ofPath: index) {
+            connection.toInitiator.cutAfter = connection.toInitiator.passed + count
+        }
+    }
+
+    /// All bytes that the open connections of a path have carried.
+    public func bytesCarried(path index: Int) -> (toTarget: Int, toInitiator: Int) {
+        connections(ofPath: index).reduce((0, 0)) { ($0.0 + $1.toTarget.passed, $0.1 + $1.toInitiator.passed) }
+    }
+
+    public enum Direction: Sendable { case toTarget, toInitiator, both }
+
+    /// Packets of an interface vanish in one direction or both, silently.
+    public func blackHole(interface index: Int, _ direction: Direction) {
+        chronicle.trace("net", "eth\(index) swallows \(direction)")
+        if direction != .toInitiator { network.interfaces[index].toTarget.shut() }
+        if direction != .toTarget { network.interfaces[index].toInitiator.shut() }
+    }
+
+    public func blackHole(portal index: Int, _ direction: Direction) {
+        chronicle.trace("net", "portal \(index) swallows \(direction)")
+        if direction != .toInitiator { network.portals[index].toTarget.shut() }
+        if direction != .toTarget { network.portals[index].toInitiator.shut() }
+    }
+
+    public func heal(interface index: Int) {
+        chronicle.trace("net", "eth\(index) heals")
+        network.interfaces[index].toTarget.open()
+        network.interfaces[index].toInitiator.open()
+    }
+
+    public func heal(portal index: Int) {
+        chronicle.trace("net", "portal \(index) heals")
+        network.portals[index].toTarget.open()
+        network.portals[index].toInitiator.open()
+    }
+
+    /// The cable is pulled, and the kernel says so.
+    public func loseCarrier(interface index: Int) {
+        network.interfaces[index].hasCarrier = false
+        blackHole(interface: index, .both)
+        lane.interfaceLost("eth\(index)", reason: "carrier lost", now: instant)
+        work()
+    }
+
+    public func findCarrier(interface index: Int) {
+        network.interfaces[index].hasCarrier = true
+        heal(interface: index)
+        lane.interfaceFound("eth\(index)", now: instant)
+        work()
+    }
+
+    public func pauseTarget(_ nanoseconds: UInt64) { target.pause(nanoseconds) }
+
+    public func endPause() { target.endPause() }
+
+    public func restartTarget(downFor nanoseconds: UInt64, losesCache: Bool) {
+        target.restart(downFor: nanoseconds, losesCache: losesCache)
+    }
+
+    public func shutWindow(_ nanoseconds: UInt64) { target.shutWindow(nanoseconds) }
+
+    /// Every session is told something that asks for no more than a second attempt.
+    public func raiseAttention() { target.raise(.modeParametersChanged, lun: Self.lun.rawValue) }
+
+    public func halfClose(path index: Int) {
+        for connection in connections(ofPath: index) { target.halfClose(connection.number) }
+    }
+
+    /// Attempts to connect so far.
+    public var connectCount: Int { network.connectCount }
+
+    // MARK: Verdicts
+
+    public func snapshot() -> DiskSnapshot? { lane.snapshot(disk) }
+
+    public var pathsUp: Int { snapshot()?.paths.count { $0.standing == .active } ?? 0 }
+
+    /// Nothing is under way any more: the medium is held against the oracle, and the lane's tables are counted.
+    public func checkAtRest() {
+        // A probe may be under way, or an answer still on its way to the client.
+        run(limit: 10_000_000_000) { hasNoLeak }
+        guard failure == nil else { return }
+        for lba in client.oracle.touched { client.oracle.check(lba, unit.blocks[lba], "the medium") }
+        if !hasNoLeak {
+            let open = sockets.count { $0 != nil }
+            chronicle.fail("the lane is idle with \(open) streams open, and its tables hold \(lane.usage)")
+        }
+    }
+
+    private var hasNoLeak: Bool { lane.usage.isEmpty && lane.usage.streams == sockets.count { $0 != nil } }
+
+    /// The next command that changes blocks takes so much longer.
+    public func holdFirstWrite(for nanoseconds: UInt64) {
+        var isHeld = false
+        target.delay = { task in
+            guard !isHeld, task.isWrite else { return 0 }
+            isHeld = true
+            return nanoseconds
+        }
+    }
+
+    /// No command is inside the target.
+    public var isQuiet: Bool { target.isIdle }
+}

@@ -1,0 +1,111 @@
+import Glibc
+import Simulation
+
+/// `Simulator [--seeds N] [--start S] [--jobs J] [--canary] [--verbose]` runs N histories; `Simulator --seed S [--trace]` runs one
+/// and shows it. The exit status is 1 if a history failed (with `--canary`: if none did).
+struct Arguments {
+    var seeds: UInt64 = 100
+    var start: UInt64 = 1
+    var jobs = 2
+    var seed: UInt64?
+    var isTracing = false
+    var isCanary = false
+    /// Names each seed before it runs: after a trap, the last ones are the culprits.
+    var isVerbose = false
+
+    init?(_ words: some Sequence<String>) {
+        var words = words.makeIterator()
+        while let word = words.next() {
+            switch word {
+            case "--trace": isTracing = true
+            case "--verbose": isVerbose = true
+            case "--canary": isCanary = true
+            case "--seeds", "--start", "--seed", "--jobs":
+                guard let text = words.next(), let number = Self.number(text) else { return nil }
+                switch word {
+                case "--seeds": seeds = number
+                case "--start": start = number
+                case "--seed": seed = number
+                default: jobs = Int(clamping: max(1, number))
+                }
+            default: return nil
+            }
+        }
+    }
+
+    /// A number, or a commit hash: its first sixteen digits.
+    private static func number(_ text: String) -> UInt64? {
+        UInt64(text) ?? UInt64(text.prefix(16), radix: 16)
+    }
+}
+
+func show(_ verdict: Verdict, lines: Int) {
+    print(verdict.options)
+    for line in verdict.trace.suffix(lines) { print(line) }
+    print("seed \(verdict.seed): \(verdict.failure ?? "all went well")")
+    print(
+        "  \(verdict.answered) answered, \(verdict.errors) with an error, longest \(verdict.longestWait / 1_000_000) ms, "
+            + "\(verdict.logins) logins, \(verdict.ghosts) ghosts, "
+            + "\(verdict.virtualNanoseconds / 1_000_000) ms of virtual time, hash \(String(verdict.hash, radix: 16))")
+}
+
+/// Without a buffer: what follows may trap.
+func announce(_ seed: UInt64) {
+    let line = Array("seed \(seed)\n".utf8)
+    _ = unsafe line.withUnsafeBytes { unsafe write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+}
+
+func run(_ arguments: Arguments) async -> Bool {
+    if let seed = arguments.seed {
+        let verdict = History(seed: seed, isTracing: arguments.isTracing, isCanary: arguments.isCanary).run()
+        show(verdict, lines: .max)
+        return verdict.failure == nil
+    }
+    let clock = ContinuousClock()
+    let begin = clock.now
+    let isCanary = arguments.isCanary
+    var failed: [Verdict] = []
+    var answered = 0
+    var logins = 0
+    var ghosts = 0
+    var next = arguments.start
+    let end = arguments.start + arguments.seeds
+    await withTaskGroup(of: Verdict.self) { group in
+        for _ in 0..<arguments.jobs where next < end {
+            let seed = next
+            if arguments.isVerbose { announce(seed) }
+            group.addTask { History(seed: seed, isCanary: isCanary).run() }
+            next += 1
+        }
+        while let verdict = await group.next() {
+            if verdict.failure != nil { failed.append(verdict) }
+            answered += verdict.answered
+            logins += verdict.logins
+            ghosts += verdict.ghosts
+            if next < end {
+                let seed = next
+                if arguments.isVerbose { announce(seed) }
+            group.addTask { History(seed: seed, isCanary: isCanary).run() }
+                next += 1
+            }
+        }
+    }
+    failed.sort { $0.seed < $1.seed }
+    print(
+        "\(arguments.seeds) histories from seed \(arguments.start) in \(clock.now - begin): \(failed.count) failed; "
+            + "\(answered) requests, \(logins) logins, \(ghosts) ghosts")
+    for verdict in failed.prefix(20) { print("seed \(verdict.seed): \(verdict.failure ?? "")") }
+    if let first = failed.first, !isCanary {
+        show(History(seed: first.seed, isTracing: true).run(), lines: 60)
+        print("again: Simulator --seed \(first.seed) --trace")
+    }
+    return isCanary ? !failed.isEmpty : failed.isEmpty
+}
+
+
+guard let arguments = Arguments(CommandLine.arguments.dropFirst()) else {
+    print("Simulator [--seeds N] [--start S] [--jobs J] [--canary] [--verbose] | --seed S [--trace]")
+    exit(2)
+}
+let isFine = await run(arguments)
+exit(isFine ? 0 : 1)

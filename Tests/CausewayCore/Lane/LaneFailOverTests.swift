@@ -1,0 +1,242 @@
+import CausewayCore
+import Simulation
+import Testing
+
+@Suite("The lane fails over")
+struct LaneFailOverTests {
+    /// How many bytes one operation moves on the path that carries it, from a world where nothing goes wrong.
+    private func carried(_ options: WorldOptions, _ operation: ClientOperation) -> (toTarget: Int, toInitiator: Int) {
+        let world = ready(options)
+        let before = world.bytesCarried(path: 0)
+        var isDone = false
+        world.client.submit(operation, lba: 8, blocks: 8) { _ in isDone = true }
+        world.run(limit: 5 * .second) { isDone }
+        let after = world.bytesCarried(path: 0)
+        return (after.toTarget - before.toTarget, after.toInitiator - before.toInitiator)
+    }
+
+    private func options(paths: Int) -> WorldOptions {
+        var options = WorldOptions()
+        options.paths = Array([(0, 0), (1, 1)].prefix(paths))
+        options.target.maxRecvDataSegmentLength = 1024
+        options.target.firstBurstLength = 2048
+        options.target.maxBurstLength = 2048
+        options.target.dataInBytes = 1024
+        // The first command goes to path 0.
+        options.lane.commandsPerTurn = 1
+        return options
+    }
+
+    @Test("when the connection is cut at any byte", arguments: [1, 2], [ClientOperation.read, .write])
+    func cutAtEveryByte(_ paths: Int, _ operation: ClientOperation) {
+        var options = options(paths: paths)
+        for target in [TargetOptions.Reinstatement.drains, .returnsAtOnce] {
+            options.target.reinstatement = target
+            let bytes = carried(options, operation)
+            let bound = paths == 1 ? 3 * UInt64.second : 2 * .second
+            for isToTarget in [true, false] {
+                let count = isToTarget ? bytes.toTarget : bytes.toInitiator
+                // Every byte near headers; in the middle of data one is like the other.
+                for at in 0...count where at < 120 || at % 13 == 0 || count - at < 60 {
+                    let world = ready(options)
+                    if isToTarget {
+                        world.cut(path: 0, afterBytesToTarget: max(at, 1))
+                    } else {
+                        world.cut(path: 0, afterBytesToInitiator: max(at, 1))
+                    }
+                    var error: UInt32?
+                    world.client.submit(operation, lba: 8, blocks: 8) { error = $0 }
+                    world.run(limit: bound) { error != nil }
+                    #expect(error == 0, "cut after byte \(at) \(isToTarget ? "to target" : "to initiator")")
+                    var isRead = false
+                    world.client.submit(.read, lba: 0, blocks: 32) { _ in isRead = true }
+                    world.run(limit: bound) { isRead }
+                    world.run(limit: 2 * .second)
+                    world.checkAtRest()
+                    #expect(world.failure == nil, "cut after byte \(at) \(isToTarget ? "to target" : "to initiator")")
+                    if world.failure != nil || error != 0 { return }
+                }
+            }
+        }
+    }
+
+    @Test("again and again, with requests under way", arguments: [TargetOptions.Reinstatement.drains, .returnsAtOnce])
+    func cutUnderLoad(_ kind: TargetOptions.Reinstatement) {
+        var options = WorldOptions()
+        options.target.reinstatement = kind
+        options.unit.slowPermille = 100
+        let world = ready(options)
+        world.client.load(count: 800)
+        for round in 0..<12 {
+            world.run(limit: UInt64(5 + round) * .millisecond)
+            world.cut(path: round % 2, ghost: round % 3 == 0)
+        }
+        settle(world)
+        #expect(world.pathsUp == 2)
+    }
+
+    /// One write is held inside the target, its path is lost, the block is written again over the other path.
+    private func ghost(_ kind: TargetOptions.Reinstatement, skipsBarrier: Bool) -> World {
+        var options = WorldOptions()
+        options.target.reinstatement = kind
+        options.lane.skipsBarrier = skipsBarrier
+        options.lane.commandsPerTurn = 1
+        let world = ready(options)
+        world.holdFirstWrite(for: 2 * .second)
+        var answers = 0
+        world.client.submit(.write, lba: 5, blocks: 1) { _ in answers += 1 }
+        world.run(limit: 10 * .millisecond)
+        world.cut(path: 0, ghost: true)
+        world.cut(path: 1, ghost: true)
+        world.run(limit: 20 * .second) { answers == 1 }
+        world.client.submit(.write, lba: 5, blocks: 1) { _ in answers += 1 }
+        world.run(limit: 20 * .second) { answers == 2 }
+        world.run(limit: 5 * .second)
+        world.checkAtRest()
+        return world
+    }
+
+    @Test("and no ghost of an earlier write comes later", arguments: [TargetOptions.Reinstatement.drains, .returnsAtOnce])
+    func fence(_ kind: TargetOptions.Reinstatement) {
+        let world = ghost(kind, skipsBarrier: false)
+        #expect(world.failure == nil)
+        #expect(world.client.answered == 2)
+    }
+
+    @Test("but without the barrier the ghost comes, and the oracle sees it")
+    func withoutBarrier() {
+        let world = ghost(.returnsAtOnce, skipsBarrier: true)
+        #expect(world.failure?.contains("the medium of LBA 5 returned write 1") == true)
+    }
+
+    @Test("a target that drains needs no barrier")
+    func drainsWithoutBarrier() {
+        let world = ghost(.drains, skipsBarrier: true)
+        #expect(world.failure == nil)
+    }
+
+    @Test("and goes on when all paths were down")
+    func allPathsDown() {
+        let world = ready(WorldOptions())
+        world.client.load(count: 400)
+        world.run(limit: 5 * .millisecond)
+        world.loseCarrier(interface: 0)
+        world.loseCarrier(interface: 1)
+        world.run(limit: 20 * .second)
+        #expect(world.client.inFlight > 0)
+        world.findCarrier(interface: 1)
+        world.run(limit: 5 * .second)
+        world.findCarrier(interface: 0)
+        settle(world)
+        #expect(world.pathsUp == 2)
+    }
+
+    @Test("and fails what it holds when all paths are down for too long")
+    func allPathsDownForTooLong() {
+        var options = WorldOptions()
+        options.lane.allPathsDownTimeoutMilliseconds = 5000
+        let world = ready(options)
+        world.client.mayFail = true
+        world.client.load(count: 400)
+        world.run(limit: 5 * .millisecond)
+        world.loseCarrier(interface: 0)
+        world.loseCarrier(interface: 1)
+        world.run(limit: 7 * .second) { world.client.isIdle }
+        #expect(world.client.isIdle)
+        #expect(world.client.errors > 0)
+        world.findCarrier(interface: 0)
+        world.findCarrier(interface: 1)
+        world.run(limit: 5 * .second)
+        world.client.mayFail = false
+        world.client.load(count: 100)
+        settle(world)
+    }
+
+    @Test("when a path swallows packets", arguments: [World.Direction.toTarget, .toInitiator, .both])
+    func blackHole(_ direction: World.Direction) {
+        let world = ready(WorldOptions())
+        world.client.load(count: 2000)
+        world.run(limit: 5 * .millisecond)
+        world.blackHole(interface: 0, direction)
+        let isServed = world.run(limit: 4 * .second) { world.client.answered > 1500 }
+        #expect(isServed)
+        world.heal(interface: 0)
+        settle(world)
+        #expect(world.pathsUp == 2)
+    }
+
+    @Test("with patience when the target pauses for 30 s on all paths")
+    func pause() {
+        let world = ready(WorldOptions())
+        world.client.load(count: 600)
+        world.run(limit: 5 * .millisecond)
+        let attempts = world.connectCount
+        world.pauseTarget(30 * .second)
+        world.run(limit: 31 * .second)
+        #expect(world.connectCount - attempts <= 4, "a storm of logins")
+        settle(world)
+        #expect(world.pathsUp == 2)
+    }
+
+    @Test("when the target restarts", arguments: [false, true])
+    func restart(_ losesCache: Bool) {
+        let world = ready(WorldOptions())
+        world.client.mayFail = losesCache
+        world.client.load(count: 600)
+        world.run(limit: 8 * .millisecond)
+        world.restartTarget(downFor: 3 * .second, losesCache: losesCache)
+        settle(world)
+        #expect(world.pathsUp == 2)
+    }
+
+    @Test("when the target closes its half")
+    func halfClose() {
+        let world = ready(WorldOptions())
+        world.client.load(count: 600)
+        world.run(limit: 5 * .millisecond)
+        world.halfClose(path: 0)
+        settle(world)
+        #expect(world.pathsUp == 2)
+    }
+
+    @Test("and never uses a path that shows another LUN")
+    func impostor() {
+        var options = WorldOptions()
+        options.impostorPortals = [1]
+        let world = ready(options, pathsUp: 1)
+        world.client.load(count: 200)
+        world.run(limit: 5 * .millisecond)
+        world.cut(path: 0)
+        settle(world)
+    }
+
+    @Test("and detaches", arguments: [false, true])
+    func detach(_ isForced: Bool) {
+        let world = ready(WorldOptions())
+        world.client.mayFail = isForced
+        world.client.load(count: 100)
+        world.run(limit: 4 * .millisecond)
+        world.client.stopLoad()
+        world.detach(force: isForced)
+        let isGone = world.run(limit: 5 * .second) { world.isDetached }
+        #expect(isGone)
+        #expect(world.failure == nil)
+        #expect(world.lane.usage.isEmpty && world.lane.usage.streams == 0)
+    }
+
+    @Test("and detaches by force while no path is left")
+    func detachWithoutPaths() {
+        let world = ready(WorldOptions())
+        world.client.mayFail = true
+        world.client.load(count: 100)
+        world.run(limit: 4 * .millisecond)
+        world.blackHole(interface: 0, .both)
+        world.blackHole(interface: 1, .both)
+        world.run(limit: 4 * .second)
+        world.client.stopLoad()
+        world.detach(force: true)
+        let isGone = world.run(limit: 5 * .second) { world.isDetached }
+        #expect(isGone)
+        #expect(world.failure == nil)
+    }
+}
