@@ -251,7 +251,8 @@ extension Supervisor {
         tellManager()
     }
 
-    /// The device is there; the table that attach prints is the better for waiting a moment for the other paths.
+    /// The device is there; the table that attach prints is the better for waiting a moment for the other
+    /// paths.
     private func awaitOtherPaths(_ disk: AttachedDisk) {
         for _ in 0..<25 {
             guard let id = disk.state.withLock({ $0.id }),

@@ -79,8 +79,8 @@ extension Supervisor {
         }
     }
 
-    /// A netlink call in a process of its own. One that does not come back is left to itself: it cannot be killed,
-    /// and nothing else may wait for it.
+    /// A netlink call in a process of its own. One that does not come back is left to itself: it cannot be
+    /// killed, and nothing else may wait for it.
     func call(_ call: NBDCall) throws(NBDDeviceError) -> NBDCallResult {
         switch try calls.run(call, timeLimitMilliseconds: Self.callMilliseconds) {
         case .finished(let result): return result
@@ -123,8 +123,8 @@ extension Supervisor {
         logger.info("\(disk.name): detached")
     }
 
-    /// Ends exports on sockets, all at once: no client is served any more, what was accepted is written and flushed,
-    /// sessions are logged out.
+    /// Ends exports on sockets, all at once: no client is served any more, what was accepted is written and
+    /// flushed, sessions are logged out.
     func endExports(of disks: [AttachedDisk]) {
         for disk in disks {
             disk.state.withLock { $0.isDetaching = true }

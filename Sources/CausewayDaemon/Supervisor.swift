@@ -5,10 +5,11 @@ import Logging
 import NBDDevice
 import Synchronization
 
-/// The control side of the daemon: which disks there are, what they are exported as, and what becomes of them.
+/// The control side of the daemon: which disks there are, what they are exported as, and what becomes of
+/// them.
 ///
-/// Its methods run on the control threads of clients and may block. Lanes are only spoken to through their mailbox,
-/// and netlink only through helper processes, so nothing here can stop I/O.
+/// Its methods run on the control threads of clients and may block. Lanes are only spoken to through their
+/// mailbox, and netlink only through helper processes, so nothing here can stop I/O.
 final class Supervisor: DiskService {
     let options: DaemonOptions
     let logger: Logger
