@@ -28,7 +28,8 @@ final class LaneHandle: Sendable {
         mailbox.send(work)
     }
 
-    /// Has the lane's thread do something and waits for the result; nil if it takes longer than `milliseconds`.
+    /// Has the lane's thread do something and waits for the result; nil if it takes longer than
+    /// `milliseconds`.
     func ask<Answer: Sendable>(
         milliseconds: Int = 5000, _ question: @escaping @Sendable (inout LaneRunner) -> Answer
     ) -> Answer? {

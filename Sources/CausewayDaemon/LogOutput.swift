@@ -6,8 +6,9 @@ import Synchronization
 
 /// Lines on their way to standard error, written by a thread of their own.
 ///
-/// Who reads them may stop doing so, for instance because its own disk is one of ours. That must hold up neither a
-/// client nor the thread that hears of lost links, so when the reader is too slow lines are dropped, and counted.
+/// Who reads them may stop doing so, for instance because its own disk is one of ours. That must hold up
+/// neither a client nor the thread that hears of lost links, so when the reader is too slow lines are
+/// dropped, and counted.
 final class LogOutput: Sendable {
     /// Lines that wait at most.
     private static let capacity = 4096
@@ -34,7 +35,8 @@ final class LogOutput: Sendable {
         }
     }
 
-    /// Waits until everything is written that was accepted before, but not for a reader that has stopped reading.
+    /// Waits until everything is written that was accepted before, but not for a reader that has stopped
+    /// reading.
     func flush(milliseconds: Int) {
         let goal = accepted.load(ordering: .relaxed)
         for _ in 0..<max(milliseconds / 10, 1) {
@@ -76,7 +78,8 @@ final class LogOutput: Sendable {
     }
 }
 
-/// One line an event: for a journal with its level in front (sd-daemon(3)), otherwise with time and level in words.
+/// One line an event: for a journal with its level in front (sd-daemon(3)), otherwise with time and level in
+/// words.
 struct LogLines: LogHandler {
     let output: LogOutput
     let isJournal: Bool

@@ -79,8 +79,8 @@ extension Supervisor {
         }
     }
 
-    /// A netlink call in a process of its own. One that does not come back is left to itself: it cannot be killed,
-    /// and nothing else may wait for it.
+    /// A netlink call in a process of its own. One that does not come back is left to itself: it cannot be
+    /// killed, and nothing else may wait for it.
     func call(_ call: NBDCall) throws(NBDDeviceError) -> NBDCallResult {
         switch try calls.run(call, timeLimitMilliseconds: Self.callMilliseconds) {
         case .finished(let result): return result
@@ -123,15 +123,15 @@ extension Supervisor {
         logger.info("\(disk.name): detached")
     }
 
-    /// Ends exports on sockets, all at once: no client is served any more, what was accepted is written and flushed,
-    /// sessions are logged out.
+    /// Ends exports on sockets, all at once: no client is served any more, what was accepted is written and
+    /// flushed, sessions are logged out.
     func endExports(of disks: [AttachedDisk]) {
         for disk in disks {
             disk.state.withLock { $0.isDetaching = true }
             beginToLeaveLane(disk, force: false)
         }
         for disk in disks {
-            _ = disk.detached.wait(milliseconds: 35_000)
+            if disk.detached.wait(milliseconds: 35_000) == true { forgetSessions(disk) }
             disk.state.withLock({ $0.listener })?.closeAndRemove()
             forget(disk)
             logger.info("\(disk.name): detached")
@@ -141,7 +141,9 @@ extension Supervisor {
     /// Has the lane let go of a disk; without force it answers and flushes what it has accepted before.
     func leaveLane(_ disk: AttachedDisk, force: Bool, milliseconds: Int) {
         guard beginToLeaveLane(disk, force: force) else { return }
-        if disk.detached.wait(milliseconds: milliseconds) == nil {
+        if let isClean = disk.detached.wait(milliseconds: milliseconds) {
+            if isClean { forgetSessions(disk) }
+        } else {
             logger.error("\(disk.name): the lane has not let go of it within \(milliseconds / 1000) s")
         }
     }

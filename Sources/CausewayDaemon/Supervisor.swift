@@ -5,16 +5,18 @@ import Logging
 import NBDDevice
 import Synchronization
 
-/// The control side of the daemon: which disks there are, what they are exported as, and what becomes of them.
+/// The control side of the daemon: which disks there are, what they are exported as, and what becomes of
+/// them.
 ///
-/// Its methods run on the control threads of clients and may block. Lanes are only spoken to through their mailbox,
-/// and netlink only through helper processes, so nothing here can stop I/O.
+/// Its methods run on the control threads of clients and may block. Lanes are only spoken to through their
+/// mailbox, and netlink only through helper processes, so nothing here can stop I/O.
 final class Supervisor: DiskService {
     let options: DaemonOptions
     let logger: Logger
     let initiatorName: ISCSIName
     let lane: LaneHandle
     let calls = NBDCallRunner()
+    let records: SessionRecords
     let news: Mailbox<SupervisorNews>
     private let watch: NoticeWatch
     private let manager = ServiceNotification()
@@ -29,6 +31,7 @@ final class Supervisor: DiskService {
 
     init(options: DaemonOptions, logger: Logger) throws(DaemonError) {
         self.options = options
+        records = SessionRecords(stateDirectory: options.stateDirectory)
         self.logger = logger
         do throws(InitiatorNameError) {
             initiatorName = try InitiatorName.load(override: options.initiatorName)
@@ -102,10 +105,10 @@ final class Supervisor: DiskService {
                 disk.remember("the kernel closed its connection")
                 logger.error("\(disk.name): the kernel closed its connection")
             }
-        case .detached(let id):
+        case .detached(let id, let isClean):
             let disk = state.withLock { $0.byID.removeValue(forKey: id) }
             disk?.state.withLock { $0.id = nil }
-            disk?.detached.fulfil(())
+            disk?.detached.fulfil(isClean)
         case .event(let severity, let text):
             switch severity {
             case .information: logger.info("\(text)")

@@ -4,9 +4,11 @@ enum ReinstatementProof: BitwiseCopyable {
     case needsBarrier
     /// It returns only after they have ended.
     ///
-    /// The Linux kernel's target (LIO) waits for them, and an ORDERED command must not be sent to it: it forgets to
-    /// count off SIMPLE commands that were stopped or aborted, by whichever initiator, and then an ORDERED command
-    /// waits for them for ever, and every later command of all initiators behind it (seen with Linux 6.1).
+    /// The Linux kernel's target (LIO) waits for them, also when the first such login was given up meanwhile:
+    /// it answers every other with 0301 as long. And an ORDERED command must not be sent to it: it forgets to
+    /// count off SIMPLE commands that were stopped or aborted, by whichever initiator, and then an ORDERED
+    /// command waits for them for ever, and every later command of all initiators behind it (seen with Linux
+    /// 6.1).
     case waitsForTasks
 
     /// - Parameters:

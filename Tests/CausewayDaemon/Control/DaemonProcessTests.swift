@@ -50,7 +50,8 @@ import Testing
         setsockopt(ear, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         func heard() -> String {
             var bytes = [UInt8](repeating: 0, count: 4096)
-            return String(decoding: bytes.prefix(max(recv(ear, &bytes, bytes.count, 0), 0)), as: UTF8.self)
+            let count = recv(ear, &bytes, bytes.count, 0)
+            return String(decoding: bytes.prefix(max(count, 0)), as: UTF8.self)
         }
 
         let daemon = try StartedCommand(
