@@ -59,7 +59,7 @@ let package = Package(
             ],
             exclude: ["README.md"], swiftSettings: tested),
         .testTarget(
-            name: "CausewayCoreTests", dependencies: ["CausewayCore", "Simulation"], path: "Tests/CausewayCore",
+            name: "CausewayCoreTests", dependencies: ["CausewayCore", "Simulation", "MallocCounter"], path: "Tests/CausewayCore",
             swiftSettings: tested),
         .testTarget(
             name: "LinuxSystemTests", dependencies: ["LinuxSystem", "CLinux"], path: "Tests/LinuxSystem",

@@ -10,7 +10,8 @@ final class AttachedDisk: Sendable {
     let lane: LaneHandle
     /// What the lane said of it first: ready, or why not.
     let outcome = Promise<Result<DiskDescription, AttachFailure>>()
-    let detached = Promise<Void>()
+    /// Whether no sent write was left without a fence.
+    let detached = Promise<Bool>()
 
     struct AttachFailure: Error {
         var problems: [PathProblem]
@@ -20,6 +21,7 @@ final class AttachedDisk: Sendable {
     struct State {
         var id: DiskID?
         var routes: [RouteID] = []
+        var sessions: [InitiatorSessionID] = []
         var description: DiskDescription?
         var device: KernelDevice?
         var listener: ExportListener?

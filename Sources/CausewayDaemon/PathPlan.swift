@@ -16,8 +16,9 @@ struct PlannedPath: Hashable, Sendable {
 
 /// Which bound interfaces reach which portals, before anything is sent.
 ///
-/// A portal inside a subnet of some of the interfaces is paired with these alone: through another one, packets would
-/// take a detour over a router, or nowhere. A portal inside none of their subnets is routed, and paired with all.
+/// A portal inside a subnet of some of the interfaces is paired with these alone: through another one,
+/// packets would take a detour over a router, or nowhere. A portal inside none of their subnets is routed,
+/// and paired with all.
 struct PathPlan: Equatable, Sendable {
     /// By interface as they were asked for, then by portal.
     var paths: [PlannedPath] = []
@@ -45,16 +46,16 @@ struct PathPlan: Equatable, Sendable {
         var description: String {
             switch reason {
             case .nearer(let others):
-                "\(portal) is in the subnet of \(others.joined(separator: ", ")), so no path leads there through "
-                    + interface
+                "\(portal) is in the subnet of \(others.joined(separator: ", ")), "
+                    + "so no path leads there through \(interface)"
             case .noAddress(let family):
                 "\(interface) has no \(family.name) address, so no path leads through it to \(portal)"
             }
         }
     }
 
-    /// Plans for the interfaces and the identity that this machine has now. Throws for the first interface that can
-    /// make no path.
+    /// Plans for the interfaces and the identity that this machine has now. Throws for the first interface
+    /// that can make no path.
     static func make(
         interfaces: [String], portals: [SocketAddress], lane: Int
     ) throws(ControlError) -> PathPlan {

@@ -3,8 +3,8 @@ import LinuxSystem
 
 /// What sets the sessions of this machine and network namespace apart from all others, and so their ISIDs.
 ///
-/// The same parts give the same ISID after a restart, so that a new login reinstates the session that was lost, and
-/// other parts another one (RFC 7143 §10.1.1).
+/// The same parts give the same ISID after a restart, so that a new login reinstates the session that was
+/// lost, and other parts another one (RFC 7143 §10.1.1).
 struct SessionIdentity: Hashable, Sendable {
     /// Empty where the machine has none: the ISIDs are then only unique among those of its initiator name.
     var machineID: String
@@ -27,13 +27,14 @@ struct SessionIdentity: Hashable, Sendable {
         isid(.data, interface, portal, UInt64(lane))
     }
 
-    /// The ISID of a session that only looks what there is.
-    func discoveryISID(interface: String?, portal: SocketAddress) -> InitiatorSessionID {
-        isid(.discovery, interface, portal, 0)
+    /// The ISID of a session that only looks what there is. `slot` tells discoveries apart that run at the
+    /// same time.
+    func discoveryISID(interface: String?, portal: SocketAddress, slot: Int) -> InitiatorSessionID {
+        isid(.discovery, interface, portal, UInt64(slot))
     }
 
     private func isid(
-        _ purpose: Purpose, _ interface: String?, _ portal: SocketAddress, _ lane: UInt64
+        _ purpose: Purpose, _ interface: String?, _ portal: SocketAddress, _ ordinal: UInt64
     ) -> InitiatorSessionID {
         var hash = StableHash(key0: 0x4953_4944)
         hash.append(purpose.rawValue)
@@ -41,7 +42,7 @@ struct SessionIdentity: Hashable, Sendable {
         hash.append(networkNamespace)
         hash.append(interface ?? "-")
         hash.append("\(portal)")
-        hash.append(lane)
+        hash.append(ordinal)
         return InitiatorSessionID(hash: hash.value())
     }
 }

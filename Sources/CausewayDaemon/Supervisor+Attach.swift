@@ -92,11 +92,13 @@ extension Supervisor {
         for (index, path) in plan.enumerated() {
             let id = RouteID(rawValue: first &+ Int32(index))
             routes.append((id, Route(interface: path.interface, source: path.source, to: path.portal)))
-            paths.append(
-                PathSpecification(
-                    route: id, interface: path.interface ?? "", sourceAddress: path.source?.description ?? "",
-                    portal: path.portal.description, isid: path.isid))
+            var specification = PathSpecification(
+                route: id, interface: path.interface ?? "", sourceAddress: path.source?.description ?? "",
+                portal: path.portal.description, isid: path.isid)
+            specification.mayHavePredecessor = try record(path, disk, target)
+            paths.append(specification)
         }
+        disk.state.withLock { $0.sessions = plan.map(\.isid) }
         let specification = DiskSpecification(
             name: disk.name.text, target: target, initiatorName: initiatorName, lun: lun, paths: paths,
             isReadOnly: disk.request.readOnly)
@@ -129,6 +131,38 @@ extension Supervisor {
             throw .portalUnreachable(
                 disk.request.portals[0],
                 reason: "no path came up within \(Self.firstPathMilliseconds / 1000) s")
+        }
+    }
+
+    /// Puts a session on record before its login is sent. Returns whether one of the same name may be open already.
+    private func record(
+        _ path: PlannedPath, _ disk: AttachedDisk, _ target: ISCSIName
+    ) throws(ControlError) -> Bool {
+        let isShared = state.withLock { state in
+            state.disks.values.contains { other in
+                other !== disk && other.request.target == disk.request.target
+                    && other.state.withLock { $0.sessions.contains(path.isid) }
+            }
+        }
+        do throws(SystemError) {
+            let existed = try records.begin(
+                initiator: initiatorName, target: target, isid: path.isid, portal: "\(path.portal)",
+                disk: disk.name.text)
+            return existed && !isShared
+        } catch {
+            throw .internalFailure("the session cannot be put on record: \(error)")
+        }
+    }
+
+    /// Takes sessions that ended in order off the record, unless another disk shares them.
+    func forgetSessions(_ disk: AttachedDisk) {
+        guard let target = try? ISCSIName(disk.request.target) else { return }
+        let others = state.withLock { state in
+            state.disks.values.filter { $0 !== disk && $0.request.target == disk.request.target }
+        }
+        let kept = Set(others.flatMap { other in other.state.withLock { $0.sessions } })
+        for isid in disk.state.withLock({ $0.sessions }) where !kept.contains(isid) {
+            records.end(initiator: initiatorName, target: target, isid: isid)
         }
     }
 

@@ -131,7 +131,7 @@ extension Supervisor {
             beginToLeaveLane(disk, force: false)
         }
         for disk in disks {
-            _ = disk.detached.wait(milliseconds: 35_000)
+            if disk.detached.wait(milliseconds: 35_000) == true { forgetSessions(disk) }
             disk.state.withLock({ $0.listener })?.closeAndRemove()
             forget(disk)
             logger.info("\(disk.name): detached")
@@ -141,7 +141,9 @@ extension Supervisor {
     /// Has the lane let go of a disk; without force it answers and flushes what it has accepted before.
     func leaveLane(_ disk: AttachedDisk, force: Bool, milliseconds: Int) {
         guard beginToLeaveLane(disk, force: force) else { return }
-        if disk.detached.wait(milliseconds: milliseconds) == nil {
+        if let isClean = disk.detached.wait(milliseconds: milliseconds) {
+            if isClean { forgetSessions(disk) }
+        } else {
             logger.error("\(disk.name): the lane has not let go of it within \(milliseconds / 1000) s")
         }
     }

@@ -16,6 +16,7 @@ final class Supervisor: DiskService {
     let initiatorName: ISCSIName
     let lane: LaneHandle
     let calls = NBDCallRunner()
+    let records: SessionRecords
     let news: Mailbox<SupervisorNews>
     private let watch: NoticeWatch
     private let manager = ServiceNotification()
@@ -30,6 +31,7 @@ final class Supervisor: DiskService {
 
     init(options: DaemonOptions, logger: Logger) throws(DaemonError) {
         self.options = options
+        records = SessionRecords(stateDirectory: options.stateDirectory)
         self.logger = logger
         do throws(InitiatorNameError) {
             initiatorName = try InitiatorName.load(override: options.initiatorName)
@@ -103,10 +105,10 @@ final class Supervisor: DiskService {
                 disk.remember("the kernel closed its connection")
                 logger.error("\(disk.name): the kernel closed its connection")
             }
-        case .detached(let id):
+        case .detached(let id, let isClean):
             let disk = state.withLock { $0.byID.removeValue(forKey: id) }
             disk?.state.withLock { $0.id = nil }
-            disk?.detached.fulfil(())
+            disk?.detached.fulfil(isClean)
         case .event(let severity, let text):
             switch severity {
             case .information: logger.info("\(text)")

@@ -18,6 +18,9 @@ public struct LaneRunner: ~Copyable {
     /// What the shell knows of a stream, by the lane's stream index.
     private var sockets: SocketTable
     private let pipes: PipeTable
+    private let timer: LaneTimer
+    /// When the timer goes off.
+    private var armedFor = Instant.never
     private var listeners: [Listener?] = []
     private var routes: [RouteID: Route] = [:]
     private let vectors: UnsafeMutablePointer<IOVector>
@@ -36,13 +39,16 @@ public struct LaneRunner: ~Copyable {
     public init(
         settings: LaneSettings, mailbox: Mailbox<Work>, onNotice: @escaping @Sendable (LaneNotice) -> Void
     ) throws(SystemError) {
-        var poller = try Poller(slotCapacity: settings.streamCapacity + 1 + Self.listenerCapacity)
+        var poller = try Poller(slotCapacity: settings.streamCapacity + 2 + Self.listenerCapacity)
         try poller.add(mailbox.descriptor, slot: settings.streamCapacity, for: .readable)
+        let timer = try LaneTimer()
+        try poller.add(timer.rawValue, slot: settings.streamCapacity + 1, for: .readable)
         pipes = PipeTable(capacity: 32)
         var settings = settings
         settings.pipeCount = pipes.capacity
         lane = Lane(settings: settings)
         self.poller = poller
+        self.timer = timer
         self.mailbox = mailbox
         self.onNotice = onNotice
         sockets = SocketTable(capacity: settings.streamCapacity)
@@ -58,12 +64,15 @@ public struct LaneRunner: ~Copyable {
     }
 
     private var mailboxSlot: Int { sockets.capacity }
+    private var timerSlot: Int { sockets.capacity &+ 1 }
+    private var listenerSlot: Int { sockets.capacity &+ 2 }
 
     /// Until `stop`.
     public mutating func run() {
         now = MonotonicClock.now()
         while !isStopped {
-            let count = poller.wait(timeoutNanoseconds: waitTime())
+            arm()
+            let count = poller.wait(timeoutNanoseconds: mustNotSleep ? 0 : nil)
             now = MonotonicClock.now()
             for index in 0..<count {
                 if let event = poller.event(index) { take(event) }
@@ -74,11 +83,12 @@ public struct LaneRunner: ~Copyable {
 
     public mutating func stop() { isStopped = true }
 
-    private func waitTime() -> UInt64? {
-        if mustNotSleep { return 0 }
-        let deadline = lane.nextDeadline
-        if deadline == .never { return nil }
-        return deadline.nanoseconds(since: now)
+    /// A timer of its own, armed only when a deadline moves forward, costs less than a time limit on every wait.
+    @inline(__always)
+    private mutating func arm() {
+        guard lane.nextDeadline < armedFor else { return }
+        armedFor = lane.nextDeadline
+        timer.set(armedFor)
     }
 
     // MARK: One wake-up
@@ -91,15 +101,24 @@ public struct LaneRunner: ~Copyable {
             }
             return
         }
-        if event.slot > mailboxSlot { return accept(event.slot - mailboxSlot - 1) }
+        if event.slot == timerSlot {
+            timer.drain()
+            armedFor = .never
+            return
+        }
+        if event.slot >= listenerSlot { return accept(event.slot - listenerSlot) }
         let id = sockets[event.slot].id
         if sockets[event.slot].isConnecting {
             if event.isWritable || event.isClosed { finishConnect(event.slot) }
             return
         }
-        if event.isWritable && !sockets[event.slot].isWritable {
-            sockets[event.slot].isWritable = true
-            send(id)
+        if event.isWritable {
+            if !sockets[event.slot].isWritable {
+                sockets[event.slot].isWritable = true
+                send(id)
+            } else if sockets[event.slot].watchesWritable && !event.isReadable {
+                watch(event.slot, writable: false)
+            }
         }
         if event.isReadable || event.isClosed, !sockets[event.slot].isReadable {
             sockets[event.slot].isReadable = true
@@ -235,11 +254,11 @@ public struct LaneRunner: ~Copyable {
                 return
             }
             if sent > 0 {
-                if sent < batch.byteCount { sockets[slot].isWritable = false }
+                if sent < batch.byteCount { wait(slot) }
                 if !lane.sent(id, count: sent) { return }
                 continue
             }
-            sockets[slot].isWritable = false
+            wait(slot)
             if sent != -Int(EAGAIN) { lose(id, Int32(-sent)) }
         }
     }
@@ -250,6 +269,20 @@ public struct LaneRunner: ~Copyable {
         let reason = errno == 0 ? "the other end closed the connection" : "\(Errno(rawValue: errno))"
         lane.closed(id, reason: reason, now: now)
         drainEffects()
+    }
+
+    /// The socket takes no more for now.
+    @inline(never)
+    private mutating func wait(_ slot: Int) {
+        sockets[slot].isWritable = false
+        if !sockets[slot].watchesWritable { watch(slot, writable: true) }
+    }
+
+    private mutating func watch(_ slot: Int, writable: Bool) {
+        sockets[slot].watchesWritable = writable
+        // Setting the same again makes the poller look: room that came in between is not missed.
+        try? poller.modify(
+            sockets[slot].descriptor, slot: slot, for: writable ? .stream : [.readable, .peerClosed, .edgeTriggered])
     }
 
     // MARK: Effects
@@ -271,9 +304,10 @@ public struct LaneRunner: ~Copyable {
         throws(SystemError)
     {
         let slot = Int(id.index)
-        try poller.add(descriptor, slot: slot)
+        try poller.add(
+            descriptor, slot: slot, for: isConnecting ? .stream : [.readable, .peerClosed, .edgeTriggered])
         sockets[slot] = StreamSocket(
-            descriptor: descriptor, id: id, isConnecting: isConnecting, isReadable: false, isWritable: true)
+            descriptor: descriptor, id: id, isConnecting: isConnecting, watchesWritable: isConnecting)
     }
 
     private mutating func close(_ id: StreamID) {
@@ -356,7 +390,7 @@ public struct LaneRunner: ~Copyable {
         guard index < Self.listenerCapacity else {
             throw SystemError(call: "listen", errno: .tooManyOpenFiles, subject: "too many export sockets")
         }
-        try poller.add(descriptor, slot: mailboxSlot + 1 + index, for: .readable)
+        try poller.add(descriptor, slot: listenerSlot + index, for: .readable)
         let listener = Listener(descriptor: descriptor, disk: disk)
         if index == listeners.count { listeners.append(listener) } else { listeners[index] = listener }
     }
@@ -364,7 +398,7 @@ public struct LaneRunner: ~Copyable {
     public mutating func stopListening(for disk: DiskID) {
         for index in listeners.indices {
             guard let listener = listeners[index], listener.disk == disk else { continue }
-            poller.remove(listener.descriptor, slot: mailboxSlot + 1 + index)
+            poller.remove(listener.descriptor, slot: listenerSlot + index)
             listeners[index] = nil
         }
     }

@@ -8,6 +8,9 @@ struct StreamSocket: BitwiseCopyable {
     /// The kernel has bytes; the socket stands in the list of readable ones.
     var isReadable = false
     var isWritable = true
+    /// The poller reports writability. Only while a send waits for it: a Unix socket would report it each time that
+    /// its reader takes something.
+    var watchesWritable = false
 }
 
 /// The sockets of a lane by stream index, and which of them have bytes waiting. In memory of its own, so that the

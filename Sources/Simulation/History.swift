@@ -58,6 +58,7 @@ public final class History {
         // Liveness.
         isCalm = true
         healAll()
+        world.client.stopLoad()
         demand(200 * Self.second, "requests are not answered") { world.client.isIdle }
         demand(100 * Self.second, "the paths do not come back") { world.pathsUp == pathCount }
         world.client.mayFail = false

@@ -21,8 +21,9 @@ public final class SimulatedTarget {
     /// LUNs of sessions made after a restart have this to say first.
     private var wasRestarted = false
     private var hasLostCache = false
-    /// ISIDs that have heard of the last restart.
-    private var told: Set<UInt64> = []
+    /// ISIDs that have acknowledged the news of the last restart. News that a lost connection took away is told
+    /// again: not every real target does so, and no initiator can mend that.
+    var told: Set<UInt64> = []
 
     /// Logins that came as far as an answer, and commands carried out after their session had ended.
     public private(set) var loginCount = 0
@@ -72,7 +73,7 @@ public final class SimulatedTarget {
             initiatorName: name, isid: isid, tsih: nextTSIH, portalGroup: portalGroup, cmdSN: cmdSN)
         nextTSIH = nextTSIH == .max ? 1 : nextTSIH + 1
         // A unit that lost nothing says no more than that tasks are gone.
-        if wasRestarted, told.insert(isid).inserted || random.chance(100) {
+        if wasRestarted, !told.contains(isid) || random.chance(100) {
             for lun in units.keys { session.attentions[lun] = [hasLostCache && options.announcesRestart ? .powerOn : .reset] }
         }
         sessions.append(session)

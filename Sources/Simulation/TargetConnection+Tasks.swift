@@ -223,6 +223,7 @@ extension TargetConnection {
             header[byte: 3] = status
             send(header)
         case .check(let sense):
+            if sense == .powerOn || sense == .reset { restartStatSN = header[6] }
             header[byte: 3] = 0x02
             send(header, [0, UInt8(sense.bytes.count)] + sense.bytes)
         }

@@ -16,6 +16,8 @@ final class TargetConnection {
     var statSN: UInt32
     private var acknowledged: UInt32?
     private var isHalfClosed = false
+    /// The status that told of a restart.
+    var restartStatSN: UInt32?
     /// Tasks answered before all of their Data-Out had come.
     var endedEarly: Set<UInt32> = []
     private var pingTag: UInt32 = 0
@@ -189,6 +191,10 @@ final class TargetConnection {
             return fail("ExpStatSN \(expStatSN), last \(acknowledged ?? 0), next StatSN \(statSN)")
         }
         acknowledged = expStatSN
+        if let news = restartStatSN, Int32(bitPattern: expStatSN &- news) > 0 {
+            target.told.insert(session.isid)
+            restartStatSN = nil
+        }
         if header.opcode != .scsiDataOut {
             guard header[6] == session.expCmdSN else {
                 return fail("CmdSN \(header[6]) of opcode \(header.opcode.rawValue), expected \(session.expCmdSN)")

@@ -13,24 +13,30 @@ struct Arguments {
     /// Names each seed before it runs: after a trap, the last ones are the culprits.
     var isVerbose = false
 
-    init?(_ words: some Sequence<String>) {
-        var words = words.makeIterator()
-        while let word = words.next() {
-            switch word {
-            case "--trace": isTracing = true
-            case "--verbose": isVerbose = true
-            case "--canary": isCanary = true
-            case "--seeds", "--start", "--seed", "--jobs":
-                guard let text = words.next(), let number = Self.number(text) else { return nil }
-                switch word {
-                case "--seeds": seeds = number
-                case "--start": start = number
-                case "--seed": seed = number
-                default: jobs = Int(clamping: max(1, number))
-                }
-            default: return nil
+    init?(_ words: ArraySlice<String>) {
+        var words = words
+        while let word = words.popFirst() {
+            if word == "--trace" {
+                isTracing = true
+            } else if word == "--verbose" {
+                isVerbose = true
+            } else if word == "--canary" {
+                isCanary = true
+            } else {
+                guard let text = words.popFirst(), let number = Self.number(text), take(word, number) else { return nil }
             }
         }
+    }
+
+    private mutating func take(_ word: String, _ number: UInt64) -> Bool {
+        switch word {
+        case "--seeds": seeds = number
+        case "--start": start = number
+        case "--seed": seed = number
+        case "--jobs": jobs = Int(clamping: max(1, number))
+        default: return false
+        }
+        return true
     }
 
     /// A number, or a commit hash: its first sixteen digits.

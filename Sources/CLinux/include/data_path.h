@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -80,6 +81,13 @@ LINUX_DATA_PATH ssize_t linux_splice(int from, int to, size_t count, _Bool more)
     do n = syscall(SYS_splice, from, NULL, to, NULL, count, flags);
     while (n < 0 && errno == EINTR);
     return n < 0 ? -(ssize_t)errno : n;
+}
+
+/// Has a timer go off at an absolute time of CLOCK_MONOTONIC.
+LINUX_DATA_PATH void linux_timer_set(int timer, uint64_t nanoseconds) {
+    struct itimerspec when = {
+        .it_value = {.tv_sec = nanoseconds / 1000000000u, .tv_nsec = nanoseconds % 1000000000u}};
+    timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
 /// Bytes that wait to be received, 0 if that cannot be told.

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 
 /// The descriptor, close-on-exec, or -errno.
 static inline int linux_epoll_create(void) {
@@ -21,6 +22,12 @@ static inline int linux_epoll_control(
 __attribute__((swift_attr("@_noLocks"))) static inline uint64_t linux_epoll_token(
     const struct epoll_event *_Nonnull event) {
     return event->data.u64;
+}
+
+/// A timer on CLOCK_MONOTONIC, close-on-exec and non-blocking, or -errno.
+static inline int linux_timer_create(void) {
+    int descriptor = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    return descriptor < 0 ? -errno : descriptor;
 }
 
 /// The descriptor, close-on-exec and non-blocking, or -errno.

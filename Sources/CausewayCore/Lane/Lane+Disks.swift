@@ -374,6 +374,9 @@ extension Lane {
     /// What a path that goes for ever still held. The fence it owes is written in the log.
     private mutating func failTasks(of path: Path) {
         let count = pathQueues[path.index].held.count
+        if count > 0 || !path.debts.isEmpty || path.owesPredecessor {
+            targets[Int(path.target)].leftWrites = true
+        }
         if count > 0 || !path.debts.isEmpty {
             log(
                 .error,
@@ -394,6 +397,6 @@ extension Lane {
         failHeld(disk, "detached")
         diskQueues[disk].isInUse = false
         if target.disks.isEmpty { target.isRemoved = true }
-        effects.append(.notice(.detached(DiskID(rawValue: disk))))
+        effects.append(.notice(.detached(DiskID(rawValue: disk), isClean: !target.leftWrites)))
     }
 }

@@ -90,6 +90,10 @@ extension Lane {
         tasks[task].nextDataSN = 0
         tasks[task].issuedAt = now
         pathQueues[path].inFlight.append(task, tasks)
+        // A path that was idle is watched from now on.
+        if pathQueues[path].inFlight.count == 1 {
+            wake(at: Instant(nanoseconds: now.nanoseconds &+ settings.health.suspicion))
+        }
         let index = pathQueues[path].stream
         let tag = Task.tag(slot: task, generation: generation)
         let kind = tasks[task].kind

@@ -82,37 +82,30 @@ extension Lane {
         }
     }
 
-    /// The range of a refused WRITE SAME as plain writes, one after the other in the same task's place.
+    /// The range of a refused WRITE SAME as plain writes, one after the other in the same task: it needs no other.
     private mutating func rewriteZeroes(_ task: Int32) -> Bool {
-        let disk = tasks[task].disk
-        let request = tasks[task].request
-        let shift = UInt32(diskQueues[disk].blockShift)
-        var lba = tasks[task].lba
-        var blocks = tasks[task].blocks
-        let most = UInt32(diskQueues[disk].pieceBytes) &>> shift
-        var isFirst = true
-        while blocks > 0 {
-            let count = min(blocks, most)
-            let next: Int32
-            if isFirst {
-                next = task
-            } else if let fresh = takeTask() {
-                next = fresh
-            } else {
-                requests[request].error = NBDError.inputOutput.rawValue
-                break
-            }
-            if isFirst { requests[request].tasks &-= 1 }
-            fillTask(
-                next, .write, request: request, disk: disk, lba: lba, blocks: count,
-                byteCount: Int32(count &<< shift))
-            unsafe tasks[next].data = UnsafeRawPointer(zeros.address(0))
-            isFirst = false
-            lba += UInt64(count)
-            blocks -= count
-            sendAgain(next, first: false)
-        }
+        requests[tasks[task].request].tasks &-= 1
+        rewriteNext(task, lba: tasks[task].lba, blocks: tasks[task].blocks)
         return true
+    }
+
+    /// A piece of such a range is written: the next one.
+    @inline(never)
+    mutating func continueZeroes(_ task: Int32) {
+        requests[tasks[task].request].tasks &-= 1
+        rewriteNext(task, lba: tasks[task].lba + UInt64(tasks[task].blocks), blocks: tasks[task].restBlocks)
+    }
+
+    private mutating func rewriteNext(_ task: Int32, lba: UInt64, blocks: UInt32) {
+        let disk = tasks[task].disk
+        let shift = UInt32(diskQueues[disk].blockShift)
+        let count = min(blocks, UInt32(diskQueues[disk].pieceBytes) &>> shift)
+        fillTask(
+            task, .write, request: tasks[task].request, disk: disk, lba: lba, blocks: count,
+            byteCount: Int32(count &<< shift))
+        unsafe tasks[task].data = UnsafeRawPointer(zeros.address(0))
+        tasks[task].restBlocks = blocks - count
+        sendAgain(task, first: false)
     }
 
     /// GOOD with less data than asked for: nothing says which bytes are missing.

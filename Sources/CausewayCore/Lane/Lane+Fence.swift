@@ -2,11 +2,13 @@
 /// question which LUN it is.
 extension Lane {
     /// Sends an ORDERED TEST UNIT READY to every disk of the path: answered GOOD, the target has finished what it held
-    /// before. It also covers what a predecessor of this daemon may have left behind under the same ISID.
+    /// before. Only where something is owed, to this lane's own writes or to those of a predecessor that died: some
+    /// targets stumble over ORDERED commands.
     mutating func beginBarriers(_ path: Path, isForeign: Bool) {
         path.isForeign = isForeign
         path.barriers = Set(targets[Int(path.target)].disks)
-        if settings.skipsBarrier || path.proof == .waitsForTasks { path.barriers = [] }
+        let owes = owesFence(path) || path.owesPredecessor
+        if !owes || settings.skipsBarrier || path.proof == .waitsForTasks { path.barriers = [] }
         if path.barriers.isEmpty { return barriersDone(path) }
         for disk in path.barriers.sorted() {
             guard issueInternal(.barrier, disk: disk, path: path) != nil else {
@@ -122,6 +124,7 @@ extension Lane {
                     + "\(count) writes are sent again")
         }
         path.fenceBegan = nil
+        path.owesPredecessor = false
         for disk in path.debts { diskQueues[disk].fenceDebts -= 1 }
         path.debts = []
         var released: [Int32] = []

@@ -247,7 +247,10 @@ extension Lane {
     @inline(__always)
     mutating func finishTask(_ task: Int32, error: UInt32) {
         let request = tasks[task].request
-        if error == 0 && tasks[task].kind.isWrite { requests[request].isInCache = true }
+        if error == 0 && tasks[task].kind.isWrite {
+            requests[request].isInCache = true
+            if tasks[task].restBlocks > 0 { return continueZeroes(task) }
+        }
         releaseTask(task)
         requests[request].tasks &-= 1
         if error != 0 && requests[request].error == 0 { requests[request].error = error }

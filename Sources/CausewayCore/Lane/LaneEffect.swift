@@ -28,7 +28,8 @@ public enum LaneNotice: Sendable {
     case pathChanged(DiskID, interface: String, portal: String, isUp: Bool, reason: String)
     /// An NBD client went away; `requested` if it said so with DISC.
     case clientGone(DiskID, requested: Bool)
-    case detached(DiskID)
+    /// `isClean` unless it left sent writes without a fence.
+    case detached(DiskID, isClean: Bool)
     /// A line for the log.
     case event(severity: Severity, text: String)
 

@@ -62,6 +62,8 @@ final class Path {
     /// Why a disk is not carried although the session stands.
     var diskProblems: [Int32: PathProblem] = [:]
     var reprobeAt: Instant?
+    /// A predecessor's session was not fenced yet.
+    var owesPredecessor = false
     /// Disks whose barrier is out.
     var barriers: Set<Int32> = []
     /// Disks of which sent writes were answered with an error before a fence was had.
@@ -75,6 +77,7 @@ final class Path {
         self.target = target
         self.ordinal = ordinal
         self.specification = specification
+        owesPredecessor = specification.mayHavePredecessor
     }
 
     var name: String { "\(specification.interface)->\(specification.portal)" }
@@ -90,6 +93,8 @@ public struct PathSpecification: Sendable {
     /// `address:port`
     public var portal: String
     public var isid: InitiatorSessionID
+    /// A session of this very name may be open from before, with writes under way that nobody waits for any more.
+    public var mayHavePredecessor = false
 
     public init(
         route: RouteID, interface: String, sourceAddress: String, portal: String, isid: InitiatorSessionID
@@ -109,6 +114,8 @@ final class Target {
     let initiatorName: ISCSIName
     var paths: [Int32] = []
     var disks: [Int32] = []
+    /// A path was removed with sent writes for which there was no fence.
+    var leftWrites = false
     /// The disk with which the target goes.
     var lastDisk: Int32?
     var isRemoved = false

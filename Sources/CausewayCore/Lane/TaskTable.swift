@@ -53,6 +53,8 @@ struct Task: BitwiseCopyable {
 
     var lba: UInt64 = 0
     var blocks: UInt32 = 0
+    /// Blocks after these that the task has still to fill with zeros.
+    var restBlocks: UInt32 = 0
     /// Bytes of Data-Out or expected Data-In.
     var byteCount: Int32 = 0
     /// Data-In bytes that arrived, in order.

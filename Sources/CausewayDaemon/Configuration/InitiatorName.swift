@@ -15,11 +15,11 @@ enum InitiatorName {
     /// What comes before the digits of a name that is made here.
     static let prefix = "iqn.2026-01.io.causeway:"
 
-    /// `override`, else open-iscsi's name, else our own; where there is none, one is made of the machine-id, which is
-    /// the same every time, and kept if that is possible.
+    /// `override`, else open-iscsi's name, else our own; where there is none, one is made of the
+    /// machine-id, which is the same every time, and kept if that is possible.
     ///
-    /// A name that is written down and cannot be used is an error and never passed over: with another name the
-    /// target would show other LUNs, or none.
+    /// A name that is written down and cannot be used is an error and never passed over: with another name
+    /// the target would show other LUNs, or none.
     static func load(
         override: String?, places: Places = Places()
     ) throws(InitiatorNameError) -> ISCSIName {
@@ -30,8 +30,8 @@ enum InitiatorName {
         return try make(places)
     }
 
-    /// nil if there is no such file, or one without a name: Debian's open-iscsi installs such a file and fills it in
-    /// at its first start.
+    /// nil if there is no such file, or one without a name: Debian's open-iscsi installs such a file and
+    /// fills it in at its first start.
     private static func read(_ path: String) throws(InitiatorNameError) -> ISCSIName? {
         let text: String
         do throws(SystemError) {
@@ -103,8 +103,8 @@ enum InitiatorName {
         let file = OwnedDescriptor(adopting: descriptor)
         do throws(SystemError) {
             var text = """
-                ## The name under which causewayd logs in to targets, made once for this machine. Targets know it
-                ## from their access lists; change it only while no disk is attached.
+                ## The name under which causewayd logs in to targets, made once for this machine.
+                ## Targets know it from their access lists; change it only while no disk is attached.
                 InitiatorName=\(name.text)
 
                 """
@@ -142,8 +142,8 @@ extension InitiatorNameError: CustomStringConvertible {
         case .unreadable(let error): "the initiator name cannot be read: \(error)"
         case .cannotKeep(let error):
             """
-            this machine has no /etc/machine-id to make an initiator name of, and a random one cannot be kept: \
-            \(error); give one with --initiator-name
+            this machine has no /etc/machine-id to make an initiator name of, and a random one cannot be \
+            kept: \(error); give one with --initiator-name
             """
         }
     }

@@ -5,8 +5,8 @@ import LinuxSystem
 struct DiscoveryTimeouts: Hashable, Sendable {
     /// One TCP connection.
     var connect: UInt64 = 3_000
-    /// All that a portal is asked for in one go, its redirections included: login and SendTargets, or the login to a
-    /// target.
+    /// All that a portal is asked for in one go, its redirections included: login and SendTargets, or the
+    /// login to a target.
     var session: UInt64 = 10_000
     /// One SCSI command, its repetitions included.
     var command: UInt64 = 10_000

@@ -9,9 +9,9 @@ struct LogicalUnitQuestions: ~Copyable {
     /// When the last answer must be there.
     private let end: Instant
 
-    /// A command is repeated so often before its status counts as the answer: a fresh session may begin with several
-    /// unit attentions, one after the other.
-    private static let attemptsMax = 12
+    /// A command is repeated so often before its status counts as the answer: a fresh session may begin
+    /// with several unit attentions, one after the other.
+    private static let attemptsMax = 40
 
     /// Why a question has no answer, while the session lives on.
     private struct Refusal: Error {
@@ -110,7 +110,8 @@ struct LogicalUnitQuestions: ~Copyable {
         return report
     }
 
-    /// A page that not every logical unit has; nil where this one does not, or where it holds nothing of use.
+    /// A page that not every logical unit has; nil where this one does not, or where it holds nothing of
+    /// use.
     private mutating func page<Value>(
         _ page: VitalProductDataPage, of unit: LogicalUnitNumber,
         _ parse: ([UInt8]) throws(SCSIDataError) -> Value?
@@ -124,7 +125,8 @@ struct LogicalUnitQuestions: ~Copyable {
         }
     }
 
-    /// Asks for data of unknown length: for `first` bytes, and once more, for at most `most`, when they are longer.
+    /// Asks for data of unknown length: for `first` bytes, and once more, for at most `most`, when they are
+    /// longer.
     private mutating func whole<Value>(
         _ unit: LogicalUnitNumber, first: Int, most: Int, _ command: (Int) -> CommandDescriptorBlock,
         _ parse: ([UInt8]) throws(SCSIDataError) -> Value

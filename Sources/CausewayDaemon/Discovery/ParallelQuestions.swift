@@ -27,11 +27,12 @@ enum ParallelQuestions {
             state = Mutex(State(answers: Array(repeating: nil, count: questions.count)))
         }
 
-        /// Works through the questions on this thread and on so many others, and returns when all have ended.
+        /// Works through the questions on this thread and on so many others, and returns when all have
+        /// ended.
         func run(besides others: Int) {
             guard others > 0 else { return drain() }
             do throws(SystemError) {
-                let thread = try startThread(name: "discovery", stackByteCount: 256 << 10) { self.drain() }
+                let thread = try startThread(name: "discovery", stackByteCount: 512 << 10) { self.drain() }
                 run(besides: others - 1)
                 thread.join()
             } catch {

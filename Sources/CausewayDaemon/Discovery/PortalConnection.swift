@@ -2,7 +2,8 @@ import CausewayCore
 import Glibc
 import LinuxSystem
 
-/// A TCP connection to a portal that sends and receives whole PDUs and waits for them, with a deadline each time.
+/// A TCP connection to a portal that sends and receives whole PDUs and waits for them, with a deadline each
+/// time.
 ///
 /// For control threads: a lane never waits. Digests are never in use on it.
 struct PortalConnection: ~Copyable {
@@ -57,8 +58,8 @@ struct PortalConnection: ~Copyable {
         }
     }
 
-    /// Receives a PDU. A data segment longer than `limit` bytes, and any additional header segment, is a breach of
-    /// the protocol before a byte of it is awaited.
+    /// Receives a PDU. A data segment longer than `limit` bytes, and any additional header segment, is a
+    /// breach of the protocol before a byte of it is awaited.
     func receive(
         limit: Int, deadline: Instant, during step: PortalError.Step
     ) throws(PortalError) -> (header: BasicHeaderSegment, data: [UInt8]) {
@@ -71,8 +72,9 @@ struct PortalConnection: ~Copyable {
             throw PortalError(
                 route,
                 .protocolError(
-                    "it announced a PDU with \(header.dataSegmentLength) bytes of data and "
-                        + "\(header.totalAHSLength) words of additional headers; it may send \(limit) and none",
+                    "it announced a PDU with \(header.dataSegmentLength) bytes of data "
+                        + "and \(header.totalAHSLength) words of additional headers; "
+                        + "it may send \(limit) and none",
                     during: step))
         }
         var data = try receive(count: header.paddedDataSegmentLength, deadline, step)

@@ -53,8 +53,8 @@ struct PortalError: Error, Equatable, Sendable {
         self.reason = reason
     }
 
-    /// Whether another portal of the same target may answer where this one did not: no answer came from the target
-    /// itself, or it said so.
+    /// Whether another portal of the same target may answer where this one did not: no answer came from the
+    /// target itself, or it said so.
     var isWorthAnotherPortal: Bool {
         switch reason {
         case .cannotConnect, .silent, .closed, .broken, .ended, .rejected: true
@@ -124,6 +124,10 @@ extension PortalError: CustomStringConvertible {
         case .silent, .closed, .rejected, .ended:
             error.message = "the portal \(place) gave no answer: \(what)"
             error.remedy = "check that an iSCSI target listens there; its log may say more"
+        case .discovery(.login(.connectionClosed)):
+            error.message = "the portal \(place) hung up: \(what)"
+            error.remedy =
+                "the target's log may say more; some, as tgtd, hang up on everyone while it has no target"
         case .login, .discovery, .protocolError, .tooManyRedirections, .unusableRedirection:
             error.message = "the portal \(place) cannot be used: \(what)"
             error.remedy = "check that an iSCSI target listens there; its log may say more"

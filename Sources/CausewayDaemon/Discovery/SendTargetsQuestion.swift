@@ -5,6 +5,8 @@ import LinuxSystem
 struct SendTargetsQuestion: Sendable {
     var initiatorName: ISCSIName
     var identity: SessionIdentity
+    /// Of the discovery that asks.
+    var slot: Int
     var timeouts: DiscoveryTimeouts
 
     /// A target that keeps sending us elsewhere is left after so many portals.
@@ -38,7 +40,8 @@ struct SendTargetsQuestion: Sendable {
             route, deadline: DiscoveryTimeouts.after(timeouts.connect, notAfter: end))
         var options = LoginOptions(
             initiatorName: initiatorName, targetName: nil,
-            isid: identity.discoveryISID(interface: route.interface, portal: route.destination))
+            isid: identity.discoveryISID(
+                interface: route.interface, portal: route.destination, slot: slot))
         options.wanted.maxRecvDataSegmentLength = TargetSession.maxRecvDataSegmentLength
         options.wanted.defaultTime2Retain = 0
         var session = DiscoverySession(options)
@@ -80,13 +83,17 @@ struct SendTargetsQuestion: Sendable {
 }
 
 extension Route {
-    /// The same interface and another portal. Names are resolved; a source address of the other family is given up.
+    /// The same interface and another portal. Names are resolved; a source address of the other family is
+    /// given up.
     func redirected(to address: PortalAddress) throws(PortalError) -> Route {
-        let portal: SocketAddress
+        let found: [SocketAddress]
         do throws(NameError) {
-            portal = try NameResolver.resolve("\(address)", defaultPort: address.port)[0]
+            found = try NameResolver.resolve("\(address)", defaultPort: address.port)
         } catch {
             throw PortalError(self, .unusableRedirection("\(error)"))
+        }
+        guard let portal = found.first else {
+            throw PortalError(self, .unusableRedirection("\(address) has no address"))
         }
         var route = self
         route.destination = portal

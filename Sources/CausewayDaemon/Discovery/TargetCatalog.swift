@@ -54,8 +54,8 @@ struct TargetCatalog {
         }
     }
 
-    /// Without an address, the one that was asked is meant (RFC 7143 Appendix C); some targets say so with an address
-    /// of zeros.
+    /// Without an address, the one that was asked is meant (RFC 7143 Appendix C); some targets say so with
+    /// an address of zeros.
     private static func portals(of target: DiscoveredTarget, from route: Route) -> [DiscoveredPortal] {
         let asked = route.destination
         func here(_ port: UInt16, _ tag: UInt16) -> DiscoveredPortal {
@@ -71,9 +71,9 @@ struct TargetCatalog {
 }
 
 extension TargetCatalog.Target {
-    /// Where to log in, the surest first: the portals that answered and are the target's, then the others of the
-    /// target that the same interface reaches. Portals given by name are left out: the target's names are the
-    /// target's network's.
+    /// Where to log in, the surest first: the portals that answered and are the target's, then the others
+    /// of the target that the same interface reaches. Portals given by name are left out: the target's
+    /// names are the target's network's.
     func routes(_ present: [NetworkInterface]) -> [Route] {
         var sure: [Route] = []
         var others: [Route] = []

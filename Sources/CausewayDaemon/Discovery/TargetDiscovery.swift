@@ -4,8 +4,8 @@ import LinuxSystem
 
 /// `causeway discover`: which targets there are behind some portals, and which LUNs behind the targets.
 ///
-/// Blocks the calling control thread; portals are asked in parallel, so that a dead one costs its connect time-out and
-/// no more.
+/// Blocks the calling control thread; portals are asked in parallel, so that a dead one costs its connect
+/// time-out and no more.
 struct TargetDiscovery: Sendable {
     let initiatorName: ISCSIName
     var identity: SessionIdentity
@@ -27,15 +27,15 @@ struct TargetDiscovery: Sendable {
 
     /// Throws only if nothing at all answered; else what gave no answer is among the problems.
     func discover(_ request: DiscoverRequest) throws(ControlError) -> Discovery {
+        let slot = DiscoverySlot()
         var failures: [ControlError] = []
         let present = request.interfaces.isEmpty ? [] : try PathPlan.presentInterfaces()
         let portals = resolve(request.portals, &failures)
-        // The ISIDs of the plan are those of data sessions and are not used here.
         let plan = PathPlan(interfaces: request.interfaces, portals: portals, present: present) {
-            identity.discoveryISID(interface: $0, portal: $1)
+            identity.discoveryISID(interface: $0, portal: $1, slot: slot.number)
         }
         failures += plan.unusable.map(\.error)
-        let answers = ask(plan.paths.map(\.route), &failures)
+        let answers = ask(plan.paths.map(\.route), slot.number, &failures)
         guard !answers.isEmpty else { throw Self.mostTelling(failures) }
         var catalog = TargetCatalog()
         for answer in answers { catalog.add(answer.list, from: answer.route) }
@@ -43,7 +43,7 @@ struct TargetDiscovery: Sendable {
         discovery.problems =
             failures.map(\.message) + plan.leftOut.compactMap(Self.problem) + catalog.problems
         if request.luns {
-            let found = askForLUNs(catalog.targets, present)
+            let found = askForLUNs(catalog.targets, slot.number, present)
             for (index, found) in found.enumerated() {
                 discovery.targets[index].luns = found.luns
                 if let problem = found.problem { discovery.problems.append(problem) }
@@ -57,7 +57,8 @@ struct TargetDiscovery: Sendable {
         if case .nearer = pair.reason { nil } else { pair.description }
     }
 
-    /// What someone can mend here comes before what someone else must mend, and who spoke before who was silent.
+    /// What someone can mend here comes before what someone else must mend, and who spoke before who was
+    /// silent.
     private static func mostTelling(_ failures: [ControlError]) -> ControlError {
         let order: [ControlError.Kind] = [
             .noSuchInterface, .interfaceWithoutAddress, .loginRefused, .portalUnreachable,
@@ -77,21 +78,27 @@ struct TargetDiscovery: Sendable {
             do throws(NameError) {
                 return .success(try NameResolver.resolve("\(portal)", defaultPort: portal.port))
             } catch {
-                return .failure(
-                    ControlError(
-                        kind: .portalUnreachable,
-                        message: "the portal \(portal) cannot be found: \(error.reason)",
-                        remedy: error.isTemporary
-                            ? "the name server did not answer: check /etc/resolv.conf, or give the portal's address"
-                            : "check the spelling, or give the portal's address"))
+                return .failure(Self.unresolved(portal, error))
             }
         }
         return sorted(answers, &failures).flatMap(\.self)
     }
 
-    private func ask(_ routes: [Route], _ failures: inout [ControlError]) -> [SendTargetsQuestion.Answer] {
+    private static func unresolved(
+        _ portal: CausewayControl.PortalAddress, _ error: NameError
+    ) -> ControlError {
+        ControlError(
+            kind: .portalUnreachable, message: "the portal \(portal) cannot be found: \(error.reason)",
+            remedy: error.isTemporary
+                ? "the name server did not answer: check /etc/resolv.conf, or give an address"
+                : "check the spelling, or give an address")
+    }
+
+    private func ask(
+        _ routes: [Route], _ slot: Int, _ failures: inout [ControlError]
+    ) -> [SendTargetsQuestion.Answer] {
         let question = SendTargetsQuestion(
-            initiatorName: initiatorName, identity: identity, timeouts: timeouts)
+            initiatorName: initiatorName, identity: identity, slot: slot, timeouts: timeouts)
         let answers = ParallelQuestions.ask(routes, threadsMax: Self.threadsMax) {
             route -> Result<SendTargetsQuestion.Answer, ControlError> in
             do throws(PortalError) {
@@ -118,11 +125,12 @@ struct TargetDiscovery: Sendable {
     }
 
     private func askForLUNs(
-        _ targets: [TargetCatalog.Target], _ present: [NetworkInterface]
+        _ targets: [TargetCatalog.Target], _ slot: Int, _ present: [NetworkInterface]
     ) -> [(luns: [LUNReport], problem: String?)] {
         ParallelQuestions.ask(targets, threadsMax: Self.threadsMax) { target in
             let login = TargetSession.Login(
-                initiatorName: initiatorName, target: target.name, identity: identity, timeouts: timeouts)
+                initiatorName: initiatorName, target: target.name, identity: identity, slot: slot,
+                timeouts: timeouts)
             var last: PortalError?
             for route in target.routes(present).prefix(Self.loginsMax) {
                 do throws(PortalError) {

@@ -1,8 +1,8 @@
 import CausewayCore
 import LinuxSystem
 
-/// A session with a target for a few SCSI commands that read, one after the other (RFC 7143 at ErrorRecoveryLevel 0,
-/// without digests).
+/// A session with a target for a few SCSI commands that read, one after the other (RFC 7143 at
+/// ErrorRecoveryLevel 0, without digests).
 struct TargetSession: ~Copyable {
     /// The longest data segment that is taken, in bytes.
     static let maxRecvDataSegmentLength = 65_536
@@ -29,6 +29,8 @@ struct TargetSession: ~Copyable {
         var initiatorName: ISCSIName
         var target: ISCSIName
         var identity: SessionIdentity
+        /// Of the discovery that logs in.
+        var slot: Int
         var timeouts: DiscoveryTimeouts
     }
 
@@ -59,7 +61,8 @@ struct TargetSession: ~Copyable {
         let route = connection.route
         var options = LoginOptions(
             initiatorName: login.initiatorName, targetName: login.target,
-            isid: login.identity.discoveryISID(interface: route.interface, portal: route.destination))
+            isid: login.identity.discoveryISID(
+                interface: route.interface, portal: route.destination, slot: login.slot))
         options.wanted.maxRecvDataSegmentLength = maxRecvDataSegmentLength
         // Nothing of this session is worth keeping once its connection is gone.
         options.wanted.defaultTime2Retain = 0
@@ -129,8 +132,8 @@ struct TargetSession: ~Copyable {
                 guard Int(dataIn.bufferOffset) == data.count, data.count + segment.count <= expectedLength
                 else {
                     throw violation(
-                        "it sent \(segment.count) bytes for offset \(dataIn.bufferOffset) where \(data.count) "
-                            + "of \(expectedLength) had come", step)
+                        "it sent \(segment.count) bytes for offset \(dataIn.bufferOffset) "
+                            + "where \(data.count) of \(expectedLength) had come", step)
                 }
                 data += segment
                 guard dataIn.hasStatus else { continue }
@@ -174,14 +177,15 @@ struct TargetSession: ~Copyable {
         }
     }
 
-    /// The next PDU that belongs to a task; nil after one that does not: a ping, which is answered, or a change of
-    /// the window.
+    /// The next PDU that belongs to a task; nil after one that does not: a ping, which is answered, or a
+    /// change of the window.
     private mutating func receive(
         _ deadline: Instant, _ step: PortalError.Step
     ) throws(PortalError) -> (header: BasicHeaderSegment, data: [UInt8])? {
         let (header, data) = try connection.receive(
             limit: Self.maxRecvDataSegmentLength, deadline: deadline, during: step)
-        // RFC 7143 §4.2.2.1: a window that is smaller than nothing, or older than the present one, is ignored.
+        // RFC 7143 §4.2.2.1: a window that is smaller than nothing, or older than the present one, is
+        // ignored.
         if header.expCmdSN <= header.maxCmdSN.next, maxCmdSN < header.maxCmdSN { maxCmdSN = header.maxCmdSN }
         switch header.opcode {
         case .nopIn:

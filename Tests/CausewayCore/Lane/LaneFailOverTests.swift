@@ -203,7 +203,14 @@ struct LaneFailOverTests {
     func impostor() {
         var options = WorldOptions()
         options.impostorPortals = [1]
-        let world = ready(options, pathsUp: 1)
+        let world = World(options)
+        world.blackHole(portal: 1, .both)
+        world.attach()
+        world.run(limit: 2 * .second) { world.pathsUp == 1 }
+        // The disk is what the first path showed.
+        world.heal(portal: 1)
+        world.run(limit: 10 * .second)
+        #expect(world.pathsUp == 1)
         world.client.load(count: 200)
         world.run(limit: 5 * .millisecond)
         world.cut(path: 0)
@@ -221,6 +228,8 @@ struct LaneFailOverTests {
         let isGone = world.run(limit: 5 * .second) { world.isDetached }
         #expect(isGone)
         #expect(world.failure == nil)
+        world.run(limit: .second)
+        #expect(world.client.inFlight == 0)
         #expect(world.lane.usage.isEmpty && world.lane.usage.streams == 0)
     }
 
