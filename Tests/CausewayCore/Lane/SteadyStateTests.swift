@@ -1,3 +1,5 @@
+// Unoptimised code allocates where optimised code does not, so this counts in release builds only.
+#if !DEBUG
 import MallocCounter
 import Testing
 
@@ -341,3 +343,4 @@ extension SCSICommand {
         self.header = header
     }
 }
+#endif
