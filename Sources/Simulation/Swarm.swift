@@ -1,10 +1,11 @@
 import CausewayCore
 
-/// What a seed makes of a world: who takes part, how large things are, and what goes wrong how often. Every choice is
-/// drawn anew for each seed, and each kind of fault is left out in some: faults hide each other.
+/// What a seed makes of a world: who takes part, how large things are, and what goes wrong how often. Every
+/// choice is drawn anew for each seed, and each kind of fault is left out in some: faults hide each other.
 public struct Swarm: Sendable, CustomStringConvertible {
     public enum Fault: Int, CaseIterable, Sendable {
-        case cut, cutWithGhost, cutAtByte, blackHole, portalBlackHole, carrier, pause, restart, window, halfClose
+        case cut, cutWithGhost, cutAtByte, blackHole, portalBlackHole, carrier, pause, restart, window,
+            halfClose
         case attention
     }
 

@@ -40,10 +40,11 @@ public struct WorldOptions: Sendable {
     }
 }
 
-/// The real lane between a simulated client, network and target, in virtual time. It calls the lane as the shell does:
-/// effects are carried out before anything is sent.
+/// The real lane between a simulated client, network and target, in virtual time. It calls the lane as the
+/// shell does: effects are carried out before anything is sent.
 ///
-/// Safe because the one array of vectors lives as long as the world and is only filled by the lane up to its capacity.
+/// Safe because the one array of vectors lives as long as the world and is only filled by the lane up to its
+/// capacity.
 @safe
 public final class World {
     public let options: WorldOptions
@@ -80,7 +81,8 @@ public final class World {
         self.options = options
         chronicle = Chronicle(timeline: timeline, isTracing: options.isTracing)
         network = Network(
-            timeline, RandomStream(seed: options.seed, "network"), chronicle, interfaceCount: options.interfaceCount,
+            timeline, RandomStream(seed: options.seed, "network"), chronicle,
+            interfaceCount: options.interfaceCount,
             portalCount: options.target.portalGroups.count, weather: options.weather)
         target = SimulatedTarget(
             name: Self.targetName, options: options.target, timeline: timeline,
@@ -154,12 +156,16 @@ public final class World {
         guard let id = lane.addClient(disk, negotiates: false, now: instant) else {
             return chronicle.fail("the lane refuses its client")
         }
-        open(Socket(id: id, incoming: client.toLane, outgoing: client.fromLane, connection: nil, isConnecting: false))
+        open(
+            Socket(
+                id: id, incoming: client.toLane, outgoing: client.fromLane, connection: nil,
+                isConnecting: false))
     }
 
     // MARK: Time
 
-    /// Lets events happen until `isDone`, for at most `limit` virtual nanoseconds. Returns whether it came to that.
+    /// Lets events happen until `isDone`, for at most `limit` virtual nanoseconds. Returns whether it came to
+    /// that.
     @discardableResult
     public func run(limit: UInt64, until isDone: () -> Bool = { false }) -> Bool {
         let end = timeline.now + limit
@@ -244,9 +250,12 @@ public final class World {
     private func receive(_ id: StreamID) -> Bool {
         var moved = false
         for _ in 0..<4 {
-            guard let socket = sockets[Int(id.index)], socket.id == id, !socket.isConnecting else { return moved }
+            guard let socket = sockets[Int(id.index)], socket.id == id, !socket.isConnecting else {
+                return moved
+            }
             if socket.wasReset || socket.incoming.arrivedCount == 0 && socket.incoming.end != nil {
-                let reason = socket.wasReset || socket.incoming.end == .reset ? "reset" : "closed by the other end"
+                let reason =
+                    socket.wasReset || socket.incoming.end == .reset ? "reset" : "closed by the other end"
                 lane.closed(id, reason: reason, now: instant)
                 drainEffects()
                 return true
@@ -254,7 +263,9 @@ public final class World {
             guard socket.incoming.arrivedCount > 0, let space = lane.receiveSpace(id) else { return moved }
             let bytes = socket.incoming.take(min(space.count, options.receiveBytes))
             unsafe bytes.withUnsafeBytes { source in
-                if let base = source.baseAddress { unsafe space.base.copyMemory(from: base, byteCount: source.count) }
+                if let base = source.baseAddress {
+                    unsafe space.base.copyMemory(from: base, byteCount: source.count)
+                }
             }
             lane.received(id, count: bytes.count, now: instant)
             moved = true
@@ -280,7 +291,8 @@ public final class World {
             for index in 0..<batch.count where bytes.count < most {
                 let vector = unsafe vectors[index]
                 unsafe bytes.append(
-                    contentsOf: UnsafeRawBufferPointer(start: vector.base, count: min(vector.count, most - bytes.count)))
+                    contentsOf: UnsafeRawBufferPointer(
+                        start: vector.base, count: min(vector.count, most - bytes.count)))
             }
             guard bytes.count == most else { return chronicle.fail("vectors hold less than the lane says") }
             socket.outgoing.send(bytes)
@@ -334,7 +346,9 @@ public final class World {
             work()
         }
         chronicle.trace(
-            "lane", "connects c\(connection.number), stream \(id.index), route \(route.rawValue), eth\(path.interface)")
+            "lane",
+            "connects c\(connection.number), stream \(id.index), route \(route.rawValue), eth\(path.interface)"
+        )
         connection.onResetAtInitiator = { [unowned self] in
             guard isCurrent(id) else { return }
             sockets[Int(id.index)]?.wasReset = true
@@ -343,7 +357,8 @@ public final class World {
         }
         open(
             Socket(
-                id: id, incoming: connection.toInitiator, outgoing: connection.toTarget, connection: connection,
+                id: id, incoming: connection.toInitiator, outgoing: connection.toTarget,
+                connection: connection,
                 isConnecting: true))
     }
 
@@ -352,7 +367,8 @@ public final class World {
             return chronicle.fail("the lane closes stream \(id.index), which is not open")
         }
         sockets[Int(id.index)] = nil
-        chronicle.trace("lane", "closes \(socket.connection.map { "c\($0.number)" } ?? "client"), stream \(id.index)")
+        chronicle.trace(
+            "lane", "closes \(socket.connection.map { "c\($0.number)" } ?? "client"), stream \(id.index)")
         if let connection = socket.connection {
             connection.isOpenAtInitiator = false
             connection.toInitiator.breakOff()
@@ -413,7 +429,9 @@ public final class World {
 
     /// All bytes that the open connections of a path have carried.
     public func bytesCarried(path index: Int) -> (toTarget: Int, toInitiator: Int) {
-        connections(ofPath: index).reduce((0, 0)) { ($0.0 + $1.toTarget.passed, $0.1 + $1.toInitiator.passed) }
+        connections(ofPath: index).reduce((0, 0)) {
+            ($0.0 + $1.toTarget.passed, $0.1 + $1.toInitiator.passed)
+        }
     }
 
     public enum Direction: Sendable { case toTarget, toInitiator, both }
@@ -484,7 +502,8 @@ public final class World {
 
     public var pathsUp: Int { snapshot()?.paths.count { $0.standing == .active } ?? 0 }
 
-    /// Nothing is under way any more: the medium is held against the oracle, and the lane's tables are counted.
+    /// Nothing is under way any more: the medium is held against the oracle, and the lane's tables are
+    /// counted.
     public func checkAtRest() {
         // A probe may be under way, or an answer still on its way to the client.
         run(limit: 10_000_000_000) { hasNoLeak }

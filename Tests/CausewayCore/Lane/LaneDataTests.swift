@@ -19,7 +19,8 @@ struct LaneDataTests {
             [false, true].flatMap { isSmall in
                 [1, 4].map {
                     Combination(
-                        initialR2T: initialR2T, immediateData: immediateData, isSmall: isSmall, outstandingR2T: $0)
+                        initialR2T: initialR2T, immediateData: immediateData, isSmall: isSmall,
+                        outstandingR2T: $0)
                 }
             }
         }
