@@ -29,6 +29,7 @@ public struct DiskDescription: Sendable {
     public var maxTransferBytes: Int
 }
 
+/// Why a lane does not take a disk.
 public enum AttachError: Error, Equatable, Sendable {
     /// A table of the lane is full; its name.
     case full(String)

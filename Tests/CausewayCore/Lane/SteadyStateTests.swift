@@ -125,8 +125,9 @@
             statSN += 1
             let text =
                 isLast
-                ? "MaxRecvDataSegmentLength=262144\0InitialR2T=Yes\0ImmediateData=Yes\0"
-                    + "FirstBurstLength=65536\0MaxBurstLength=262144\0MaxOutstandingR2T=1\0ErrorRecoveryLevel=0\0"
+                ? "MaxRecvDataSegmentLength=262144\0InitialR2T=Yes\0"
+                    + "ImmediateData=Yes\0FirstBurstLength=65536\0"
+                    + "MaxBurstLength=262144\0MaxOutstandingR2T=1\0ErrorRecoveryLevel=0\0"
                 : "AuthMethod=None\0TargetPortalGroupTag=1\0"
             put(&response, Array(text.utf8))
         }
