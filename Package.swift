@@ -28,7 +28,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
-        .target(name: "CausewayCore", swiftSettings: strict),
+        .target(name: "CausewayCore", exclude: ["README.md"], swiftSettings: strict),
         .target(name: "CLinux"),
         .systemLibrary(
             name: "CNetlink", pkgConfig: "libnl-genl-3.0", providers: [.apt(["libnl-genl-3-dev"])]),
