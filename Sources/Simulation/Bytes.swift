@@ -2,12 +2,16 @@
 extension [UInt8] {
     func field(_ offset: Int, bytes count: Int) -> UInt64 {
         var value: UInt64 = 0
-        for index in offset..<offset + count { value = value << 8 | (index < self.count ? UInt64(self[index]) : 0) }
+        for index in offset..<offset + count {
+            value = value << 8 | (index < self.count ? UInt64(self[index]) : 0)
+        }
         return value
     }
 
     mutating func put(_ value: UInt64, _ offset: Int, bytes count: Int) {
-        for index in 0..<count { self[offset + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * (count - 1 - index))) }
+        for index in 0..<count {
+            self[offset + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * (count - 1 - index)))
+        }
     }
 
     mutating func append(_ value: UInt64, bytes count: Int) {
@@ -15,8 +19,8 @@ extension [UInt8] {
     }
 }
 
-/// What a block holds: a stamp that names the write and the block, spread over all of its words, so that torn,
-/// shifted and misplaced data is seen. Stamp 0 is a block of zeros.
+/// What a block holds: a stamp that names the write and the block, spread over all of its words, so that
+/// torn, shifted and misplaced data is seen. Stamp 0 is a block of zeros.
 enum BlockPattern {
     static let lbaBits: UInt64 = 24
 
@@ -35,7 +39,8 @@ enum BlockPattern {
         guard stamp != 0 else { return }
         unsafe bytes.withUnsafeMutableBytes { buffer in
             for index in 0..<blockLength / 8 {
-                unsafe buffer.storeBytes(of: word(stamp, index), toByteOffset: start + 8 * index, as: UInt64.self)
+                unsafe buffer.storeBytes(
+                    of: word(stamp, index), toByteOffset: start + 8 * index, as: UInt64.self)
             }
         }
     }

@@ -17,8 +17,8 @@ public struct Verdict: Sendable {
     public var longestWait: UInt64
 }
 
-/// The history of a seed: a safety phase with faults, then a liveness phase without, in which everything must be
-/// answered, every path come back, and nothing be left over.
+/// The history of a seed: a safety phase with faults, then a liveness phase without, in which everything must
+/// be answered, every path come back, and nothing be left over.
 public final class History {
     private let swarm: Swarm
     private let world: World
@@ -40,9 +40,11 @@ public final class History {
         live()
         let chronicle = world.chronicle
         return Verdict(
-            seed: swarm.options.seed, failure: chronicle.failure, hash: chronicle.hash, options: swarm.description,
+            seed: swarm.options.seed, failure: chronicle.failure, hash: chronicle.hash,
+            options: swarm.description,
             trace: chronicle.lines, answered: world.client.answered, errors: world.client.errors,
-            virtualNanoseconds: world.elapsed, events: world.timeline.eventCount, logins: world.target.loginCount,
+            virtualNanoseconds: world.elapsed, events: world.timeline.eventCount,
+            logins: world.target.loginCount,
             ghosts: world.target.ghostCount, longestWait: world.client.longestWait)
     }
 
@@ -86,7 +88,9 @@ public final class History {
 
     private var standing: String {
         guard let snapshot = world.snapshot() else { return "no disk" }
-        let paths = snapshot.paths.map { "\($0.interface)->\($0.portal) \($0.standing) \($0.inFlight)/\($0.held)" }
+        let paths = snapshot.paths.map {
+            "\($0.interface)->\($0.portal) \($0.standing) \($0.inFlight)/\($0.held)"
+        }
         return "\(snapshot.requests) requests, \(snapshot.pending) pending; \(paths.joined(separator: ", "))"
     }
 
@@ -155,7 +159,9 @@ public final class History {
             world.restartTarget(downFor: time / 4, losesCache: swarm.losesCache)
         case .window: world.shutWindow(time / 4)
         case .halfClose: world.halfClose(path: path)
-        case .attention: world.raiseAttention()
+        case .attention:
+            guard random.chance(100) else { return }
+            world.raiseAttention()
         }
     }
 

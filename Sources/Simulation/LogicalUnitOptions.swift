@@ -154,7 +154,9 @@ final class SimulatedUnit {
 
     private func read(_ cdb: [UInt8]) -> Outcome {
         guard let range = range(cdb) else { return .check(.outOfRange) }
-        if !badBlocks.isEmpty, range.contains(where: { badBlocks.contains($0) }) { return .check(.mediumErrorReading) }
+        if !badBlocks.isEmpty, range.contains(where: { badBlocks.contains($0) }) {
+            return .check(.mediumErrorReading)
+        }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(range.count * options.blockLength)
         for lba in range { BlockPattern.append(blocks[lba], blockLength: options.blockLength, to: &bytes) }
@@ -165,13 +167,16 @@ final class SimulatedUnit {
         guard let range = range(cdb) else { return .check(.outOfRange) }
         guard options.supportsFUA || cdb[1] & 0x08 == 0 else { return .check(.invalidField) }
         for (index, lba) in range.enumerated() {
-            guard let stamp = BlockPattern.read(data, at: index * options.blockLength, blockLength: options.blockLength)
+            guard
+                let stamp = BlockPattern.read(
+                    data, at: index * options.blockLength, blockLength: options.blockLength)
             else {
                 chronicle.fail("WRITE(16) at LBA \(range.lowerBound): the data of LBA \(lba) is torn")
                 return .check(.aborted)
             }
             if stamp != 0 && BlockPattern.lba(stamp) != lba {
-                chronicle.fail("WRITE(16): LBA \(lba) is given data that belongs to LBA \(BlockPattern.lba(stamp))")
+                chronicle.fail(
+                    "WRITE(16): LBA \(lba) is given data that belongs to LBA \(BlockPattern.lba(stamp))")
             }
             store(stamp, lba, isForced: cdb[1] & 0x08 != 0)
         }
@@ -208,7 +213,9 @@ final class SimulatedUnit {
     private func unmap(_ data: [UInt8]) -> Outcome {
         guard options.isThin, options.maxUnmapBlocks > 0 else { return .check(.invalidOperation) }
         let end = min(data.count, 8 + Int(data.field(2, bytes: 2)))
-        guard data.count >= 8, Int(data.field(0, bytes: 2)) == data.count - 2 else { return .check(.invalidField) }
+        guard data.count >= 8, Int(data.field(0, bytes: 2)) == data.count - 2 else {
+            return .check(.invalidField)
+        }
         var total = 0
         for at in stride(from: 8, to: end, by: 16) {
             let lba = data.field(at, bytes: 8)

@@ -22,8 +22,8 @@ public struct Load: Sendable {
     public init() {}
 }
 
-/// An NBD client as the kernel's driver is one: simple replies, many requests at once, and never two requests on one
-/// block while one of them writes.
+/// An NBD client as the kernel's driver is one: simple replies, many requests at once, and never two requests
+/// on one block while one of them writes.
 public final class NBDClient {
     struct Pending {
         var operation: ClientOperation
@@ -66,7 +66,8 @@ public final class NBDClient {
     public var mayFail = false
 
     init(
-        timeline: Timeline, chronicle: Chronicle, random: RandomStream, oracle: Oracle, blockLength: Int, weather: Weather
+        timeline: Timeline, chronicle: Chronicle, random: RandomStream, oracle: Oracle, blockLength: Int,
+        weather: Weather
     ) {
         self.timeline = timeline
         self.chronicle = chronicle
@@ -123,7 +124,10 @@ public final class NBDClient {
         for (index, weight) in load.weights.enumerated() {
             if at < weight {
                 let isForced = random.chance(200)
-                return [.read, .write, .writeAndForce, .flush, .trim, isForced ? .writeZeroesAndForce : .writeZeroes][index]
+                return [
+                    .read, .write, .writeAndForce, .flush, .trim,
+                    isForced ? .writeZeroesAndForce : .writeZeroes,
+                ][index]
             }
             at -= weight
         }
@@ -148,7 +152,8 @@ public final class NBDClient {
         let cookie = nextCookie
         nextCookie += 1
         var request = Pending(
-            operation: operation, lba: lba, blocks: blocks, write: 0, begun: timeline.now, mark: oracle.sequence,
+            operation: operation, lba: lba, blocks: blocks, write: 0, begun: timeline.now,
+            mark: oracle.sequence,
             onAnswer: onAnswer)
         var data: [UInt8] = []
         if operation == .write || operation == .writeAndForce {
@@ -170,7 +175,8 @@ public final class NBDClient {
         pending[cookie] = request
         let flags: UInt16 = operation == .writeAndForce || operation == .writeZeroesAndForce ? 1 : 0
         let types: [ClientOperation: UInt16] = [
-            .read: 0, .write: 1, .writeAndForce: 1, .flush: 3, .trim: 4, .writeZeroes: 6, .writeZeroesAndForce: 6,
+            .read: 0, .write: 1, .writeAndForce: 1, .flush: 3, .trim: 4, .writeZeroes: 6,
+            .writeZeroesAndForce: 6,
         ]
         var bytes: [UInt8] = []
         bytes.append(UInt64(NBDRequest.magic), bytes: 4)
@@ -257,7 +263,9 @@ public final class NBDClient {
         if wait > bound { chronicle.fail("request #\(cookie) was answered after \(wait / 1_000_000) ms") }
         if error != 0 {
             errors += 1
-            if !mayFail { chronicle.fail("request #\(cookie), \(request.operation), ends with error \(error)") }
+            if !mayFail {
+                chronicle.fail("request #\(cookie), \(request.operation), ends with error \(error)")
+            }
         }
         let range = request.lba..<request.lba + request.blocks
         if request.operation != .flush {

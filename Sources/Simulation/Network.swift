@@ -20,7 +20,8 @@ final class Network {
     var onAccept: (Connection) -> Void = { _ in }
 
     init(
-        _ timeline: Timeline, _ random: RandomStream, _ chronicle: Chronicle, interfaceCount: Int, portalCount: Int,
+        _ timeline: Timeline, _ random: RandomStream, _ chronicle: Chronicle, interfaceCount: Int,
+        portalCount: Int,
         weather: Weather
     ) {
         self.timeline = timeline
@@ -33,8 +34,8 @@ final class Network {
 
     var living: [Connection] { connections.filter { $0.isOpenAtInitiator && $0.isAccepted } }
 
-    /// Begins a connection; `done` tells the initiator how it went, nil for well. A SYN that is lost is sent again
-    /// after 1, 3 and 7 seconds.
+    /// Begins a connection; `done` tells the initiator how it went, nil for well. A SYN that is lost is sent
+    /// again after 1, 3 and 7 seconds.
     func connect(interface: Int, portal: Int, _ done: @escaping (Connection, String?) -> Void) -> Connection {
         connectCount += 1
         let way = interfaces[interface]

@@ -1,9 +1,10 @@
-/// What the disk may hold, from the client's view alone: every read is held against it, and at the end the medium.
+/// What the disk may hold, from the client's view alone: every read is held against it, and at the end the
+/// medium.
 ///
-/// Each block has a history of acknowledged contents, oldest first. The last is what a read must return; after a
-/// volatile cache was lost, anything from what a FLUSH last covered on. Contents that were written and not
-/// acknowledged, or answered with an error, may be there as well, until a later write is acknowledged: the fence
-/// promises that they cannot come after it.
+/// Each block has a history of acknowledged contents, oldest first. The last is what a read must return;
+/// after a volatile cache was lost, anything from what a FLUSH last covered on. Contents that were written
+/// and not acknowledged, or answered with an error, may be there as well, until a later write is
+/// acknowledged: the fence promises that they cannot come after it.
 final class Oracle {
     private struct Entry {
         var stamp: UInt64
@@ -95,12 +96,15 @@ final class Oracle {
         guard !isPermitted(lba, stamp) else { return }
         let state = states[lba] ?? BlockState()
         let name = { (stamp: UInt64) in stamp == 0 ? "zeros" : "write \(BlockPattern.write(stamp))" }
-        let wanted = state.isLossy ? state.history.map { name($0.stamp) } : state.history.suffix(1).map { name($0.stamp) }
+        let wanted =
+            state.isLossy
+            ? state.history.map { name($0.stamp) } : state.history.suffix(1).map { name($0.stamp) }
         let open = state.unconfirmed.map(name)
         let isOlder = stamp != 0 && BlockPattern.lba(stamp) == lba
         chronicle.fail(
-            "\(who) of LBA \(lba) returned \(name(stamp))\(isOlder ? "" : " (or what was never there)"), acknowledged "
-                + "is \(wanted.joined(separator: " or "))\(open.isEmpty ? "" : ", not acknowledged " + open.joined(separator: ", "))")
+            "\(who) of LBA \(lba) returned \(name(stamp))\(isOlder ? "" : " (or what was never there)"), "
+                + "acknowledged is \(wanted.joined(separator: " or "))"
+                + (open.isEmpty ? "" : ", not acknowledged \(open.joined(separator: ", "))"))
     }
 
     var touched: [Int] { states.keys.sorted() }

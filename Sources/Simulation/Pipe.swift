@@ -27,8 +27,8 @@ public struct Weather: Sendable {
     public init() {}
 }
 
-/// One direction of a TCP connection: in order, without loss, in pieces, late, or stopped by a gate. What was accepted
-/// is delivered even if the sender is gone meanwhile, unless the pipe is broken.
+/// One direction of a TCP connection: in order, without loss, in pieces, late, or stopped by a gate. What was
+/// accepted is delivered even if the sender is gone meanwhile, unless the pipe is broken.
 final class Pipe {
     enum End { case finished, reset }
 
@@ -85,7 +85,8 @@ final class Pipe {
         var at = 0
         while at < bytes.count {
             let most = min(bytes.count - at, weather.segmentBytes)
-            let count = most == bytes.count && most < 4096 || random.chance(500) ? most : random.number(1...most)
+            let count =
+                most == bytes.count && most < 4096 || random.chance(500) ? most : random.number(1...most)
             plan(Segment(time: 0, bytes: Array(bytes[at..<at + count]), end: nil))
             at += count
         }

@@ -1,5 +1,5 @@
-/// One stream of pseudo-random numbers (xoshiro256**, seeded by splitmix64). Every concern of a world draws from a
-/// stream of its own, so that a change in one does not shift the history of the others.
+/// One stream of pseudo-random numbers (xoshiro256**, seeded by splitmix64). Every concern of a world draws
+/// from a stream of its own, so that a change in one does not shift the history of the others.
 public final class RandomStream {
     private var state: (UInt64, UInt64, UInt64, UInt64)
 

@@ -1,5 +1,6 @@
-/// An iSCSI target that does what RFC 7143 asks of it and checks that the initiator does so too: every violation ends
-/// the history with words. Around it, what targets do in real life: pause, restart, shut the window, answer late.
+/// An iSCSI target that does what RFC 7143 asks of it and checks that the initiator does so too: every
+/// violation ends the history with words. Around it, what targets do in real life: pause, restart, shut the
+/// window, answer late.
 public final class SimulatedTarget {
     public internal(set) var options: TargetOptions
     let name: String
@@ -21,8 +22,8 @@ public final class SimulatedTarget {
     /// LUNs of sessions made after a restart have this to say first.
     private var wasRestarted = false
     private var hasLostCache = false
-    /// ISIDs that have acknowledged the news of the last restart. News that a lost connection took away is told
-    /// again: not every real target does so, and no initiator can mend that.
+    /// ISIDs that have acknowledged the news of the last restart. News that a lost connection took away is
+    /// told again: not every real target does so, and no initiator can mend that.
     var told: Set<UInt64> = []
 
     /// Logins that came as far as an answer, and commands carried out after their session had ended.
@@ -33,7 +34,8 @@ public final class SimulatedTarget {
     /// Asked before a command is carried out; how much longer it takes, nanoseconds.
     var delay: (TargetTask) -> UInt64 = { _ in 0 }
 
-    init(name: String, options: TargetOptions, timeline: Timeline, random: RandomStream, chronicle: Chronicle) {
+    init(name: String, options: TargetOptions, timeline: Timeline, random: RandomStream, chronicle: Chronicle)
+    {
         self.name = name
         self.options = options
         self.timeline = timeline
@@ -64,7 +66,9 @@ public final class SimulatedTarget {
 
     /// Ends the session that a login with the same name, ISID and portal group replaces.
     func reinstate(name: String, isid: UInt64, portalGroup: UInt16) {
-        let old = sessions.first { $0.isid == isid && $0.initiatorName == name && $0.portalGroup == portalGroup }
+        let old = sessions.first {
+            $0.isid == isid && $0.initiatorName == name && $0.portalGroup == portalGroup
+        }
         if let old { end(old, "reinstated") }
     }
 
@@ -74,7 +78,9 @@ public final class SimulatedTarget {
         nextTSIH = nextTSIH == .max ? 1 : nextTSIH + 1
         // A unit that lost nothing says no more than that tasks are gone.
         if wasRestarted, !told.contains(isid) || random.chance(100) {
-            for lun in units.keys { session.attentions[lun] = [hasLostCache && options.announcesRestart ? .powerOn : .reset] }
+            for lun in units.keys {
+                session.attentions[lun] = [hasLostCache && options.announcesRestart ? .powerOn : .reset]
+            }
         }
         sessions.append(session)
         loginCount += 1
@@ -108,7 +114,8 @@ public final class SimulatedTarget {
     }
 
     private var allUnits: [SimulatedUnit] {
-        units.sorted { $0.key < $1.key }.map { $0.value } + impostors.sorted { $0.key < $1.key }.map { $0.value }
+        units.sorted { $0.key < $1.key }.map { $0.value }
+            + impostors.sorted { $0.key < $1.key }.map { $0.value }
     }
 
     private func hasTasks(_ session: TargetSession) -> Bool {
@@ -189,7 +196,9 @@ public final class SimulatedTarget {
 
     private func carryOut(_ task: TargetTask) -> Outcome {
         if let forced = task.forced {
-            if case .check(.aborted) = forced, random.chance(500) { _ = task.unit.execute(task.cdb, task.data) }
+            if case .check(.aborted) = forced, random.chance(500) {
+                _ = task.unit.execute(task.cdb, task.data)
+            }
             return forced
         }
         return task.unit.execute(task.cdb, task.data)
@@ -235,7 +244,8 @@ public final class SimulatedTarget {
 
     /// Every connection is reset, no task survives, and a volatile cache is lost.
     func restart(downFor nanoseconds: UInt64, losesCache: Bool) {
-        chronicle.trace("target", "restarts, down for \(nanoseconds / 1_000_000) ms\(losesCache ? ", cache lost" : "")")
+        chronicle.trace(
+            "target", "restarts, down for \(nanoseconds / 1_000_000) ms\(losesCache ? ", cache lost" : "")")
         isDown = true
         wasRestarted = true
         hasLostCache = losesCache

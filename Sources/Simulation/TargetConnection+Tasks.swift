@@ -13,9 +13,14 @@ extension TargetConnection {
         guard let unit = target.unit(header.lun, portal: connection.portal) else {
             return answerAtOnce(tag, .check(.noSuchUnit), length)
         }
-        guard let transfer = unit.transferLength(cdb) else { return fail("CDB \(cdb) is not known to the simulator") }
-        guard length == transfer.count, reads == (!transfer.isWrite && length > 0), writes == (transfer.isWrite && length > 0)
-        else { return fail("CDB \(cdb) moves \(transfer.count) bytes; EDTL \(length), R \(reads), W \(writes)") }
+        guard let transfer = unit.transferLength(cdb) else {
+            return fail("CDB \(cdb) is not known to the simulator")
+        }
+        guard length == transfer.count, reads == (!transfer.isWrite && length > 0),
+            writes == (transfer.isWrite && length > 0)
+        else {
+            return fail("CDB \(cdb) moves \(transfer.count) bytes; EDTL \(length), R \(reads), W \(writes)")
+        }
         let attribute = header[byte: 1] & 7
         guard attribute == 1 || attribute == 2 else { return fail("task attribute \(attribute)") }
         let task = TargetTask(
@@ -54,7 +59,8 @@ extension TargetConnection {
                 fail("F = 0 on \(task.name) although no unsolicited data may follow")
                 return false
             }
-            task.unsolicited = TargetTask.Transfer(tag: reservedTag, offset: data.count, end: first, dataSN: 0)
+            task.unsolicited = TargetTask.Transfer(
+                tag: reservedTag, offset: data.count, end: first, dataSN: 0)
         }
         task.data = data
         task.receivedBytes = data.count
@@ -86,7 +92,9 @@ extension TargetConnection {
     func receivedData(_ header: BasicHeaderSegment, _ data: [UInt8], _ session: TargetSession) {
         let tag = header[4]
         guard let task = session.tasks[tag], task.state == .receiving else {
-            guard endedEarly.contains(tag) else { return fail("Data-Out for tag \(tag), which waits for none") }
+            guard endedEarly.contains(tag) else {
+                return fail("Data-Out for tag \(tag), which waits for none")
+            }
             if header.isFinal { endedEarly.remove(tag) }
             return
         }
@@ -105,7 +113,8 @@ extension TargetConnection {
             guard take(header, data, offset, &task.transfers[0], task) else { return }
             if header.isFinal {
                 guard task.transfers[0].offset == task.transfers[0].end else {
-                    return fail("F at \(offset + data.count), the R2T asked for data up to \(task.transfers[0].end)")
+                    return fail(
+                        "F at \(offset + data.count), the R2T asked for data up to \(task.transfers[0].end)")
                 }
                 task.transfers.removeFirst()
             }

@@ -64,7 +64,9 @@ final class TargetConnection {
     private func nextPDU() -> (BasicHeaderSegment, [UInt8])? {
         guard buffer.count - position >= BasicHeaderSegment.byteCount else { return nil }
         var header = BasicHeaderSegment()
-        for word in 0..<12 { header[word] = UInt32(truncatingIfNeeded: buffer.field(position + 4 * word, bytes: 4)) }
+        for word in 0..<12 {
+            header[word] = UInt32(truncatingIfNeeded: buffer.field(position + 4 * word, bytes: 4))
+        }
         let count = header.dataSegmentLength
         let limit = phase == .login ? 8192 : target.options.maxRecvDataSegmentLength
         guard header.totalAHSLength == 0, count <= limit else {
@@ -74,7 +76,9 @@ final class TargetConnection {
         let padded = (count + 3) & ~3
         let start = position + BasicHeaderSegment.byteCount
         guard buffer.count >= start + padded else { return nil }
-        if buffer[(start + count)..<(start + padded)].contains(where: { $0 != 0 }) { fail("padding that is not zeros") }
+        if buffer[(start + count)..<(start + padded)].contains(where: { $0 != 0 }) {
+            fail("padding that is not zeros")
+        }
         position = start + padded
         return (header, Array(buffer[start..<start + count]))
     }
@@ -197,7 +201,8 @@ final class TargetConnection {
         }
         if header.opcode != .scsiDataOut {
             guard header[6] == session.expCmdSN else {
-                return fail("CmdSN \(header[6]) of opcode \(header.opcode.rawValue), expected \(session.expCmdSN)")
+                return fail(
+                    "CmdSN \(header[6]) of opcode \(header.opcode.rawValue), expected \(session.expCmdSN)")
             }
             if !header.isImmediate {
                 guard Int32(bitPattern: header[6] &- session.maxCmdSN) <= 0 else {
@@ -229,7 +234,9 @@ final class TargetConnection {
     }
 
     private func receivedLogout(_ header: BasicHeaderSegment, _ session: TargetSession) {
-        guard header[byte: 1] & 0x7f == 0 else { return fail("a logout for another reason than closing the session") }
+        guard header[byte: 1] & 0x7f == 0 else {
+            return fail("a logout for another reason than closing the session")
+        }
         var answer = self.header(.logoutResponse, countsStatus: true)
         answer[4] = header[4]
         send(answer)
@@ -260,7 +267,8 @@ final class TargetConnection {
     private func describe(_ header: BasicHeaderSegment) -> String {
         let names: [UInt8: String] = [
             0x00: "NOP-Out", 0x01: "Command", 0x02: "TMF", 0x03: "Login", 0x05: "Data-Out", 0x06: "Logout",
-            0x20: "NOP-In", 0x21: "Response", 0x22: "TMF-Resp", 0x23: "Login-Resp", 0x25: "Data-In", 0x26: "Logout-Resp",
+            0x20: "NOP-In", 0x21: "Response", 0x22: "TMF-Resp", 0x23: "Login-Resp", 0x25: "Data-In",
+            0x26: "Logout-Resp",
             0x31: "R2T",
         ]
         let code = header.opcode.rawValue

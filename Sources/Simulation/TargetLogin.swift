@@ -26,17 +26,25 @@ struct TargetLogin {
             first = request
             stage = request.currentStage?.rawValue
         }
-        guard request.currentStage?.rawValue == stage else { return connection.fail("login stage out of order") }
+        guard request.currentStage?.rawValue == stage else {
+            return connection.fail("login stage out of order")
+        }
         text += data
         if request.isContinued { return answer([], request, transits: false, connection) }
-        guard let pairs = try? TextSegment.parse(text) else { return connection.fail("login text that cannot be read") }
+        guard let pairs = try? TextSegment.parse(text) else {
+            return connection.fail("login text that cannot be read")
+        }
         text = []
         for pair in pairs {
             guard keys.updateValue(pair.value, forKey: pair.key) == nil else {
                 return connection.fail("key \(pair.key) twice")
             }
         }
-        if request.currentStage == .securityNegotiation { security(request, connection) } else { operational(pairs, request, connection) }
+        if request.currentStage == .securityNegotiation {
+            security(request, connection)
+        } else {
+            operational(pairs, request, connection)
+        }
     }
 
     private mutating func security(_ request: LoginRequest, _ connection: TargetConnection) {
@@ -60,7 +68,9 @@ struct TargetLogin {
             transits: true, connection)
     }
 
-    private mutating func operational(_ pairs: [TextPair], _ request: LoginRequest, _ connection: TargetConnection) {
+    private mutating func operational(
+        _ pairs: [TextPair], _ request: LoginRequest, _ connection: TargetConnection
+    ) {
         let options = connection.target.options
         if !answered {
             answered = true
@@ -100,13 +110,15 @@ struct TargetLogin {
             return target.waitForDrain(connection)
         }
         let session = target.makeSession(
-            name: initiatorName, isid: request.isid.value, portalGroup: portalGroup, cmdSN: request.cmdSN.value)
+            name: initiatorName, isid: request.isid.value, portalGroup: portalGroup,
+            cmdSN: request.cmdSN.value)
         session.connection = connection
         connection.session = session
         answer(finalAnswer, request, transits: true, connection)
         connection.phase = .fullFeature
         connection.chronicle.trace(
-            "target", "session \(session.tsih) through portal \(connection.connection.portal), "
+            "target",
+            "session \(session.tsih) through portal \(connection.connection.portal), "
                 + "interface \(connection.connection.interface)")
         connection.beginPings()
     }
@@ -130,7 +142,8 @@ struct TargetLogin {
             parameters.immediateData = pair.value == "Yes" && options.immediateData
             return TextPair(pair.key, parameters.immediateData ? "Yes" : "No")
         case "MaxBurstLength": return lower(\.maxBurstLength, options.maxBurstLength)
-        case "FirstBurstLength": return lower(\.firstBurstLength, min(options.firstBurstLength, options.maxBurstLength))
+        case "FirstBurstLength":
+            return lower(\.firstBurstLength, min(options.firstBurstLength, options.maxBurstLength))
         case "MaxOutstandingR2T": return lower(\.maxOutstandingR2T, options.maxOutstandingR2T)
         case "MaxConnections": return TextPair(pair.key, "1")
         case "ErrorRecoveryLevel": return TextPair(pair.key, "0")

@@ -55,7 +55,8 @@ final class TargetTask {
     var isSlow = false
 
     init(
-        session: TargetSession, unit: SimulatedUnit, tag: UInt32, cdb: [UInt8], isOrdered: Bool, isWrite: Bool,
+        session: TargetSession, unit: SimulatedUnit, tag: UInt32, cdb: [UInt8], isOrdered: Bool,
+        isWrite: Bool,
         expectedLength: Int
     ) {
         self.session = session

@@ -52,7 +52,8 @@ final class Timeline {
         var parent = 0
         while true {
             var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].isBefore(heap[least]) {
+            for child in [2 * parent + 1, 2 * parent + 2]
+            where child < heap.count && heap[child].isBefore(heap[least]) {
                 least = child
             }
             if least == parent { return }
@@ -102,5 +103,7 @@ public final class Chronicle {
         String(repeating: " ", count: max(0, width - text.count)) + text
     }
 
-    private func zeros(_ text: String) -> String { String(repeating: "0", count: max(0, 3 - text.count)) + text }
+    private func zeros(_ text: String) -> String {
+        String(repeating: "0", count: max(0, 3 - text.count)) + text
+    }
 }

@@ -1,8 +1,9 @@
 import Glibc
 import Simulation
 
-/// `Simulator [--seeds N] [--start S] [--jobs J] [--canary] [--verbose]` runs N histories; `Simulator --seed S [--trace]` runs one
-/// and shows it. The exit status is 1 if a history failed (with `--canary`: if none did).
+/// `Simulator [--seeds N] [--start S] [--jobs J] [--canary] [--verbose]` runs N histories; `Simulator --seed
+/// S [--trace]` runs one and shows it. The exit status is 1 if a history failed (with `--canary`: if none
+/// did).
 struct Arguments {
     var seeds: UInt64 = 100
     var start: UInt64 = 1
@@ -23,7 +24,9 @@ struct Arguments {
             } else if word == "--canary" {
                 isCanary = true
             } else {
-                guard let text = words.popFirst(), let number = Self.number(text), take(word, number) else { return nil }
+                guard let text = words.popFirst(), let number = Self.number(text), take(word, number) else {
+                    return nil
+                }
             }
         }
     }
@@ -50,9 +53,12 @@ func show(_ verdict: Verdict, lines: Int) {
     for line in verdict.trace.suffix(lines) { print(line) }
     print("seed \(verdict.seed): \(verdict.failure ?? "all went well")")
     print(
-        "  \(verdict.answered) answered, \(verdict.errors) with an error, longest \(verdict.longestWait / 1_000_000) ms, "
+        "  \(verdict.answered) answered, \(verdict.errors) with an error, "
+            + "longest \(verdict.longestWait / 1_000_000) ms, "
             + "\(verdict.logins) logins, \(verdict.ghosts) ghosts, "
-            + "\(verdict.virtualNanoseconds / 1_000_000) ms of virtual time, hash \(String(verdict.hash, radix: 16))")
+            + "\(verdict.virtualNanoseconds / 1_000_000) ms of virtual time, "
+            + "hash \(String(verdict.hash, radix: 16))"
+    )
 }
 
 /// Without a buffer: what follows may trap.
@@ -91,15 +97,15 @@ func run(_ arguments: Arguments) async -> Bool {
             if next < end {
                 let seed = next
                 if arguments.isVerbose { announce(seed) }
-            group.addTask { History(seed: seed, isCanary: isCanary).run() }
+                group.addTask { History(seed: seed, isCanary: isCanary).run() }
                 next += 1
             }
         }
     }
     failed.sort { $0.seed < $1.seed }
     print(
-        "\(arguments.seeds) histories from seed \(arguments.start) in \(clock.now - begin): \(failed.count) failed; "
-            + "\(answered) requests, \(logins) logins, \(ghosts) ghosts")
+        "\(arguments.seeds) histories from seed \(arguments.start) in \(clock.now - begin): "
+            + "\(failed.count) failed; \(answered) requests, \(logins) logins, \(ghosts) ghosts")
     for verdict in failed.prefix(20) { print("seed \(verdict.seed): \(verdict.failure ?? "")") }
     if let first = failed.first, !isCanary {
         show(History(seed: first.seed, isTracing: true).run(), lines: 60)
@@ -107,7 +113,6 @@ func run(_ arguments: Arguments) async -> Bool {
     }
     return isCanary ? !failed.isEmpty : failed.isEmpty
 }
-
 
 guard let arguments = Arguments(CommandLine.arguments.dropFirst()) else {
     print("Simulator [--seeds N] [--start S] [--jobs J] [--canary] [--verbose] | --seed S [--trace]")

@@ -10,7 +10,8 @@ struct LaneDataTests {
         var isSmall: Bool
         var outstandingR2T: Int
         var testDescription: String {
-            "InitialR2T=\(initialR2T) ImmediateData=\(immediateData) \(isSmall ? "small" : "large") R2T=\(outstandingR2T)"
+            "InitialR2T=\(initialR2T) ImmediateData=\(immediateData) R2T=\(outstandingR2T)"
+                + (isSmall ? " small" : " large")
         }
     }
 
@@ -19,7 +20,8 @@ struct LaneDataTests {
             [false, true].flatMap { isSmall in
                 [1, 4].map {
                     Combination(
-                        initialR2T: initialR2T, immediateData: immediateData, isSmall: isSmall, outstandingR2T: $0)
+                        initialR2T: initialR2T, immediateData: immediateData, isSmall: isSmall,
+                        outstandingR2T: $0)
                 }
             }
         }

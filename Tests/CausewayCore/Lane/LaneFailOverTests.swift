@@ -5,7 +5,9 @@ import Testing
 @Suite("The lane fails over")
 struct LaneFailOverTests {
     /// How many bytes one operation moves on the path that carries it, from a world where nothing goes wrong.
-    private func carried(_ options: WorldOptions, _ operation: ClientOperation) -> (toTarget: Int, toInitiator: Int) {
+    private func carried(_ options: WorldOptions, _ operation: ClientOperation) -> (
+        toTarget: Int, toInitiator: Int
+    ) {
         let world = ready(options)
         let before = world.bytesCarried(path: 0)
         var isDone = false
@@ -53,14 +55,18 @@ struct LaneFailOverTests {
                     world.run(limit: bound) { isRead }
                     world.run(limit: 2 * .second)
                     world.checkAtRest()
-                    #expect(world.failure == nil, "cut after byte \(at) \(isToTarget ? "to target" : "to initiator")")
+                    #expect(
+                        world.failure == nil,
+                        "cut after byte \(at) \(isToTarget ? "to target" : "to initiator")")
                     if world.failure != nil || error != 0 { return }
                 }
             }
         }
     }
 
-    @Test("again and again, with requests under way", arguments: [TargetOptions.Reinstatement.drains, .returnsAtOnce])
+    @Test(
+        "again and again, with requests under way",
+        arguments: [TargetOptions.Reinstatement.drains, .returnsAtOnce])
     func cutUnderLoad(_ kind: TargetOptions.Reinstatement) {
         var options = WorldOptions()
         options.target.reinstatement = kind
@@ -96,7 +102,9 @@ struct LaneFailOverTests {
         return world
     }
 
-    @Test("and no ghost of an earlier write comes later", arguments: [TargetOptions.Reinstatement.drains, .returnsAtOnce])
+    @Test(
+        "and no ghost of an earlier write comes later",
+        arguments: [TargetOptions.Reinstatement.drains, .returnsAtOnce])
     func fence(_ kind: TargetOptions.Reinstatement) {
         let world = ghost(kind, skipsBarrier: false)
         #expect(world.failure == nil)

@@ -15,11 +15,13 @@ func ready(
     world.attach()
     let wanted = pathsUp ?? options.paths.count
     let isUp = world.run(limit: 10 * .second) { world.isReady && world.pathsUp == wanted }
-    #expect(isUp, "the paths did not come up: \(world.failure ?? "no violation")", sourceLocation: sourceLocation)
+    #expect(
+        isUp, "the paths did not come up: \(world.failure ?? "no violation")", sourceLocation: sourceLocation)
     return world
 }
 
-/// Waits until every request is answered, and for what targets do late, then holds the medium against the oracle.
+/// Waits until every request is answered, and for what targets do late, then holds the medium against the
+/// oracle.
 func settle(
     _ world: World, within limit: UInt64 = 60 * .second, sourceLocation: SourceLocation = #_sourceLocation
 ) {
