@@ -28,9 +28,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
-        .target(name: "CausewayCore", swiftSettings: strict),
+        .target(name: "CausewayCore", exclude: ["README.md"], swiftSettings: strict),
         .target(name: "CLinux"),
-        .systemLibrary(name: "CNetlink", pkgConfig: "libnl-genl-3.0", providers: [.apt(["libnl-genl-3-dev"])]),
+        .systemLibrary(
+            name: "CNetlink", pkgConfig: "libnl-genl-3.0", providers: [.apt(["libnl-genl-3-dev"])]),
         .target(name: "LinuxSystem", dependencies: ["CausewayCore", "CLinux"], swiftSettings: strict),
         .target(name: "NBDDevice", dependencies: ["CLinux", "CNetlink"], swiftSettings: strict),
         .target(name: "CausewayControl", dependencies: ["CLinux"], swiftSettings: strict),
@@ -43,11 +44,15 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "causewayd",
-            dependencies: ["CausewayDaemon", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "CausewayDaemon", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "causeway",
-            dependencies: ["CausewayControl", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "CausewayControl", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: strict),
         .target(name: "Simulation", dependencies: ["CausewayCore"], swiftSettings: strict),
         .executableTarget(name: "Simulator", dependencies: ["Simulation"], swiftSettings: strict),
@@ -59,7 +64,8 @@ let package = Package(
             ],
             exclude: ["README.md"], swiftSettings: tested),
         .testTarget(
-            name: "CausewayCoreTests", dependencies: ["CausewayCore", "Simulation", "MallocCounter"], path: "Tests/CausewayCore",
+            name: "CausewayCoreTests", dependencies: ["CausewayCore", "Simulation", "MallocCounter"],
+            path: "Tests/CausewayCore",
             swiftSettings: tested),
         .testTarget(
             name: "LinuxSystemTests", dependencies: ["LinuxSystem", "CLinux"], path: "Tests/LinuxSystem",
@@ -74,7 +80,8 @@ let package = Package(
             name: "CausewayDaemonTests", dependencies: ["CausewayDaemon"], path: "Tests/CausewayDaemon",
             swiftSettings: tested),
         .testTarget(
-            name: "SimulationTests", dependencies: ["Simulation"], path: "Tests/Simulation", swiftSettings: tested),
+            name: "SimulationTests", dependencies: ["Simulation"], path: "Tests/Simulation",
+            swiftSettings: tested),
         .target(name: "MallocCounter", path: "Tests/MallocCounter"),
         .testTarget(
             name: "TidyTests", dependencies: ["MallocCounter"], path: "Tests/Tidy",

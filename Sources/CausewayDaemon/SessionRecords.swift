@@ -2,9 +2,9 @@ import CausewayCore
 import Glibc
 import LinuxSystem
 
-/// Which sessions this machine may have open: one small file a session, written before its login is sent and removed
-/// when it was logged out with nothing under way. What is found at the start of an attach is a predecessor's that
-/// died, whose writes may still run in the target: its fence takes the barrier too.
+/// Which sessions this machine may have open: one small file a session, written before its login is sent and
+/// removed when it was logged out with nothing under way. What is found at the start of an attach is a
+/// predecessor's that died, whose writes may still run in the target: its fence takes the barrier too.
 ///
 /// Kept in the state directory under `/run`, so that it survives the daemon and not the machine.
 struct SessionRecords: Sendable {
@@ -28,7 +28,9 @@ struct SessionRecords: Sendable {
         let path = path(initiator, target, isid)
         let existed = unsafe access(path, F_OK) == 0
         unsafe mkdir(folder, 0o700)
-        let text = "initiator=\(initiator.text)\ntarget=\(target.text)\nisid=\(isid)\nportal=\(portal)\ndisk=\(disk)\n"
+        let text =
+            "initiator=\(initiator.text)\ntarget=\(target.text)\nisid=\(isid)\n"
+            + "portal=\(portal)\ndisk=\(disk)\n"
         let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             throw SystemError(call: "open", errno: Errno(rawValue: errno), subject: path)

@@ -134,7 +134,8 @@ extension Supervisor {
         }
     }
 
-    /// Puts a session on record before its login is sent. Returns whether one of the same name may be open already.
+    /// Puts a session on record before its login is sent. Returns whether one of the same name may be open
+    /// already.
     private func record(
         _ path: PlannedPath, _ disk: AttachedDisk, _ target: ISCSIName
     ) throws(ControlError) -> Bool {

@@ -70,7 +70,8 @@ extension Supervisor {
             _ = device.waitForNode(timeLimitMilliseconds: 5000)
             let tuned = QueueSettings(
                 ioTimeoutMilliseconds: Self.ioTimeoutMilliseconds,
-                maxSectorsKilobytes: UInt32(max(description.maxTransferBytes, 1 << 20) / 1024),
+                // What one command carries: a longer request would be cut, and a longer READ gathered by copying.
+                maxSectorsKilobytes: UInt32(max(description.maxTransferBytes / 1024, 64)),
                 rotational: description.report.limits.isRotational)
             _ = try call(.tune(index: index, tuned))
             try? device.announceChange()

@@ -4,8 +4,8 @@ import Glibc
 
 /// Runs a lane: moves its bytes between sockets and memory, tells it the time, and does what it asks for.
 ///
-/// Owned by one thread. Everything that comes from other threads comes through the mailbox, as a piece of work.
-/// Safe because the vectors live as long as the runner and only hold what the lane has just described.
+/// Owned by one thread. Everything that comes from other threads comes through the mailbox, as a piece of
+/// work. Safe because the vectors live as long as the runner and only hold what the lane has just described.
 @safe
 public struct LaneRunner: ~Copyable {
     public typealias Work = @Sendable (inout LaneRunner) -> Void
@@ -83,7 +83,8 @@ public struct LaneRunner: ~Copyable {
 
     public mutating func stop() { isStopped = true }
 
-    /// A timer of its own, armed only when a deadline moves forward, costs less than a time limit on every wait.
+    /// A timer of its own, armed only when a deadline moves forward, costs less than a time limit on every
+    /// wait.
     @inline(__always)
     private mutating func arm() {
         guard lane.nextDeadline < armedFor else { return }
@@ -140,8 +141,8 @@ public struct LaneRunner: ~Copyable {
             if sendAll() { drainEffects() }
             if sockets.readableCount == 0 { break }
         }
-        // What is still readable waits for slots or memory; only the next event can free some. But if the rounds ran
-        // out while bytes were moving, the poller must not sleep on them.
+        // What is still readable waits for slots or memory; only the next event can free some. But if the
+        // rounds ran out while bytes were moving, the poller must not sleep on them.
         mustNotSleep = isMoving && sockets.readableCount > 0
     }
 
@@ -215,7 +216,8 @@ public struct LaneRunner: ~Copyable {
         return false
     }
 
-    /// The pipe took no more although data waits: it is full of small pieces. The data goes through memory after all.
+    /// The pipe took no more although data waits: it is full of small pieces. The data goes through memory
+    /// after all.
     @inline(never)
     private mutating func unsplice(_ id: StreamID, _ pipe: Int32) -> Bool {
         guard let space = lane.unsplice(id) else {
@@ -282,7 +284,8 @@ public struct LaneRunner: ~Copyable {
         sockets[slot].watchesWritable = writable
         // Setting the same again makes the poller look: room that came in between is not missed.
         try? poller.modify(
-            sockets[slot].descriptor, slot: slot, for: writable ? .stream : [.readable, .peerClosed, .edgeTriggered])
+            sockets[slot].descriptor, slot: slot,
+            for: writable ? .stream : [.readable, .peerClosed, .edgeTriggered])
     }
 
     // MARK: Effects
@@ -384,7 +387,8 @@ public struct LaneRunner: ~Copyable {
         }
     }
 
-    /// Takes NBD clients of a disk from a listening socket until `stopListening`. The descriptor stays the caller's.
+    /// Takes NBD clients of a disk from a listening socket until `stopListening`. The descriptor stays the
+    /// caller's.
     public mutating func listen(_ descriptor: Int32, for disk: DiskID) throws(SystemError) {
         let index = listeners.firstIndex { $0 == nil } ?? listeners.count
         guard index < Self.listenerCapacity else {

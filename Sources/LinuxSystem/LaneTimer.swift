@@ -6,7 +6,8 @@ struct LaneTimer: ~Copyable {
     private let descriptor: OwnedDescriptor
 
     init() throws(SystemError) {
-        descriptor = OwnedDescriptor(adopting: try check(linux_timer_create(), "timerfd_create", "for a lane"))
+        descriptor = OwnedDescriptor(
+            adopting: try check(linux_timer_create(), "timerfd_create", "for a lane"))
     }
 
     var rawValue: Int32 { descriptor.rawValue }

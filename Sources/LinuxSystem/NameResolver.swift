@@ -18,6 +18,7 @@ public struct NameError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
+/// Host names to addresses; blocks, so for control threads only.
 public enum NameResolver {
     /// Addresses of "host", "host:port", or of anything that `SocketAddress(parsing:defaultPort:)` reads, in
     /// the system's order of preference (RFC 6724), each once.

@@ -87,6 +87,7 @@ public struct NetworkInterface: Hashable, Sendable {
     }
 }
 
+/// The interfaces of this network namespace, read from the kernel.
 public enum NetworkInterfaces {
     /// The interfaces of the caller's network namespace, by index. May wait for the kernel; not for a lane.
     public static func list() throws(SystemError) -> [NetworkInterface] {

@@ -10,7 +10,8 @@ struct PipeTable: ~Copyable {
     /// How many there are.
     private(set) var capacity: Int
 
-    /// Room for the pieces in which 256 KiB arrive from a network: one slot each. What an unprivileged process may have.
+    /// Room for the pieces in which 256 KiB arrive from a network: one slot each. What an unprivileged
+    /// process may have.
     private static let byteCount: Int32 = 1 << 20
 
     init(capacity wanted: Int) {

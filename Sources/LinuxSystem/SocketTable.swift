@@ -8,13 +8,13 @@ struct StreamSocket: BitwiseCopyable {
     /// The kernel has bytes; the socket stands in the list of readable ones.
     var isReadable = false
     var isWritable = true
-    /// The poller reports writability. Only while a send waits for it: a Unix socket would report it each time that
-    /// its reader takes something.
+    /// The poller reports writability. Only while a send waits for it: a Unix socket would report it each
+    /// time that its reader takes something.
     var watchesWritable = false
 }
 
-/// The sockets of a lane by stream index, and which of them have bytes waiting. In memory of its own, so that the
-/// data path meets no array and its reference count.
+/// The sockets of a lane by stream index, and which of them have bytes waiting. In memory of its own, so that
+/// the data path meets no array and its reference count.
 ///
 /// Safe because the memory lives as long as the table and every index is checked.
 @safe

@@ -82,6 +82,7 @@ public final class NBDCallRunner: Sendable {
     }
 }
 
+/// How a call in a helper process ended, as far as it was waited for.
 public enum NBDCallOutcome: Sendable {
     case finished(NBDCallResult)
     /// Still running; `NBDCallRunner.collectOverdue` returns it when it has ended.

@@ -49,7 +49,8 @@ struct Causewayd: ParsableCommand {
 
     func run() throws {
         var options = DaemonOptions(
-            control: control, stateDirectory: stateDirectory, initiatorName: initiatorName, logLevel: logLevel)
+            control: control, stateDirectory: stateDirectory, initiatorName: initiatorName, logLevel: logLevel
+        )
         options.skipsBarrier = unsafeSkipBarrier
         do throws(DaemonError) {
             try Daemon.run(options)

@@ -286,7 +286,9 @@ path_lost() { ! path_active "$@"; }
 nbd_devices() {
     local pid
     for pid in /sys/block/nbd*/pid; do
-        [ ! -e "$pid" ] || say "$pid" | cut -d / -f 4
+        [ -e "$pid" ] || continue
+        pid=${pid%/pid}
+        say "${pid##*/}"
     done
 }
 no_nbd_devices() { [ -z "$(nbd_devices)" ]; }

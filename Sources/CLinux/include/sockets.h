@@ -83,6 +83,6 @@ int linux_send_datagram(
 ssize_t linux_receive_with_descriptor(
     int socket, void *_Nonnull bytes, size_t count, int *_Nonnull descriptor);
 
-/// A pipe, close-on-exec and non-blocking, of `byte_count` capacity where the kernel allows it: ends[0] is read from.
-/// 0 or -errno.
+/// A pipe, close-on-exec and non-blocking, of `byte_count` capacity where the kernel allows it: ends[0] is
+/// read from. 0 or -errno.
 int linux_pipe(int *_Nonnull ends, int byte_count);

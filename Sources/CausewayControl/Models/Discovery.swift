@@ -24,6 +24,7 @@ public struct TargetReport: Codable, Equatable, Sendable {
     }
 }
 
+/// A portal of a target, as SendTargets names it.
 public struct PortalReport: Codable, Equatable, Sendable {
     /// An IP address without brackets, or the host name that the target gave.
     public var address: String

@@ -149,7 +149,7 @@ public enum InterfaceDescription {
         error InterfaceWithoutAddress (message: string, remedy: string)
         error PortalUnreachable (message: string, remedy: string)
         error TargetNotFound (message: string, remedy: string)
-        # The status of the login response, RFC 7143 section 11.13.5.
+        # The status of the login response, RFC 7143 §11.13.5.
         error LoginRefused (message: string, remedy: string, statusClass: ?int, statusDetail: ?int)
         error NoSuchLUN (message: string, remedy: string)
         error AlreadyAttached (message: string, remedy: string)

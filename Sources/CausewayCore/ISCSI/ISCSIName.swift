@@ -68,6 +68,7 @@ public struct ISCSIName: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
+/// Why a text is not an iSCSI name (RFC 7143 §4.2.7).
 public enum ISCSINameError: Error, Equatable, Sendable, CustomStringConvertible {
     case empty
     case tooLong(bytes: Int)

@@ -60,6 +60,7 @@ public struct TextPairReader: Sendable {
     }
 }
 
+/// The data segment of login and text PDUs: `key=value` pairs, each ended by a NUL (RFC 7143 §6.1).
 public enum TextSegment {
     /// Pairs that one login or negotiation may hold; RFC 7143 defines some thirty keys.
     public static let maximumPairCount = 256

@@ -5,12 +5,12 @@ struct ChunkID: BitwiseCopyable, Equatable {
     @inline(__always) var isSome: Bool { index >= 0 }
 }
 
-/// The memory that a lane receives into. Sockets fill a chunk from front to back; requests are parsed where they
-/// lie, and whoever still needs bytes of a chunk (a write that is not answered, a reply that is not sent) pins it.
-/// A chunk without pins goes back to the pool.
+/// The memory that a lane receives into. Sockets fill a chunk from front to back; requests are parsed where
+/// they lie, and whoever still needs bytes of a chunk (a write that is not answered, a reply that is not
+/// sent) pins it. A chunk without pins goes back to the pool.
 ///
-/// Safe because chunks are handed out by index with a count of pins, the memory lives as long as the pool, and
-/// pointers into it are only used while a pin is held.
+/// Safe because chunks are handed out by index with a count of pins, the memory lives as long as the pool,
+/// and pointers into it are only used while a pin is held.
 @safe
 struct ChunkPool: ~Copyable {
     let chunkBytes: Int
@@ -23,7 +23,8 @@ struct ChunkPool: ~Copyable {
     private var dirtyPipes: UInt64 = 0
     static let pipeCountMax = 64
 
-    /// - Parameter pipeCount: pipes that whoever drives the lane has for data that need not pass through memory.
+    /// - Parameter pipeCount: pipes that whoever drives the lane has for data that need not pass through
+    ///   memory.
     init(count: Int, chunkBytes: Int, pipeCount: Int) {
         precondition(pipeCount <= Self.pipeCountMax)
         self.chunkBytes = chunkBytes
@@ -78,7 +79,9 @@ struct ChunkPool: ~Copyable {
     mutating func takeDirtyPipes() -> UInt64 {
         let dirty = dirtyPipes
         dirtyPipes = 0
-        for pipe in 0..<Int32(Self.pipeCountMax) where dirty & 1 << UInt64(pipe) != 0 { freePipes.giveBack(pipe) }
+        for pipe in 0..<Int32(Self.pipeCountMax) where dirty & 1 << UInt64(pipe) != 0 {
+            freePipes.giveBack(pipe)
+        }
         return dirty
     }
 

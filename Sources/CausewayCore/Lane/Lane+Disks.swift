@@ -8,7 +8,8 @@ public struct DiskSpecification: Sendable {
     public var isReadOnly: Bool
 
     public init(
-        name: String, target: ISCSIName, initiatorName: ISCSIName, lun: LogicalUnitNumber, paths: [PathSpecification],
+        name: String, target: ISCSIName, initiatorName: ISCSIName, lun: LogicalUnitNumber,
+        paths: [PathSpecification],
         isReadOnly: Bool = false
     ) {
         self.name = name
@@ -28,6 +29,7 @@ public struct DiskDescription: Sendable {
     public var maxTransferBytes: Int
 }
 
+/// Why a lane does not take a disk.
 public enum AttachError: Error, Equatable, Sendable {
     /// A table of the lane is full; its name.
     case full(String)
@@ -35,8 +37,11 @@ public enum AttachError: Error, Equatable, Sendable {
 
 /// Disks coming, going, and without paths.
 extension Lane {
-    /// Attaches a disk. Its target's sessions are shared with other disks; `ready` or `notReady` tells how it went.
-    public mutating func attach(_ specification: DiskSpecification, now: Instant) throws(AttachError) -> DiskID {
+    /// Attaches a disk. Its target's sessions are shared with other disks; `ready` or `notReady` tells how it
+    /// went.
+    public mutating func attach(_ specification: DiskSpecification, now: Instant) throws(AttachError)
+        -> DiskID
+    {
         self.now = now
         let target = try findTarget(specification)
         guard let slot = freeSlot(disks.map { $0.isRemoved }, capacity: diskQueues.capacity) else {
@@ -84,7 +89,9 @@ extension Lane {
     private mutating func addPath(_ specification: PathSpecification, _ target: Target) throws(AttachError) {
         for path in target.paths where paths[Int(path)].specification.isid == specification.isid { return }
         var ordinal: Int32 = 0
-        while ordinal < TargetPaths.capacity && targetPaths[target.index].indices[Int(ordinal)] >= 0 { ordinal += 1 }
+        while ordinal < TargetPaths.capacity && targetPaths[target.index].indices[Int(ordinal)] >= 0 {
+            ordinal += 1
+        }
         guard ordinal < TargetPaths.capacity else { throw .full("paths of one target") }
         let removed = paths.map { path in
             if case .removed = path.state { true } else { false }
@@ -128,7 +135,8 @@ extension Lane {
     {
         let cold = disks[Int(disk)]
         var flags: TransmissionFlags = [
-            .hasFlags, .sendFlush, .sendForceUnitAccess, .sendTrim, .sendWriteZeroes, .canMultiConnection, .sendCache,
+            .hasFlags, .sendFlush, .sendForceUnitAccess, .sendTrim, .sendWriteZeroes, .canMultiConnection,
+            .sendCache,
         ]
         if diskQueues[disk].isReadOnly { flags.insert(.readOnly) }
         if report.limits.isRotational { flags.insert(.rotational) }
@@ -155,7 +163,9 @@ extension Lane {
             var problems: [PathProblem] = []
             for index in targets[Int(target)].paths {
                 let path = paths[Int(index)]
-                if let problem = path.diskProblems[disk] ?? path.problem, path.wasTried { problems.append(problem) }
+                if let problem = path.diskProblems[disk] ?? path.problem, path.wasTried {
+                    problems.append(problem)
+                }
             }
             guard problems.count == targets[Int(target)].paths.count else { continue }
             cold.problemsWereTold = true
@@ -180,7 +190,8 @@ extension Lane {
     public mutating func addClient(_ id: DiskID, negotiates: Bool, now: Instant) -> StreamID? {
         self.now = now
         let disk = id.rawValue
-        guard disk >= 0, Int(disk) < disks.count, diskQueues[disk].isInUse, let export = disks[Int(disk)].export,
+        guard disk >= 0, Int(disk) < disks.count, diskQueues[disk].isInUse,
+            let export = disks[Int(disk)].export,
             !diskQueues[disk].isDetaching,
             let index = openStream(negotiates ? .negotiation : .nbd, owner: disk)
         else { return nil }
@@ -344,7 +355,9 @@ extension Lane {
         guard !cold.isRemoved else { return }
         let target = targets[Int(cold.target)]
         for index in 0..<Int32(streams.capacity)
-        where (streams[index].kind == .nbd || streams[index].kind == .negotiation) && streams[index].owner == disk {
+        where (streams[index].kind == .nbd || streams[index].kind == .negotiation)
+            && streams[index].owner == disk
+        {
             negotiations[index] = nil
             if cold.isForced { answerAll(index) }
             if streams[index].send.isEmpty {
@@ -399,7 +412,8 @@ extension Lane {
         if count > 0 || !path.debts.isEmpty {
             log(
                 .error,
-                "\(targets[Int(path.target)].name) \(path.name): removed while \(count) sent writes had no fence: "
+                "\(targets[Int(path.target)].name) \(path.name): "
+                    + "removed while \(count) sent writes had no fence: "
                     + "they may still reach the medium")
         }
         while !pathQueues[path.index].held.isEmpty {

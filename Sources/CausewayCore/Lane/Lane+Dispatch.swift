@@ -169,15 +169,20 @@ extension Lane {
         switch tasks[task].kind {
         case .read: return CommandDescriptorBlock.read16(lba: lba, blocks: blocks).words
         case .write:
-            return CommandDescriptorBlock.write16(lba: lba, blocks: blocks, fua: tasks[task].forceUnitAccess).words
-        case .synchronizeCache: return CommandDescriptorBlock.synchronizeCache16(lba: lba, blocks: blocks).words
+            return CommandDescriptorBlock.write16(lba: lba, blocks: blocks, fua: tasks[task].forceUnitAccess)
+                .words
+        case .synchronizeCache:
+            return CommandDescriptorBlock.synchronizeCache16(lba: lba, blocks: blocks).words
         case .unmap:
             return CommandDescriptorBlock.unmap(parameterListLength: UInt16(ParameterList.byteCount)).words
         case .writeSame:
-            return CommandDescriptorBlock.writeSame16(lba: lba, blocks: blocks, unmap: tasks[task].mayUnmap).words
-        case .getLBAStatus:
-            return CommandDescriptorBlock.getLBAStatus(lba: lba, allocationLength: UInt32(tasks[task].byteCount))
+            return CommandDescriptorBlock.writeSame16(lba: lba, blocks: blocks, unmap: tasks[task].mayUnmap)
                 .words
+        case .getLBAStatus:
+            return CommandDescriptorBlock.getLBAStatus(
+                lba: lba, allocationLength: UInt32(tasks[task].byteCount)
+            )
+            .words
         case .barrier: return CommandDescriptorBlock.testUnitReady.words
         case .inquiry: return commands[task].words
         }
@@ -185,7 +190,8 @@ extension Lane {
 
     // MARK: Data-Out
 
-    /// Adds a transfer to a task's queue and the task to its path's; false when the target asked for too many.
+    /// Adds a transfer to a task's queue and the task to its path's; false when the target asked for too
+    /// many.
     @inline(__always)
     mutating func queueTransfer(_ task: Int32, _ transfer: TransferQueue.Transfer, _ path: Int32) -> Bool {
         let wasEmpty = transfers[task].count == 0
@@ -260,7 +266,11 @@ extension Lane {
         }
         guard at == task else { return }
         let next = tasks[task].nextTransfer
-        if previous >= 0 { tasks[previous].nextTransfer = next } else { pathQueues[path].firstTransfer = next }
+        if previous >= 0 {
+            tasks[previous].nextTransfer = next
+        } else {
+            pathQueues[path].firstTransfer = next
+        }
         if pathQueues[path].lastTransfer == task { pathQueues[path].lastTransfer = previous }
     }
 }

@@ -15,7 +15,8 @@ extension Lane {
         case .retry where tasks[task].attempts <= settings.retryLimit:
             sendAgain(task, first: true)
         case .retryAfterDelay where tasks[task].attempts < .max:
-            // BUSY and TASK SET FULL go on for as long as the target asks for patience; the APD time-out bounds it.
+            // BUSY and TASK SET FULL go on for as long as the target asks for patience; the APD time-out
+            // bounds it.
             delay(task, milliseconds: min(10 << UInt64(min(tasks[task].attempts, 6)), 500))
         case .pathError(let cause):
             pathQueues[index].counters.errors &+= 1
@@ -47,7 +48,8 @@ extension Lane {
         pathQueues[index].counters.errors &+= 1
         log(
             .error,
-            "\(disks[Int(disk)].name) \(paths[Int(index)].name): \(tasks[task].kind) of \(tasks[task].blocks) blocks "
+            "\(disks[Int(disk)].name) \(paths[Int(index)].name): \(tasks[task].kind) "
+                + "of \(tasks[task].blocks) blocks "
                 + "at LBA \(tasks[task].lba): \(describe(status, sense))")
         let error: NBDError =
             switch errorClass {
@@ -57,7 +59,8 @@ extension Lane {
         finishTask(task, error: error.rawValue)
     }
 
-    /// An UNMAP or WRITE SAME that the LUN announced and then refused. TRIM may do nothing; zeros are written.
+    /// An UNMAP or WRITE SAME that the LUN announced and then refused. TRIM may do nothing; zeros are
+    /// written.
     private mutating func fallBack(_ task: Int32) -> Bool {
         let disk = tasks[task].disk
         let request = tasks[task].request
@@ -65,7 +68,9 @@ extension Lane {
         case (.unmap, _), (.writeSame, .trim):
             diskQueues[disk].unmap = nil
             diskQueues[disk].writeSame?.mayUnmap = false
-            log(.warning, "\(disks[Int(disk)].name): the LUN refuses to deallocate; TRIM does nothing from now on")
+            log(
+                .warning,
+                "\(disks[Int(disk)].name): the LUN refuses to deallocate; TRIM does nothing from now on")
             finishTask(task, error: 0)
             return true
         case (.writeSame, _):
@@ -76,13 +81,16 @@ extension Lane {
                 return true
             }
             diskQueues[disk].writeSame = nil
-            log(.warning, "\(disks[Int(disk)].name): the LUN refuses WRITE SAME; zeros are written one by one")
+            log(
+                .warning, "\(disks[Int(disk)].name): the LUN refuses WRITE SAME; zeros are written one by one"
+            )
             return rewriteZeroes(task)
         default: return false
         }
     }
 
-    /// The range of a refused WRITE SAME as plain writes, one after the other in the same task: it needs no other.
+    /// The range of a refused WRITE SAME as plain writes, one after the other in the same task: it needs no
+    /// other.
     private mutating func rewriteZeroes(_ task: Int32) -> Bool {
         requests[tasks[task].request].tasks &-= 1
         rewriteNext(task, lba: tasks[task].lba, blocks: tasks[task].blocks)
@@ -125,16 +133,19 @@ extension Lane {
     /// What sense data says beside the result.
     mutating func note(_ notices: TargetNotices, _ path: Path, _ disk: Int32) {
         if notices.contains(.restarted) && diskQueues[disk].writeCacheEnabled { cacheIsLost(disk) }
-        if !notices.isDisjoint(with: [.inquiryChanged, .capacityChanged, .lunListChanged, .modePagesChanged]) {
+        if !notices.isDisjoint(with: [.inquiryChanged, .capacityChanged, .lunListChanged, .modePagesChanged])
+        {
             path.reprobeAt = now
             wake(at: now)
         }
     }
 
-    /// The target restarted: what it had acknowledged and not synchronised may be gone. The next FLUSH says so, and so
-    /// do requests of which a part was done before.
+    /// The target restarted: what it had acknowledged and not synchronised may be gone. The next FLUSH says
+    /// so, and so do requests of which a part was done before.
     private mutating func cacheIsLost(_ disk: Int32) {
-        if diskQueues[disk].acknowledgedWrites > diskQueues[disk].flushedWrites { diskQueues[disk].lostCache = true }
+        if diskQueues[disk].acknowledgedWrites > diskQueues[disk].flushedWrites {
+            diskQueues[disk].lostCache = true
+        }
         for request in 0..<requests.capacity
         where !requests[request].isFree && requests[request].disk == disk && requests[request].isInCache
             && requests[request].error == 0
@@ -213,7 +224,8 @@ extension Lane {
         let count = ReplyChunk.blockStatusByteCount(extentCount: extents.count)
         let bytes = UnsafeMutableRawPointer.allocate(byteCount: count, alignment: 8)
         let header = NBDRequest(
-            .blockStatus, flags: CommandFlags(rawValue: requests[request].flags), cookie: requests[request].cookie,
+            .blockStatus, flags: CommandFlags(rawValue: requests[request].flags),
+            cookie: requests[request].cookie,
             offset: requests[request].offset, length: requests[request].length)
         let used = unsafe ReplyChunk.writeBlockStatus(
             extents.span, contextID: streams[index].allocationContext, answering: header, to: bytes)

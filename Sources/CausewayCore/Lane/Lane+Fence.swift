@@ -1,9 +1,9 @@
-/// What happens between login and I/O: the barrier, the proof that no earlier copy of a write still runs, and then the
-/// question which LUN it is.
+/// What happens between login and I/O: the barrier, the proof that no earlier copy of a write still runs, and
+/// then the question which LUN it is.
 extension Lane {
-    /// Sends an ORDERED TEST UNIT READY to every disk of the path: answered GOOD, the target has finished what it held
-    /// before. Only where something is owed, to this lane's own writes or to those of a predecessor that died: some
-    /// targets stumble over ORDERED commands.
+    /// Sends an ORDERED TEST UNIT READY to every disk of the path: answered GOOD, the target has finished
+    /// what it held before. Only where something is owed, to this lane's own writes or to those of a
+    /// predecessor that died: some targets stumble over ORDERED commands.
     mutating func beginBarriers(_ path: Path, isForeign: Bool) {
         path.isForeign = isForeign
         path.barriers = Set(targets[Int(path.target)].disks)
@@ -19,7 +19,9 @@ extension Lane {
 
     func proof(of attempt: Path.Attempt, target: Int32) -> ReinstatementProof {
         guard case .loggingIn(let login) = attempt.phase else { return .needsBarrier }
-        let vendors = targets[Int(target)].disks.compactMap { disks[Int($0)].report?.inquiry.vendor.description }
+        let vendors = targets[Int(target)].disks.compactMap {
+            disks[Int($0)].report?.inquiry.vendor.description
+        }
         return ReinstatementProof(targetAlias: login.targetAlias, vendor: vendors.first)
     }
 
@@ -166,7 +168,8 @@ extension Lane {
         probe.task = task
         path.probes[disk] = probe
         fillTask(
-            task, .inquiry, request: -1, disk: disk, lba: 0, blocks: 0, byteCount: Int32(probe.allocationLength))
+            task, .inquiry, request: -1, disk: disk, lba: 0, blocks: 0,
+            byteCount: Int32(probe.allocationLength))
         tasks[task].path = path.index
         commands[task] = probe.command
         internalData[task] = []
@@ -178,7 +181,9 @@ extension Lane {
         let disk = tasks[task].disk
         let data = internalData.removeValue(forKey: task) ?? []
         guard var probe = path.probes[disk], probe.task == task else { return releaseTask(task) }
-        if status != 0 { note(classify(status: SCSIStatus(rawValue: status), sense: sense).notices, path, disk) }
+        if status != 0 {
+            note(classify(status: SCSIStatus(rawValue: status), sense: sense).notices, path, disk)
+        }
         switch probe.answered(status: SCSIStatus(rawValue: status), sense: sense, data: data) {
         case .next:
             releaseTask(task)
@@ -203,7 +208,8 @@ extension Lane {
         diskQueues[disk].usable &= ~(1 &<< UInt32(path.ordinal))
         let isNews = path.diskProblems[disk]?.text != text
         path.diskProblems[disk] = PathProblem(
-            kind: kind, interface: path.specification.interface, portal: path.specification.portal, text: text)
+            kind: kind, interface: path.specification.interface, portal: path.specification.portal, text: text
+        )
         path.reprobeAt = now.adding(milliseconds: settings.reprobeMilliseconds)
         wake(at: path.reprobeAt ?? .never)
         if isNews { log(.warning, "\(disks[Int(disk)].name) \(path.name): \(text)") }

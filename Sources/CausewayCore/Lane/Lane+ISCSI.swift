@@ -18,7 +18,9 @@ extension Lane {
             }
             let total = BasicHeaderSegment.byteCount &+ header.paddedDataSegmentLength
             guard available >= total else {
-                if header.opcode == .scsiDataIn && beginSplice(SCSIDataIn(header), path, index, available) { break }
+                if header.opcode == .scsiDataIn && beginSplice(SCSIDataIn(header), path, index, available) {
+                    break
+                }
                 streams[index].needed = total
                 break
             }
@@ -166,7 +168,8 @@ extension Lane {
             queueTransfer(task, transfer, path)
         else {
             return violation(
-                path, index, .transferRequest(offset: pdu.bufferOffset, length: pdu.desiredDataTransferLength))
+                path, index, .transferRequest(offset: pdu.bufferOffset, length: pdu.desiredDataTransferLength)
+            )
         }
         sendTransfers(path)
     }
@@ -198,39 +201,6 @@ extension Lane {
             finishTask(task, error: 0)
         case .getLBAStatus: blockStatusAnswered(task)
         default: finishTask(task, error: 0)
-        }
-    }
-}
-
-/// How a target broke the protocol, so that the log can name the guilty side.
-enum ProtocolViolation: BitwiseCopyable, CustomStringConvertible {
-    case tooLong(Opcode, Int)
-    case unknownTask(Opcode, UInt32)
-    case dataOutOfPlace(offset: UInt32, count: Int32)
-    case statSN(expected: StatSN, got: StatSN)
-    case serviceResponse(UInt8)
-    case transferRequest(offset: UInt32, length: UInt32)
-    case unexpected(Opcode)
-    case rejected(Reject.Reason)
-
-    var description: String {
-        switch self {
-        case .tooLong(let opcode, let count):
-            "the target sent a PDU (opcode 0x\(String(opcode.rawValue, radix: 16))) of \(count) bytes, more than it may, or with an AHS"
-        case .unknownTask(let opcode, let tag):
-            "the target answered (opcode 0x\(String(opcode.rawValue, radix: 16))) a task that is not under way: tag 0x\(String(tag, radix: 16))"
-        case .dataOutOfPlace(let offset, let count):
-            "the target sent \(count) bytes of Data-In for offset \(offset), which is not where they belong"
-        case .statSN(let expected, let got):
-            "the target sent StatSN \(got), expected \(expected)"
-        case .serviceResponse(let response):
-            "the target failed a command with service response \(response)"
-        case .transferRequest(let offset, let length):
-            "the target asked (R2T) for \(length) bytes at offset \(offset), which it may not"
-        case .unexpected(let opcode):
-            "the target sent a PDU that fits nothing: opcode 0x\(String(opcode.rawValue, radix: 16))"
-        case .rejected(let reason):
-            "the target rejected a PDU: \(reason)"
         }
     }
 }

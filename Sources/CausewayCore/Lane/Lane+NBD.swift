@@ -51,7 +51,8 @@ extension Lane {
             && heapBytes < settings.heapLimitBytes
     }
 
-    /// The next piece of the WRITE that is arriving, once all of it is here; false when more bytes or slots are needed.
+    /// The next piece of the WRITE that is arriving, once all of it is here; false when more bytes or slots
+    /// are needed.
     @inline(__always)
     private mutating func takePayload(_ index: Int32, available: Int) -> Bool {
         let request = streams[index].writing
@@ -76,7 +77,8 @@ extension Lane {
         unsafe tasks[task].data = UnsafeRawPointer(chunks.base(chunk) + streams[index].parsed)
         tasks[task].chunk = chunk
         tasks[task].forceUnitAccess =
-            requests[request].flags & CommandFlags.forceUnitAccess.rawValue != 0 && diskQueues[disk].supportsFUA
+            requests[request].flags & CommandFlags.forceUnitAccess.rawValue != 0
+            && diskQueues[disk].supportsFUA
         streams[index].parsed &+= Int(piece)
         requests[request].issued = issued &+ piece
         if issued &+ piece == requests[request].length {
@@ -98,7 +100,8 @@ extension Lane {
 
     @inline(__always)
     mutating func fillTask(
-        _ task: Int32, _ kind: TaskKind, request: Int32, disk: Int32, lba: UInt64, blocks: UInt32, byteCount: Int32
+        _ task: Int32, _ kind: TaskKind, request: Int32, disk: Int32, lba: UInt64, blocks: UInt32,
+        byteCount: Int32
     ) {
         let generation = tasks[task].generation
         tasks[task] = Task()
@@ -188,7 +191,8 @@ extension Lane {
         if !requests[request].isOrphan {
             chunks.pin(chunk)
             unsafe appendReadReply(
-                request, stream: index, data: data, count: Int32(bitPattern: requests[request].length), chunk: chunk,
+                request, stream: index, data: data, count: Int32(bitPattern: requests[request].length),
+                chunk: chunk,
                 ownsData: false)
         }
         releaseRequest(request)
@@ -197,7 +201,8 @@ extension Lane {
     /// The header of a READ's reply and `count` bytes of its data; the entry takes over the pin of `chunk`.
     @inline(__always)
     mutating func appendReadReply(
-        _ request: Int32, stream index: Int32, data: UnsafeRawPointer, count: Int32, chunk: ChunkID, ownsData: Bool
+        _ request: Int32, stream index: Int32, data: UnsafeRawPointer, count: Int32, chunk: ChunkID,
+        ownsData: Bool
     ) {
         let entry = unsafe streams[index].send.append()
         if streams[index].structuredReplies {

@@ -28,7 +28,8 @@ extension Lane {
     /// The paths of the same target that are up, as a mask of ordinals.
     func siblingsUp(_ path: Path) -> UInt32 {
         var mask: UInt32 = 0
-        for sibling in targets[Int(path.target)].paths where sibling != path.index && paths[Int(sibling)].isUp {
+        for sibling in targets[Int(path.target)].paths where sibling != path.index && paths[Int(sibling)].isUp
+        {
             mask |= 1 << UInt32(paths[Int(sibling)].ordinal)
         }
         return mask
@@ -81,7 +82,8 @@ extension Lane {
         case .iscsi:
             let path = paths[Int(streams[id.index].owner)]
             if path.attempt?.stream == id.index {
-                attemptFailed(path, .unreachable, "the target closed the connection during login", wasRefused: true)
+                attemptFailed(
+                    path, .unreachable, "the target closed the connection during login", wasRefused: true)
             } else if case .loggingOut = path.state {
                 sessionEnded(path)
             } else {
@@ -102,7 +104,8 @@ extension Lane {
         }
         let isNews = path.problem?.text != reason
         path.problem = PathProblem(
-            kind: kind, interface: path.specification.interface, portal: path.specification.portal, text: reason)
+            kind: kind, interface: path.specification.interface, portal: path.specification.portal,
+            text: reason)
         path.wasTried = true
         let delay = path.retries.next(wasRefused: wasRefused)
         path.retryAt = now.adding(milliseconds: delay)
@@ -123,7 +126,8 @@ extension Lane {
         _ header: BasicHeaderSegment, _ data: UnsafeRawPointer, _ pathIndex: Int32, _ index: Int32
     ) {
         let path = paths[Int(pathIndex)]
-        guard var attempt = path.attempt, attempt.stream == index, case .loggingIn(var machine) = attempt.phase
+        guard var attempt = path.attempt, attempt.stream == index,
+            case .loggingIn(var machine) = attempt.phase
         else { return }
         let step = unsafe machine.received(
             header, data: UnsafeRawBufferPointer(start: data, count: header.dataSegmentLength))
@@ -209,12 +213,14 @@ extension Lane {
         }
     }
 
-    /// The session's connection is gone. Reads and what was never sent move at once; sent writes wait for the fence.
+    /// The session's connection is gone. Reads and what was never sent move at once; sent writes wait for the
+    /// fence.
     @inline(never)
     mutating func connectionLost(_ path: Path, _ reason: String) {
         let index = path.index
         guard pathQueues[index].stream >= 0 else { return }
-        // A stand-in was lost while its own route was tried: the next attempt begins anew, with the fence in mind.
+        // A stand-in was lost while its own route was tried: the next attempt begins anew, with the fence in
+        // mind.
         if let attempt = path.attempt {
             closeStream(attempt.stream)
             path.attempt = nil
@@ -229,8 +235,8 @@ extension Lane {
         let bit: UInt32 = 1 &<< UInt32(path.ordinal)
         for disk in targets[Int(path.target)].disks { diskQueues[disk].usable &= ~bit }
         let moved = emptyPath(path)
-        // A session that does not last is not asked for again and again without a pause: another machine may use
-        // this initiator name.
+        // A session that does not last is not asked for again and again without a pause: another machine may
+        // use this initiator name.
         let isShort = now.nanoseconds(since: path.sessionBegan) < Self.lastingNanoseconds
         if !isShort { path.retries.reset() }
         path.attemptsSinceLoss = 0

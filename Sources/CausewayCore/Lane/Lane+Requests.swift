@@ -7,8 +7,8 @@ extension Lane {
         advance(request)
     }
 
-    /// Memory in which a READ gathers. A chunk if it fits and there is one, otherwise the heap, which is bounded by
-    /// the admission of requests: waiting for a chunk here could mean to wait for oneself.
+    /// Memory in which a READ gathers. A chunk if it fits and there is one, otherwise the heap, which is
+    /// bounded by the admission of requests: waiting for a chunk here could mean to wait for oneself.
     mutating func giveBuffer(_ request: Int32) {
         let length = Int(requests[request].length)
         if length <= chunks.chunkBytes, chunks.freeCount > chunks.capacity / 4, let chunk = chunks.take() {
@@ -62,7 +62,8 @@ extension Lane {
         synchronize(request, lba: 0, blocks: 0)
     }
 
-    /// What an earlier write left in the cache is gone: this FLUSH, begun before or after, is the one to say so.
+    /// What an earlier write left in the cache is gone: this FLUSH, begun before or after, is the one to say
+    /// so.
     @inline(never)
     private mutating func failFlush(_ request: Int32) {
         let disk = requests[request].disk
@@ -130,7 +131,9 @@ extension Lane {
         }
     }
 
-    private func restBytes(_ request: Int32) -> UInt32 { requests[request].length &- requests[request].issued }
+    private func restBytes(_ request: Int32) -> UInt32 {
+        requests[request].length &- requests[request].issued
+    }
 
     private func position(_ request: Int32, _ disk: Int32) -> UInt64 {
         (requests[request].offset &+ UInt64(requests[request].issued)) &>> UInt64(diskQueues[disk].blockShift)
@@ -198,7 +201,8 @@ extension Lane {
         }
         let bytes = min(restBytes(request), UInt32(diskQueues[disk].pieceBytes))
         fillTask(
-            task, .write, request: request, disk: disk, lba: lba, blocks: bytes &>> shift, byteCount: Int32(bytes))
+            task, .write, request: request, disk: disk, lba: lba, blocks: bytes &>> shift,
+            byteCount: Int32(bytes))
         unsafe tasks[task].data = UnsafeRawPointer(zeros.address(0))
         return bytes
     }

@@ -1,6 +1,6 @@
-/// Long Data-In that goes from the target's socket to the client's through a pipe, inside the kernel: two copies of
-/// the data less. The status that ends the READ is in the header of its last Data-In PDU (RFC 7143 §11.7.3), so
-/// nothing behind the header has to be seen.
+/// Long Data-In that goes from the target's socket to the client's through a pipe, inside the kernel: two
+/// copies of the data less. The status that ends the READ is in the header of its last Data-In PDU (RFC 7143
+/// §11.7.3), so nothing behind the header has to be seen.
 extension Lane {
     /// Whether the next PDU is probably long Data-In, so that no more than its header should be received.
     @inline(__always)
@@ -9,15 +9,20 @@ extension Lane {
             && settings.pipeCount > 0 && pathQueues[path].isFullFeature
     }
 
-    /// A Data-In PDU has begun to arrive: if it is a whole READ that ended well, the rest of it goes into a pipe.
+    /// A Data-In PDU has begun to arrive: if it is a whole READ that ended well, the rest of it goes into a
+    /// pipe.
     @inline(__always)
     mutating func beginSplice(_ pdu: SCSIDataIn, _ path: Int32, _ index: Int32, _ available: Int) -> Bool {
         let count = pdu.dataSegmentLength
-        guard count >= Int(settings.spliceBytes), pathQueues[path].splices, settings.pipeCount > 0 else { return false }
+        guard count >= Int(settings.spliceBytes), pathQueues[path].splices, settings.pipeCount > 0 else {
+            return false
+        }
         return beginLongSplice(pdu, path, index, available)
     }
 
-    private mutating func beginLongSplice(_ pdu: SCSIDataIn, _ path: Int32, _ index: Int32, _ available: Int) -> Bool {
+    private mutating func beginLongSplice(_ pdu: SCSIDataIn, _ path: Int32, _ index: Int32, _ available: Int)
+        -> Bool
+    {
         let count = pdu.dataSegmentLength
         let prefix = available &- BasicHeaderSegment.byteCount
         guard pathQueues[path].stream == index, pathQueues[path].isFullFeature, count &- prefix >= count / 2,
@@ -95,8 +100,9 @@ extension Lane {
     /// Pipes to be emptied (a mask by number) before the lane names them again.
     public mutating func takeDirtyPipes() -> UInt64 { chunks.takeDirtyPipes() }
 
-    /// The pipe of a stream is full of small pieces before all data is in it. Returns where its bytes are to be read
-    /// to; afterwards `unspliced` goes on with the PDU in memory, and the path does without pipes from then on.
+    /// The pipe of a stream is full of small pieces before all data is in it. Returns where its bytes are to
+    /// be read to; afterwards `unspliced` goes on with the PDU in memory, and the path does without pipes
+    /// from then on.
     public mutating func unsplice(_ id: StreamID) -> ReceiveSpace? {
         guard isCurrent(id), streams[id.index].pipe >= 0, let fresh = chunks.take() else { return nil }
         let index = id.index

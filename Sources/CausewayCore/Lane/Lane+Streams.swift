@@ -3,7 +3,8 @@
 public struct ReceiveSpace: BitwiseCopyable {
     public let base: UnsafeMutableRawPointer
     public let count: Int
-    /// When not -1: move up to `count` bytes into this pipe instead (splice(2)) and report them with `spliced`.
+    /// When not -1: move up to `count` bytes into this pipe instead (splice(2)) and report them with
+    /// `spliced`.
     public let pipe: Int32
 
     init(base: UnsafeMutableRawPointer, count: Int, pipe: Int32 = -1) {
@@ -54,14 +55,16 @@ extension Lane {
             && streams[id.index].generation == id.generation
     }
 
-    /// Room for what the stream has to say next, or nil if it must wait: no memory, or its requests have no slots.
+    /// Room for what the stream has to say next, or nil if it must wait: no memory, or its requests have no
+    /// slots.
     public mutating func receiveSpace(_ id: StreamID) -> ReceiveSpace? {
         guard isCurrent(id) else { return nil }
         let index = id.index
         if streams[index].isBlocked || streams[index].isDisconnecting { return nil }
         if streams[index].pipe >= 0 {
             let base = unsafe chunks.base(streams[index].chunk)
-            return unsafe ReceiveSpace(base: base, count: streams[index].spliceRest, pipe: streams[index].pipe)
+            return unsafe ReceiveSpace(
+                base: base, count: streams[index].spliceRest, pipe: streams[index].pipe)
         }
         if !makeRoom(index) { return nil }
         let stream = streams[index]
@@ -174,7 +177,8 @@ extension Lane {
         return unsafe streams[id.index].send.fill(vectors, capacity: capacity)
     }
 
-    /// `count` bytes of what `sendVectors` described are with the kernel. Returns whether there is more to send.
+    /// `count` bytes of what `sendVectors` described are with the kernel. Returns whether there is more to
+    /// send.
     public mutating func sent(_ id: StreamID, count: Int) -> Bool {
         guard isCurrent(id) else { return false }
         let index = id.index
@@ -218,7 +222,8 @@ extension Lane {
         streams[index].isBlocked = false
     }
 
-    /// To be called once after every batch of events, before sending: goes on with what waited for slots or memory.
+    /// To be called once after every batch of events, before sending: goes on with what waited for slots or
+    /// memory.
     public mutating func settle() {
         if firstStarved >= 0 { feedStarved() }
         if firstBlocked >= 0 { unblock() }

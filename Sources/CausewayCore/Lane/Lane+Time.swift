@@ -37,7 +37,8 @@ extension Lane {
                 let isConnecting = if case .connecting = attempt.phase { true } else { false }
                 attemptFailed(
                     path, isConnecting ? .unreachable : .timedOut,
-                    isConnecting ? "no answer to the connection attempt" : "the login was not answered in time",
+                    isConnecting
+                        ? "no answer to the connection attempt" : "the login was not answered in time",
                     wasRefused: false)
             } else {
                 wake(at: attempt.deadline)
@@ -74,7 +75,8 @@ extension Lane {
             smoothedLatency: pathQueues[index].counters.smoothedLatencyNanoseconds,
             siblingHeard: siblingHeard(path))
         switch verdict {
-        case .healthy(let checkAt), .suspect(let checkAt): wake(at: max(checkAt, now.adding(milliseconds: 20)))
+        case .healthy(let checkAt), .suspect(let checkAt):
+            wake(at: max(checkAt, now.adding(milliseconds: 20)))
         case .ask:
             sendPing(path)
             askSiblings(path)
@@ -86,7 +88,8 @@ extension Lane {
 
     private func siblingHeard(_ path: Path) -> Instant {
         var heard = Instant(nanoseconds: 0)
-        for index in targets[Int(path.target)].paths where index != path.index && pathQueues[index].isFullFeature {
+        for index in targets[Int(path.target)].paths
+        where index != path.index && pathQueues[index].isFullFeature {
             heard = max(heard, pathQueues[index].lastReceived)
         }
         return heard
@@ -94,7 +97,8 @@ extension Lane {
 
     /// A sibling that answers is what tells a dead path from a target that pauses.
     private mutating func askSiblings(_ path: Path) {
-        for index in targets[Int(path.target)].paths where index != path.index && pathQueues[index].isFullFeature {
+        for index in targets[Int(path.target)].paths
+        where index != path.index && pathQueues[index].isFullFeature {
             if paths[Int(index)].ping.sentAt == nil { sendPing(paths[Int(index)]) }
         }
     }
@@ -126,7 +130,9 @@ extension Lane {
         self.now = now
         for path in paths where path.specification.interface == interface {
             guard path.attempt == nil || path.isUp else { continue }
-            if path.isUp || (!path.isForeign && pathQueues[path.index].stream >= 0) { connectionLost(path, reason) }
+            if path.isUp || (!path.isForeign && pathQueues[path.index].stream >= 0) {
+                connectionLost(path, reason)
+            }
         }
     }
 
@@ -134,7 +140,9 @@ extension Lane {
     public mutating func addressLost(_ interface: String, address: String, now: Instant) {
         self.now = now
         for path in paths
-        where path.specification.interface == interface && path.specification.sourceAddress == address && path.isUp {
+        where path.specification.interface == interface && path.specification.sourceAddress == address
+            && path.isUp
+        {
             connectionLost(path, "\(interface) lost the address \(address)")
         }
     }

@@ -1,7 +1,7 @@
 /// One lane: the whole data path of its disks, without a system call, a clock or a thread.
 ///
-/// Whoever drives it (the event loop of `LinuxSystem`, or a simulator) tells it what arrived and what time it is,
-/// and asks it what to send, what to connect and when to wake it:
+/// Whoever drives it (the event loop of `LinuxSystem`, or a simulator) tells it what arrived and what time it
+/// is, and asks it what to send, what to connect and when to wake it:
 /// ```
 ///  receiveSpace → recv(2) → received        bytes came
 ///  connected / connectFailed / closed       a stream changed
@@ -10,8 +10,8 @@
 ///  takeDirty → sendVectors → sendmsg(2) → sent
 ///  takeEffect                               streams to open and close, news for the supervisor
 /// ```
-/// In steady state none of it allocates or touches a reference count. What is cold (login, probes, fail-over, status)
-/// lives in `Path`, `Target` and `Disk` objects that a request never meets.
+/// In steady state none of it allocates or touches a reference count. What is cold (login, probes, fail-over,
+/// status) lives in `Path`, `Target` and `Disk` objects that a request never meets.
 public struct Lane: ~Copyable {
     let settings: LaneSettings
 
@@ -104,7 +104,8 @@ public struct Lane: ~Copyable {
     }
 }
 
-/// How large a lane's tables are, and its limits. All memory is taken once; what is never used is never touched.
+/// How large a lane's tables are, and its limits. All memory is taken once; what is never used is never
+/// touched.
 public struct LaneSettings: Sendable {
     public var taskCapacity = 8192
     /// Tasks that requests leave to the lane's own commands: one barrier or probe for each disk on each path.
@@ -117,11 +118,13 @@ public struct LaneSettings: Sendable {
     /// The unit of receiving; larger than the largest PDU that a target may send.
     public var chunkBytes = 1 << 20
     public var chunkCount = 256
-    /// Pipes that the driver has for Data-In which goes to a client without passing through memory; 0 for none.
+    /// Pipes that the driver has for Data-In which goes to a client without passing through memory; 0 for
+    /// none.
     public var pipeCount = 0
     /// Data-In of at least so many bytes is worth a pipe.
     public var spliceBytes: Int32 = 65_536
-    /// Largest data of one SCSI command, bytes. MaxBurstLength of common targets: such a read comes as one PDU.
+    /// Largest data of one SCSI command, bytes. MaxBurstLength of common targets: such a read comes as one
+    /// PDU.
     public var pieceBytes = 262_144
     /// Requests of one NBD client that are worked on at once.
     public var requestsPerClient: Int32 = 512

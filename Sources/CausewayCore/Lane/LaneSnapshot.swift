@@ -29,6 +29,7 @@ public enum PathStanding: Sendable, Equatable {
     case loggingOut
 }
 
+/// What `status` shows of a path, copied out of the lane.
 public struct PathSnapshot: Sendable {
     public var interface: String
     public var sourceAddress: String

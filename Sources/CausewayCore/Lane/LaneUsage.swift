@@ -11,7 +11,9 @@ public struct LaneUsage: Equatable, Sendable {
     public var internalBuffers: Int
 
     /// Streams aside, which may be open at rest.
-    public var isEmpty: Bool { tasks == 0 && requests == 0 && chunks <= streams && heapBytes == 0 && internalBuffers == 0 }
+    public var isEmpty: Bool {
+        tasks == 0 && requests == 0 && chunks <= streams && heapBytes == 0 && internalBuffers == 0
+    }
 }
 
 extension Lane {

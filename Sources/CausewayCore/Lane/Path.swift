@@ -93,7 +93,8 @@ public struct PathSpecification: Sendable {
     /// `address:port`
     public var portal: String
     public var isid: InitiatorSessionID
-    /// A session of this very name may be open from before, with writes under way that nobody waits for any more.
+    /// A session of this very name may be open from before, with writes under way that nobody waits for any
+    /// more.
     public var mayHavePredecessor = false
 
     public init(

@@ -1,5 +1,5 @@
-/// One NBD request while the lane works on it. It becomes one SCSI task or several (a LUN has its limits), and is
-/// answered once all of them are.
+/// One NBD request while the lane works on it. It becomes one SCSI task or several (a LUN has its limits),
+/// and is answered once all of them are.
 @safe
 struct Request: BitwiseCopyable {
     /// Command types as NBD numbers them, which is also what the kernel sends.
@@ -11,7 +11,8 @@ struct Request: BitwiseCopyable {
     /// FUA on a LUN without it: SYNCHRONIZE CACHE follows the data.
     var mustSynchronize = false
     var bufferIsOnHeap = false
-    /// A write of it has ended and may lie in the LUN's volatile cache; a restart of the target takes it away.
+    /// A write of it has ended and may lie in the LUN's volatile cache; a restart of the target takes it
+    /// away.
     var isInCache = false
     /// In the lane's list of requests that wait for a free task, and not over before it has left it.
     var isStarved = false

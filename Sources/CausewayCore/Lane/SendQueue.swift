@@ -1,4 +1,5 @@
-/// A piece of memory to send; the layout of `struct iovec`, so that the shell can hand an array of them to the kernel.
+/// A piece of memory to send; the layout of `struct iovec`, so that the shell can hand an array of them to
+/// the kernel.
 @safe
 public struct IOVector: BitwiseCopyable {
     public var base: UnsafeRawPointer?
@@ -15,8 +16,8 @@ public struct IOVector: BitwiseCopyable {
     }
 }
 
-/// One PDU or reply on its way out: a header kept here, a payload that lies elsewhere, and up to eight bytes behind it
-/// (padding, data digest).
+/// One PDU or reply on its way out: a header kept here, a payload that lies elsewhere, and up to eight bytes
+/// behind it (padding, data digest).
 @safe
 struct SendEntry: BitwiseCopyable {
     static let headerCapacity = 64
@@ -26,7 +27,8 @@ struct SendEntry: BitwiseCopyable {
     var trailer: UInt64 = 0
     var payload: UnsafeRawPointer? = nil
     var payloadCount: Int32 = 0
-    /// The task whose command this entry carries, or -1: what is still here when a connection dies was never sent.
+    /// The task whose command this entry carries, or -1: what is still here when a connection dies was never
+    /// sent.
     var task: Int32 = -1
     /// Unpinned once the entry is sent.
     var chunk = ChunkID.none
@@ -77,11 +79,11 @@ public struct SendBatch: BitwiseCopyable, Sendable {
     static let nothing = SendBatch(count: 0, byteCount: 0, hasMore: false)
 }
 
-/// What a stream has still to send, in order. A ring that restarts at its front whenever it runs empty, so that a
-/// lane which keeps up touches the same few cache lines again and again.
+/// What a stream has still to send, in order. A ring that restarts at its front whenever it runs empty, so
+/// that a lane which keeps up touches the same few cache lines again and again.
 ///
-/// Safe because `allocate` and `deallocate` are paired by the stream that owns the queue, entries are reached by
-/// masked index only, and payloads are pinned by their entry or by a task that outlives it.
+/// Safe because `allocate` and `deallocate` are paired by the stream that owns the queue, entries are reached
+/// by masked index only, and payloads are pinned by their entry or by a task that outlives it.
 @safe
 struct SendQueue: BitwiseCopyable {
     private var entries: UnsafeMutablePointer<SendEntry>?
@@ -117,7 +119,9 @@ struct SendQueue: BitwiseCopyable {
 
     @inline(__always)
     private func entry(_ position: Int) -> UnsafeMutablePointer<SendEntry> {
-        guard let entries = unsafe entries else { preconditionFailure("a send queue is used before it is allocated") }
+        guard let entries = unsafe entries else {
+            preconditionFailure("a send queue is used before it is allocated")
+        }
         return unsafe entries + (position & mask)
     }
 

@@ -1,8 +1,9 @@
 /// A table of fixed size that owns its memory. Elements are read and changed in place, without copies,
-/// exclusivity checks or reference counts, so lanes keep everything that moves with a request in tables like this.
+/// exclusivity checks or reference counts, so lanes keep everything that moves with a request in tables like
+/// this.
 ///
-/// Safe because the memory lives exactly as long as the table, every element is initialised at once, and every
-/// access is checked against the capacity.
+/// Safe because the memory lives exactly as long as the table, every element is initialised at once, and
+/// every access is checked against the capacity.
 @safe
 struct Slots<Element: BitwiseCopyable>: ~Copyable {
     private let base: UnsafeMutablePointer<Element>

@@ -1,5 +1,5 @@
-/// Names a byte stream between a lane and whoever moves its bytes; a generation tells a closed stream from the next
-/// one in its slot.
+/// Names a byte stream between a lane and whoever moves its bytes; a generation tells a closed stream from
+/// the next one in its slot.
 public struct StreamID: BitwiseCopyable, Hashable, Sendable {
     public var index: Int32
     public var generation: UInt32
@@ -47,7 +47,8 @@ struct Stream: BitwiseCopyable {
     var spliceTask: Int32 = -1
     /// Bytes that are still to come into the pipe.
     var spliceRest = 0
-    /// Bytes of the same data that had come into memory before, right behind the PDU's header in `spliceChunk`.
+    /// Bytes of the same data that had come into memory before, right behind the PDU's header in
+    /// `spliceChunk`.
     var splicePrefix = 0
     var splicePrefixOffset = 0
     var spliceChunk = ChunkID.none

@@ -19,7 +19,8 @@ enum TaskState: UInt8, BitwiseCopyable {
     case free
     /// Waits in its disk's queue for a path with room. Can move to: inFlight, free (failed).
     case pending
-    /// On a path, sent or about to be. Can move to: free (answered), pending (to be sent again), held (path lost).
+    /// On a path, sent or about to be. Can move to: free (answered), pending (to be sent again), held (path
+    /// lost).
     case inFlight
     /// A sent write whose path was lost: waits for the fence. Can move to: pending, free (failed).
     case held
@@ -70,7 +71,8 @@ struct Task: BitwiseCopyable {
     /// When a delayed task may go.
     var dueAt = Instant(nanoseconds: 0)
 
-    /// The Initiator Task Tag: the slot, and a generation so that a late answer to an earlier task is recognised.
+    /// The Initiator Task Tag: the slot, and a generation so that a late answer to an earlier task is
+    /// recognised.
     @inline(__always)
     static func tag(slot: Int32, generation: UInt16) -> UInt32 {
         UInt32(generation) << 16 | UInt32(truncatingIfNeeded: slot) & 0xffff

@@ -79,7 +79,8 @@ struct LogicalUnitProbe {
             return .failed("the target has no such LUN (\(sense))", .noSuchLUN)
         }
         switch question {
-        case .supportedPages, .serialNumber, .blockLimits, .characteristics, .provisioning, .caching, .control,
+        case .supportedPages, .serialNumber, .blockLimits, .characteristics, .provisioning, .caching,
+            .control,
             .allocation:
             // A page that is not there is a target of few words; the defaults are safe.
             return goOn()
@@ -150,7 +151,7 @@ struct LogicalUnitProbe {
         }
         guard let identification, let identity = identification.identity else {
             return .failed(
-                "the LUN has no identity (VPD page 0x83): paths to it cannot be told apart from paths to another",
+                "the LUN has no identity (VPD page 0x83): nothing tells a path to it from a path to another",
                 .otherLUN)
         }
         return .done(

@@ -18,8 +18,8 @@ struct PingState: BitwiseCopyable {
     mutating func answered() { sentAt = nil }
 }
 
-/// What a path's signs say, and what is to be done. Silence alone makes a path suspect; it is given up only while
-/// a sibling answers, or after the recovery time-out.
+/// What a path's signs say, and what is to be done. Silence alone makes a path suspect; it is given up only
+/// while a sibling answers, or after the recovery time-out.
 struct PathHealth: BitwiseCopyable {
     struct Times: BitwiseCopyable, Sendable {
         /// An idle path is asked this often, nanoseconds.
@@ -52,7 +52,9 @@ struct PathHealth: BitwiseCopyable {
         if let pingSent, lastReceived < pingSent {
             let silence = now.nanoseconds(since: pingSent)
             if silence >= times.recoveryTimeout { return .dead(silence: silence) }
-            if silence >= times.silenceWithSibling && pingSent < siblingHeard { return .dead(silence: silence) }
+            if silence >= times.silenceWithSibling && pingSent < siblingHeard {
+                return .dead(silence: silence)
+            }
             return .suspect(checkAt: now.adding(milliseconds: 50))
         }
         if let oldest {

@@ -1,5 +1,5 @@
-/// How long to wait before the next attempt at a path: it doubles from attempt to attempt, so that a target that is
-/// away is not stormed, and stays short enough that a path which came back is soon used again.
+/// How long to wait before the next attempt at a path: it doubles from attempt to attempt, so that a target
+/// that is away is not stormed, and stays short enough that a path which came back is soon used again.
 struct RetryDelay: BitwiseCopyable {
     static let firstMilliseconds: UInt64 = 50
     static let unreachableMaxMilliseconds: UInt64 = 1000

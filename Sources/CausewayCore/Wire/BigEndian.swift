@@ -1,4 +1,5 @@
-/// Loads and stores of big-endian words at unaligned addresses: every field of iSCSI, SCSI and NBD is big-endian.
+/// Loads and stores of big-endian words at unaligned addresses: every field of iSCSI, SCSI and NBD is
+/// big-endian.
 extension UnsafeRawPointer {
     @inline(__always)
     @safe func loadBigEndian<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, as _: T.Type) -> T {

@@ -1,5 +1,6 @@
 /// A 32-bit sequence number that wraps, compared by RFC 1982 as RFC 7143 §4.2.2.1 asks: `a < b` while the
-/// distance from `a` to `b` is under 2^31. Each sequence is a type of its own, so that they cannot be mixed up.
+/// distance from `a` to `b` is under 2^31. Each sequence is a type of its own, so that they cannot be mixed
+/// up.
 public protocol SerialNumber: Equatable, BitwiseCopyable, Sendable, CustomStringConvertible {
     var value: UInt32 { get }
     init(_ value: UInt32)
