@@ -159,7 +159,9 @@ public final class History {
             world.restartTarget(downFor: time / 4, losesCache: swarm.losesCache)
         case .window: world.shutWindow(time / 4)
         case .halfClose: world.halfClose(path: path)
-        case .attention: world.raiseAttention()
+        case .attention:
+            guard random.chance(100) else { return }
+            world.raiseAttention()
         }
     }
 

@@ -98,6 +98,9 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.lane.requestCapacity = random.pick([8, 64])
         options.lane.chunkCount = random.pick([options.paths.count + 8, 48])
         options.lane.pieceBytes = random.pick([8192, 65536])
+        options.lane.pipeCount = random.pick([0, 1, 8])
+        options.lane.spliceBytes = Int32(random.pick([512, 4096, 16384]))
+        options.fullPipePermille = random.pick([0, 0, 50])
         options.lane.depthPerPath = Int32(random.pick([2, 16, 128]))
         options.lane.commandsPerTurn = Int32(random.pick([1, 8]))
         options.lane.requestsPerClient = Int32(random.pick([4, 64]))
@@ -156,15 +159,20 @@ public struct Swarm: Sendable, CustomStringConvertible {
             seed \(options.seed)
               paths    \(paths), groups \(target.portalGroups), latency \(options.weather.latency) ns, \
             segments \(options.weather.segmentBytes), socket \(options.weather.capacity)
-              target   \(target.reinstatement), InitialR2T \(target.initialR2T), ImmediateData \(target.immediateData), \
-            MRDSL \(target.maxRecvDataSegmentLength), bursts \(target.firstBurstLength)/\(target.maxBurstLength), \
+              target   \(target.reinstatement), InitialR2T \(target.initialR2T), \
+            ImmediateData \(target.immediateData), \
+            MRDSL \(target.maxRecvDataSegmentLength), \
+            bursts \(target.firstBurstLength)/\(target.maxBurstLength), \
             R2T \(target.maxOutstandingR2T), window \(target.window)
-              unit     \(unit.blockLength) bytes, cache \(unit.hasWriteCache), FUA \(unit.supportsFUA), thin \(unit.isThin), \
+              unit     \(unit.blockLength) bytes, cache \(unit.hasWriteCache), FUA \(unit.supportsFUA), \
+            thin \(unit.isThin), \
             slow \(unit.slowPermille) of 1000 up to \(unit.slowLatency.upperBound / 1_000_000) ms
               lane     tasks \(options.lane.taskCapacity), requests \(options.lane.requestCapacity), \
-            chunks \(options.lane.chunkCount), piece \(options.lane.pieceBytes), depth \(options.lane.depthPerPath), \
+            chunks \(options.lane.chunkCount), piece \(options.lane.pieceBytes), \
+            depth \(options.lane.depthPerPath), \
             APD \(options.lane.allPathsDownTimeoutMilliseconds) ms
-              load     \(requestCount) requests, depth \(load.depth), up to \(load.maxBlocks) blocks of \(load.span), \
+              load     \(requestCount) requests, depth \(load.depth), \
+            up to \(load.maxBlocks) blocks of \(load.span), \
             weights \(load.weights)
               faults   \(named.joined(separator: " ")), every \(interval.upperBound / 1_000_000) ms, up to \
             \(longestFault / 1_000_000) ms, cache lost \(losesCache), may fail \(mayFail)

@@ -16,6 +16,8 @@ public struct WorldOptions: Sendable {
     /// A receive takes at most so many bytes, and a send as well.
     public var receiveBytes = 1 << 20
     public var sendBytes = 1 << 20
+    /// How often a pipe of the shell is full before its time.
+    public var fullPipePermille = 0
     public var isTracing = false
 
     public init() {}
@@ -35,6 +37,8 @@ public struct WorldOptions: Sendable {
         settings.pieceBytes = 1 << 16
         settings.maxRecvDataSegmentLength = 1 << 16
         settings.sendQueueCapacity = 256
+        settings.pipeCount = 4
+        settings.spliceBytes = 4096
         settings.requestsPerClient = 64
         return settings
     }
@@ -54,7 +58,7 @@ public final class World {
     public let target: SimulatedTarget
     let unit: SimulatedUnit
     public private(set) var client: NBDClient
-    public private(set) var lane: Lane
+    public internal(set) var lane: Lane
     public private(set) var disk = DiskID(rawValue: -1)
     public private(set) var isReady = false
     public private(set) var isDetached = false
@@ -74,6 +78,8 @@ public final class World {
     private var sockets: [Socket?]
     private var readable: [StreamID] = []
     private var isWorkPlanned = false
+    private var pipes: [[UInt8]]
+    private let pipeRandom: RandomStream
     private let vectors: UnsafeMutablePointer<IOVector>
     private static let vectorCapacity = 64
 
@@ -98,6 +104,8 @@ public final class World {
                 options: other, lun: Self.lun.rawValue, random: RandomStream(seed: options.seed, "impostor"),
                 chronicle: chronicle)
         }
+        pipes = Array(repeating: [], count: options.lane.pipeCount)
+        pipeRandom = RandomStream(seed: options.seed, "pipes")
         lane = Lane(settings: options.lane)
         sockets = Array(repeating: nil, count: options.lane.streamCapacity)
         let oracle = Oracle(hasWriteCache: options.unit.hasWriteCache, chronicle: chronicle)
@@ -116,8 +124,8 @@ public final class World {
     }
 
     private static let targetName = "iqn.2026-01.example:simulated"
-    private static let lun = LogicalUnitNumber(rawValue: 1 << 48)
-    private var instant: Instant { Instant(nanoseconds: timeline.now) }
+    static let lun = LogicalUnitNumber(rawValue: 1 << 48)
+    var instant: Instant { Instant(nanoseconds: timeline.now) }
     /// Virtual nanoseconds since the beginning.
     public var elapsed: UInt64 { timeline.now - 1_000_000_000 }
     public var failure: String? { chronicle.failure }
@@ -262,15 +270,37 @@ public final class World {
             }
             guard socket.incoming.arrivedCount > 0, let space = lane.receiveSpace(id) else { return moved }
             let bytes = socket.incoming.take(min(space.count, options.receiveBytes))
+            moved = true
+            if space.pipe >= 0 {
+                splice(id, bytes, Int(space.pipe))
+                continue
+            }
             unsafe bytes.withUnsafeBytes { source in
                 if let base = source.baseAddress {
                     unsafe space.base.copyMemory(from: base, byteCount: source.count)
                 }
             }
             lane.received(id, count: bytes.count, now: instant)
-            moved = true
         }
         return moved
+    }
+
+    /// Long Data-In goes into a pipe; now and then that pipe is full of small pieces, and memory takes its
+    /// place.
+    private func splice(_ id: StreamID, _ bytes: ArraySlice<UInt8>, _ pipe: Int) {
+        pipes[pipe] += bytes
+        lane.spliced(id, count: bytes.count, now: instant)
+        guard pipeRandom.chance(options.fullPipePermille), let space = lane.unsplice(id) else { return }
+        guard space.count == pipes[pipe].count else {
+            return chronicle.fail("a pipe holds other than the lane says")
+        }
+        unsafe pipes[pipe].withUnsafeBytes { source in
+            if let base = source.baseAddress {
+                unsafe space.base.copyMemory(from: base, byteCount: source.count)
+            }
+        }
+        pipes[pipe] = []
+        lane.unspliced(id, count: space.count, now: instant)
     }
 
     private func sendAll() {
@@ -280,13 +310,17 @@ public final class World {
     private func send(_ id: StreamID) {
         while let socket = sockets[Int(id.index)], socket.id == id, !socket.isConnecting, !socket.wasReset {
             let batch = unsafe lane.sendVectors(id, into: vectors, capacity: Self.vectorCapacity)
-            if batch.count == 0 { return }
+            if batch.count == 0 && batch.pipe < 0 { return }
             let most = min(batch.byteCount, min(socket.outgoing.room, options.sendBytes))
             guard most > 0 else {
                 socket.outgoing.wantRoom()
                 return
             }
             var bytes: [UInt8] = []
+            if batch.pipe >= 0 {
+                bytes = Array(pipes[Int(batch.pipe)].prefix(most))
+                pipes[Int(batch.pipe)].removeFirst(bytes.count)
+            }
             bytes.reserveCapacity(most)
             for index in 0..<batch.count where bytes.count < most {
                 let vector = unsafe vectors[index]
@@ -300,9 +334,16 @@ public final class World {
         }
     }
 
+    var openStreams: Int { sockets.count { $0 != nil } }
+
     // MARK: Effects
 
     private func drainEffects() {
+        var dirty = lane.takeDirtyPipes()
+        while dirty != 0 {
+            pipes[dirty.trailingZeroBitCount] = []
+            dirty &= dirty - 1
+        }
         while let effect = lane.takeEffect() {
             switch effect {
             case .connect(let id, let route): connect(id, route)
@@ -347,7 +388,7 @@ public final class World {
         }
         chronicle.trace(
             "lane",
-            "connects c\(connection.number), stream \(id.index), route \(route.rawValue), eth\(path.interface)"
+            "connects c\(connection.number), stream \(id.index), eth\(path.interface) portal \(path.portal)"
         )
         connection.onResetAtInitiator = { [unowned self] in
             guard isCurrent(id) else { return }
@@ -398,135 +439,4 @@ public final class World {
         case .event(_, let text): chronicle.trace("lane", text)
         }
     }
-
-    // MARK: Faults
-
-    /// Connections of a path that the initiator holds open.
-    private func connections(ofPath index: Int) -> [Connection] {
-        let path = options.paths[index]
-        return network.living.filter { $0.interface == path.interface && $0.portal == path.portal }
-    }
-
-    /// Resets what path `index` has open. With `ghost` what was sent still reaches the target.
-    public func cut(path index: Int, ghost: Bool = false) {
-        for connection in connections(ofPath: index) {
-            if ghost { network.resetInitiator(connection) } else { network.cut(connection) }
-        }
-    }
-
-    /// Cuts the open connection of a path after so many more bytes in one direction.
-    public func cut(path index: Int, afterBytesToTarget count: Int) {
-        for connection in connections(ofPath: index) {
-            connection.toTarget.cutAfter = connection.toTarget.passed + count
-        }
-    }
-
-    public func cut(path index: Int, afterBytesToInitiator count: Int) {
-        for connection in connections(ofPath: index) {
-            connection.toInitiator.cutAfter = connection.toInitiator.passed + count
-        }
-    }
-
-    /// All bytes that the open connections of a path have carried.
-    public func bytesCarried(path index: Int) -> (toTarget: Int, toInitiator: Int) {
-        connections(ofPath: index).reduce((0, 0)) {
-            ($0.0 + $1.toTarget.passed, $0.1 + $1.toInitiator.passed)
-        }
-    }
-
-    public enum Direction: Sendable { case toTarget, toInitiator, both }
-
-    /// Packets of an interface vanish in one direction or both, silently.
-    public func blackHole(interface index: Int, _ direction: Direction) {
-        chronicle.trace("net", "eth\(index) swallows \(direction)")
-        if direction != .toInitiator { network.interfaces[index].toTarget.shut() }
-        if direction != .toTarget { network.interfaces[index].toInitiator.shut() }
-    }
-
-    public func blackHole(portal index: Int, _ direction: Direction) {
-        chronicle.trace("net", "portal \(index) swallows \(direction)")
-        if direction != .toInitiator { network.portals[index].toTarget.shut() }
-        if direction != .toTarget { network.portals[index].toInitiator.shut() }
-    }
-
-    public func heal(interface index: Int) {
-        chronicle.trace("net", "eth\(index) heals")
-        network.interfaces[index].toTarget.open()
-        network.interfaces[index].toInitiator.open()
-    }
-
-    public func heal(portal index: Int) {
-        chronicle.trace("net", "portal \(index) heals")
-        network.portals[index].toTarget.open()
-        network.portals[index].toInitiator.open()
-    }
-
-    /// The cable is pulled, and the kernel says so.
-    public func loseCarrier(interface index: Int) {
-        network.interfaces[index].hasCarrier = false
-        blackHole(interface: index, .both)
-        lane.interfaceLost("eth\(index)", reason: "carrier lost", now: instant)
-        work()
-    }
-
-    public func findCarrier(interface index: Int) {
-        network.interfaces[index].hasCarrier = true
-        heal(interface: index)
-        lane.interfaceFound("eth\(index)", now: instant)
-        work()
-    }
-
-    public func pauseTarget(_ nanoseconds: UInt64) { target.pause(nanoseconds) }
-
-    public func endPause() { target.endPause() }
-
-    public func restartTarget(downFor nanoseconds: UInt64, losesCache: Bool) {
-        target.restart(downFor: nanoseconds, losesCache: losesCache)
-    }
-
-    public func shutWindow(_ nanoseconds: UInt64) { target.shutWindow(nanoseconds) }
-
-    /// Every session is told something that asks for no more than a second attempt.
-    public func raiseAttention() { target.raise(.modeParametersChanged, lun: Self.lun.rawValue) }
-
-    public func halfClose(path index: Int) {
-        for connection in connections(ofPath: index) { target.halfClose(connection.number) }
-    }
-
-    /// Attempts to connect so far.
-    public var connectCount: Int { network.connectCount }
-
-    // MARK: Verdicts
-
-    public func snapshot() -> DiskSnapshot? { lane.snapshot(disk) }
-
-    public var pathsUp: Int { snapshot()?.paths.count { $0.standing == .active } ?? 0 }
-
-    /// Nothing is under way any more: the medium is held against the oracle, and the lane's tables are
-    /// counted.
-    public func checkAtRest() {
-        // A probe may be under way, or an answer still on its way to the client.
-        run(limit: 10_000_000_000) { hasNoLeak }
-        guard failure == nil else { return }
-        for lba in client.oracle.touched { client.oracle.check(lba, unit.blocks[lba], "the medium") }
-        if !hasNoLeak {
-            let open = sockets.count { $0 != nil }
-            chronicle.fail("the lane is idle with \(open) streams open, and its tables hold \(lane.usage)")
-        }
-    }
-
-    private var hasNoLeak: Bool { lane.usage.isEmpty && lane.usage.streams == sockets.count { $0 != nil } }
-
-    /// The next command that changes blocks takes so much longer.
-    public func holdFirstWrite(for nanoseconds: UInt64) {
-        var isHeld = false
-        target.delay = { task in
-            guard !isHeld, task.isWrite else { return 0 }
-            isHeld = true
-            return nanoseconds
-        }
-    }
-
-    /// No command is inside the target.
-    public var isQuiet: Bool { target.isIdle }
 }

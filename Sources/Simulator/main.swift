@@ -53,9 +53,11 @@ func show(_ verdict: Verdict, lines: Int) {
     for line in verdict.trace.suffix(lines) { print(line) }
     print("seed \(verdict.seed): \(verdict.failure ?? "all went well")")
     print(
-        "  \(verdict.answered) answered, \(verdict.errors) with an error, longest \(verdict.longestWait / 1_000_000) ms, "
+        "  \(verdict.answered) answered, \(verdict.errors) with an error, "
+            + "longest \(verdict.longestWait / 1_000_000) ms, "
             + "\(verdict.logins) logins, \(verdict.ghosts) ghosts, "
-            + "\(verdict.virtualNanoseconds / 1_000_000) ms of virtual time, hash \(String(verdict.hash, radix: 16))"
+            + "\(verdict.virtualNanoseconds / 1_000_000) ms of virtual time, "
+            + "hash \(String(verdict.hash, radix: 16))"
     )
 }
 
@@ -102,8 +104,8 @@ func run(_ arguments: Arguments) async -> Bool {
     }
     failed.sort { $0.seed < $1.seed }
     print(
-        "\(arguments.seeds) histories from seed \(arguments.start) in \(clock.now - begin): \(failed.count) failed; "
-            + "\(answered) requests, \(logins) logins, \(ghosts) ghosts")
+        "\(arguments.seeds) histories from seed \(arguments.start) in \(clock.now - begin): "
+            + "\(failed.count) failed; \(answered) requests, \(logins) logins, \(ghosts) ghosts")
     for verdict in failed.prefix(20) { print("seed \(verdict.seed): \(verdict.failure ?? "")") }
     if let first = failed.first, !isCanary {
         show(History(seed: first.seed, isTracing: true).run(), lines: 60)

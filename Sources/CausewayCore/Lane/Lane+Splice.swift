@@ -33,7 +33,7 @@ extension Lane {
             requests[tasks[task].request].length == UInt32(truncatingIfNeeded: count),
             let pipe = chunks.takePipe()
         else { return false }
-        _ = countStatus(pdu.statSN, path)
+        // Its status is counted once all of it is here: until then it may still have to go through memory.
         pathQueues[path].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         let chunk = streams[index].chunk
         chunks.pin(chunk)
@@ -65,6 +65,7 @@ extension Lane {
         let task = streams[index].spliceTask
         let request = tasks[task].request
         let pipe = streams[index].pipe
+        pathQueues[path].expStatSN = pathQueues[path].expStatSN.next
         taskAnswered(task, path)
         pathQueues[path].counters.readBytes &+= UInt64(UInt32(bitPattern: tasks[task].byteCount))
         if requests[request].isOrphan {
@@ -124,8 +125,6 @@ extension Lane {
         let index = id.index
         let path = streams[index].owner
         pathQueues[path].splices = false
-        // The header is read once more, and counts its status then.
-        pathQueues[path].expStatSN = StatSN(pathQueues[path].expStatSN.value &- 1)
         endSplice(index, isEmpty: true)
         received(id, count: count, now: now)
     }

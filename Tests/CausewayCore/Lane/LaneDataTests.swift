@@ -10,7 +10,8 @@ struct LaneDataTests {
         var isSmall: Bool
         var outstandingR2T: Int
         var testDescription: String {
-            "InitialR2T=\(initialR2T) ImmediateData=\(immediateData) \(isSmall ? "small" : "large") R2T=\(outstandingR2T)"
+            "InitialR2T=\(initialR2T) ImmediateData=\(immediateData) R2T=\(outstandingR2T)"
+                + (isSmall ? " small" : " large")
         }
     }
 
