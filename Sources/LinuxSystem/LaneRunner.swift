@@ -136,7 +136,7 @@ public struct LaneRunner: ~Copyable {
         while isMoving && rounds < 8 {
             rounds += 1
             isMoving = receiveAll()
-            lane.settle()
+            if lane.settle() { isMoving = true }
             drainEffects()
             if sendAll() { drainEffects() }
             if sockets.readableCount == 0 { break }

@@ -224,21 +224,29 @@ extension Lane {
 
     /// To be called once after every batch of events, before sending: goes on with what waited for slots or
     /// memory.
-    public mutating func settle() {
+    /// Returns whether a stream is to be read again that was blocked before.
+    @discardableResult
+    public mutating func settle() -> Bool {
         if firstStarved >= 0 { feedStarved() }
-        if firstBlocked >= 0 { unblock() }
+        return firstBlocked >= 0 && unblock()
     }
 
     @inline(never)
-    private mutating func unblock() {
-        var at = firstBlocked
-        firstBlocked = -1
-        lastBlocked = -1
-        while at >= 0 {
-            let next = streams[at].nextBlocked
-            streams[at].isBlocked = false
-            parse(at)
-            at = next
+    private mutating func unblock() -> Bool {
+        var isAnyFree = false
+        // One by one from the front, each once: going on with one may close another, or block it again.
+        let end = lastBlocked
+        var turns = 0
+        while firstBlocked >= 0 && turns < streams.capacity {
+            let index = firstBlocked
+            firstBlocked = streams[index].nextBlocked
+            if firstBlocked < 0 { lastBlocked = -1 }
+            streams[index].isBlocked = false
+            parse(index)
+            if !streams[index].isBlocked { isAnyFree = true }
+            turns &+= 1
+            if index == end { break }
         }
+        return isAnyFree
     }
 }
