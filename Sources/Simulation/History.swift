@@ -107,7 +107,7 @@ public final class History {
 
     private func healAll() {
         guard world.failure == nil else { return }
-        world.endPause()
+        world.endFaults()
         for interface in 0..<swarm.options.interfaceCount { world.findCarrier(interface: interface) }
         for portal in swarm.options.target.portalGroups.indices { world.heal(portal: portal) }
     }

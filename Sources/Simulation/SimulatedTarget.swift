@@ -98,7 +98,7 @@ public final class SimulatedTarget {
         for task in ordered(session.tasks) {
             switch task.state {
             case .receiving: remove(task)
-            case .waiting: if options.reinstatement == .drains { remove(task) }
+            case .waiting: if options.reinstatement == .drains || task.cdb[0] == 0 { remove(task) }
             case .executing, .ended: break
             }
         }

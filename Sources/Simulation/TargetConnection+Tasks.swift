@@ -29,7 +29,7 @@ extension TargetConnection {
         guard checkUnsolicited(header, data, task) else { return }
         session.tasks[tag] = task
         task.forced = forcedOutcome(task, session)
-        task.isSlow = target.random.chance(unit.options.slowPermille)
+        task.isSlow = task.cdb[0] != 0 && target.random.chance(unit.options.slowPermille)
         if let forced = task.forced, !task.isOrdered, isImmediateRefusal(forced) {
             // Refused before anything else: the rest of its data is thrown away.
             session.tasks[tag] = nil

@@ -79,7 +79,14 @@ extension World {
 
     public func pauseTarget(_ nanoseconds: UInt64) { target.pause(nanoseconds) }
 
-    public func endPause() { target.endPause() }
+    /// Ends a pause of the target, and lets connections live that were to be cut.
+    public func endFaults() {
+        target.endPause()
+        for connection in network.living {
+            connection.toTarget.cutAfter = nil
+            connection.toInitiator.cutAfter = nil
+        }
+    }
 
     public func restartTarget(downFor nanoseconds: UInt64, losesCache: Bool) {
         target.restart(downFor: nanoseconds, losesCache: losesCache)

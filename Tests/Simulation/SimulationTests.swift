@@ -16,6 +16,7 @@ struct HistoryTests {
         (13, "a lost stand-in leaked the stream of the attempt at its own route"),
         (41, "no task was left for the barrier: the session was dropped at once, for ever"),
         (110, "nobody noted a restart that the barrier heard of"),
+        (661, "unit attentions of many paths used up a READ's retries"),
         (732, "a FLUSH that failed because of a restart counted as done"),
         (841, "a forced write that waited for a task was never synchronised"),
         (2734, "a request that failed while it waited for a task was answered twice"),

@@ -132,8 +132,9 @@ public struct LaneSettings: Sendable {
     public var tasksPerRequest: Int32 = 32
     /// Entries of a stream's send queue.
     public var sendQueueCapacity = 2048
-    /// How often a command that the target asked to send again goes out again.
-    public var retryLimit: UInt8 = 16
+    /// How often a command that the target asked to send again goes out again. Each of up to 32 sessions may have
+    /// several unit attentions to tell first.
+    public var retryLimit: UInt8 = 64
     /// For reads that do not fit a chunk, bytes.
     public var heapLimitBytes = 256 << 20
     /// What one PDU from the target may carry, bytes.

@@ -232,6 +232,8 @@ struct LaneFailOverTests {
         world.client.load(count: 100)
         world.run(limit: 4 * .millisecond)
         world.client.stopLoad()
+        // A detach takes no more requests; those on their way to it would be lost with the connection.
+        world.run(limit: .millisecond / 5)
         world.detach(force: isForced)
         let isGone = world.run(limit: 5 * .second) { world.isDetached }
         #expect(isGone)
