@@ -19,6 +19,8 @@ public struct LaneRunner: ~Copyable {
     private var sockets: SocketTable
     private let pipes: PipeTable
     private let timer: LaneTimer
+    /// When listeners that were put aside are heard again.
+    private var listenAgainAt = Instant.never
     /// When the timer goes off.
     private var armedFor = Instant.never
     private var listeners: [Listener?] = []
@@ -87,8 +89,9 @@ public struct LaneRunner: ~Copyable {
     /// wait.
     @inline(__always)
     private mutating func arm() {
-        guard lane.nextDeadline < armedFor else { return }
-        armedFor = lane.nextDeadline
+        let deadline = min(lane.nextDeadline, listenAgainAt)
+        guard deadline < armedFor else { return }
+        armedFor = deadline
         timer.set(armedFor)
     }
 
@@ -130,6 +133,7 @@ public struct LaneRunner: ~Copyable {
     /// Receives, lets the lane decide, sends; again as long as one makes room for the other.
     private mutating func work() {
         if lane.nextDeadline <= now { lane.tick(now: now) }
+        if listenAgainAt <= now { listenAgain() }
         drainEffects()
         var rounds = 0
         var isMoving = true
@@ -349,8 +353,23 @@ public struct LaneRunner: ~Copyable {
 
     private mutating func accept(_ index: Int) {
         guard listeners.indices.contains(index), let listener = listeners[index] else { return }
-        while let client = try? TCPConnection.accept(listener.descriptor) {
-            addClient(listener.disk, client.release(), negotiates: true)
+        do throws(SystemError) {
+            while let client = try TCPConnection.accept(listener.descriptor) {
+                addClient(listener.disk, client.release(), negotiates: true)
+            }
+        } catch {
+            // Out of descriptors, say. The connection still waits, so the poller would report it for ever.
+            try? poller.modify(listener.descriptor, slot: listenerSlot + index, for: [])
+            listenAgainAt = now.adding(milliseconds: 1000)
+        }
+    }
+
+    /// Listeners that were put aside are heard again.
+    private mutating func listenAgain() {
+        listenAgainAt = .never
+        for index in listeners.indices {
+            guard let listener = listeners[index] else { continue }
+            try? poller.modify(listener.descriptor, slot: listenerSlot + index, for: .readable)
         }
     }
 

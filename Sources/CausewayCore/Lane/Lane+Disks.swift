@@ -193,12 +193,15 @@ extension Lane {
         guard disk >= 0, Int(disk) < disks.count, diskQueues[disk].isInUse,
             let export = disks[Int(disk)].export,
             !diskQueues[disk].isDetaching,
+            clients(of: id).count < settings.clientsPerDisk,
             let index = openStream(negotiates ? .negotiation : .nbd, owner: disk)
         else { return nil }
         if negotiates {
             let machine = ExportNegotiation(export: export)
             let greeting = machine.start()
             negotiations[index] = machine
+            streams[index].negotiatesUntil = now.adding(milliseconds: settings.negotiationMilliseconds)
+            wake(at: streams[index].negotiatesUntil)
             sendPlain(greeting, index)
         } else {
             streams[index].rules = RequestRules(export: export)

@@ -8,6 +8,20 @@ extension Lane {
         releaseDelayed()
         for index in paths.indices { tick(paths[index]) }
         for index in disks.indices where diskQueues[index].isInUse { tick(disks[index]) }
+        sendHagglersAway()
+    }
+
+    /// A client that does not come to the point holds a descriptor.
+    private mutating func sendHagglersAway() {
+        for index in Array(negotiations.keys) {
+            if streams[index].negotiatesUntil <= now {
+                log(.information, "\(disks[Int(streams[index].owner)].name): an NBD client haggled for too long")
+                negotiations[index] = nil
+                clientIsGone(index, requested: false)
+            } else {
+                wake(at: streams[index].negotiatesUntil)
+            }
+        }
     }
 
     private mutating func releaseDelayed() {

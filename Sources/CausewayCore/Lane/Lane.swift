@@ -126,6 +126,10 @@ public struct LaneSettings: Sendable {
     /// Largest data of one SCSI command, bytes. MaxBurstLength of common targets: such a read comes as one
     /// PDU.
     public var pieceBytes = 262_144
+    /// NBD clients of one disk.
+    public var clientsPerDisk = 64
+    /// How long a client may haggle.
+    public var negotiationMilliseconds: UInt64 = 10_000
     /// Requests of one NBD client that are worked on at once.
     public var requestsPerClient: Int32 = 512
     /// Tasks of one request that are under way at once.

@@ -58,6 +58,8 @@ struct Stream: BitwiseCopyable {
     var nextDirty: Int32 = -1
 
     // NBD
+    /// When a client that still haggles is sent away.
+    var negotiatesUntil = Instant.never
     /// What requests are held against, once in transmission.
     var rules: RequestRules? = nil
     var structuredReplies = false
