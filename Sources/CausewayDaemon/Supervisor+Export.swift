@@ -58,7 +58,7 @@ extension Supervisor {
                 backendIdentifier: "causeway:\(disk.name):\(description.report.identity.wwid)",
                 sockets: [pair.kernelEnd])
             // Served before it is connected: the kernel reads the partition table at once.
-            let daemonEnd = dup(pair.daemonEnd)
+            let daemonEnd = fcntl(pair.daemonEnd, F_DUPFD_CLOEXEC, 0)
             guard lane.ask({ $0.addClient(id, daemonEnd, negotiates: false) }) == true else {
                 throw .helperFailed(.unintelligible)
             }
@@ -70,7 +70,8 @@ extension Supervisor {
             _ = device.waitForNode(timeLimitMilliseconds: 5000)
             let tuned = QueueSettings(
                 ioTimeoutMilliseconds: Self.ioTimeoutMilliseconds,
-                // What one command carries: a longer request would be cut, and a longer READ gathered by copying.
+                // What one command carries: a longer request would be cut, and a longer READ gathered by
+                // copying.
                 maxSectorsKilobytes: UInt32(max(description.maxTransferBytes / 1024, 64)),
                 rotational: description.report.limits.isRotational)
             _ = try call(.tune(index: index, tuned))

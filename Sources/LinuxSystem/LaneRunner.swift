@@ -114,7 +114,7 @@ public struct LaneRunner: ~Copyable {
         let id = sockets[event.slot].id
         if sockets[event.slot].isConnecting {
             if event.isWritable || event.isClosed { finishConnect(event.slot) }
-            return
+            if sockets[event.slot].id != id || sockets[event.slot].isConnecting { return }
         }
         if event.isWritable {
             if !sockets[event.slot].isWritable {
@@ -124,6 +124,7 @@ public struct LaneRunner: ~Copyable {
                 watch(event.slot, writable: false)
             }
         }
+        if event.isClosed || event.readiness.contains(.peerClosed) { sockets[event.slot].hasEnded = true }
         if event.isReadable || event.isClosed, !sockets[event.slot].isReadable {
             sockets[event.slot].isReadable = true
             sockets.appendReadable(id)
@@ -187,7 +188,7 @@ public struct LaneRunner: ~Copyable {
             if count > 0 {
                 moved = true
                 lane.received(id, count: count, now: now)
-                if count < space.count {
+                if count < space.count && !sockets[slot].hasEnded {
                     sockets[slot].isReadable = false
                     return true
                 }
@@ -388,6 +389,8 @@ public struct LaneRunner: ~Copyable {
         }
         drainEffects()
         do throws(SystemError) {
+            // Whoever made it: a lane waits in no call, and splice(2) asks the socket.
+            _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
             try register(id, descriptor, isConnecting: false)
             return true
         } catch {

@@ -8,6 +8,8 @@ struct StreamSocket: BitwiseCopyable {
     /// The kernel has bytes; the socket stands in the list of readable ones.
     var isReadable = false
     var isWritable = true
+    /// The other end has said that nothing follows: with edges, no event tells of the end itself any more.
+    var hasEnded = false
     /// The poller reports writability. Only while a send waits for it: a Unix socket would report it each
     /// time that its reader takes something.
     var watchesWritable = false

@@ -19,6 +19,8 @@ struct ChunkPool: ~Copyable {
     private let pins: Slots<Int32>
     private var free: FreeIndices
     private var freePipes: FreeIndices
+    /// Bytes that requests and replies hold on the heap beside the chunks.
+    var heapBytes = 0
     /// Pipes that were let go with bytes in them, as a mask; not free before they were emptied.
     private var dirtyPipes: UInt64 = 0
     static let pipeCountMax = 64

@@ -44,7 +44,11 @@ extension Lane {
     {
         self.now = now
         let target = try findTarget(specification)
-        guard let slot = freeSlot(disks.map { $0.isRemoved }, capacity: diskQueues.capacity) else {
+        guard
+            let slot = freeSlot(
+                disks.map { $0.isRemoved && diskQueues[$0.index].requests == 0 },
+                capacity: diskQueues.capacity)
+        else {
             throw .full("disks")
         }
         let index = Int32(slot)
@@ -58,7 +62,18 @@ extension Lane {
         queue.lun = specification.lun.rawValue
         diskQueues[index] = queue
         target.disks.append(index)
-        for path in specification.paths { try addPath(path, target) }
+        do throws(AttachError) {
+            for path in specification.paths { try addPath(path, target) }
+        } catch {
+            removeDisk(index)
+            throw error
+        }
+        // Writes of a predecessor, or of a disk that went by force, may still come: none of ours before their
+        // fence, on whichever path.
+        for path in target.paths
+        where paths[Int(path)].owesPredecessor || !paths[Int(path)].debts.isEmpty {
+            if paths[Int(path)].debts.insert(index).inserted { diskQueues[index].fenceDebts += 1 }
+        }
         for path in target.paths where paths[Int(path)].isUp { beginProbe(paths[Int(path)], index) }
         wake(at: now)
         return DiskID(rawValue: index)
@@ -72,7 +87,7 @@ extension Lane {
     private mutating func findTarget(_ specification: DiskSpecification) throws(AttachError) -> Target {
         for target in targets
         where target.name == specification.target && target.initiatorName == specification.initiatorName
-            && !target.isRemoved
+            && !target.isRemoved && target.lastDisk == nil
         {
             return target
         }
@@ -126,8 +141,8 @@ extension Lane {
         diskQueues[disk].writeSame = limits.writeSame
         diskQueues[disk].readsZerosAfterUnmap = limits.readsZerosAfterUnmap
         diskQueues[disk].supportsLBAStatus = report.supportsLBAStatus
-        cold.report = report
         cold.export = try makeExport(disk, report)
+        cold.report = report
     }
 
     private func makeExport(_ disk: Int32, _ report: LogicalUnitReport) throws(ExportDescriptionError)
@@ -221,6 +236,7 @@ extension Lane {
         unsafe entry.pointee.payload = UnsafeRawPointer(copy)
         unsafe entry.pointee.payloadCount = Int32(bytes.count)
         unsafe entry.pointee.ownsPayload = true
+        chunks.heapBytes += bytes.count
         markDirty(index)
     }
 
@@ -277,6 +293,7 @@ extension Lane {
         while !diskQueues[disk].pending.isEmpty {
             let task = diskQueues[disk].pending.first
             diskQueues[disk].pending.remove(task, tasks)
+            internalData[task] = nil
             finishTask(task, error: NBDError.inputOutput.rawValue)
             count += 1
         }
@@ -355,13 +372,15 @@ extension Lane {
     @inline(never)
     mutating func removeDisk(_ disk: Int32) {
         let cold = disks[Int(disk)]
-        guard !cold.isRemoved else { return }
         let target = targets[Int(cold.target)]
+        // Ending its clients' requests comes back to here.
+        guard !cold.isRemoved, target.disks.contains(disk) else { return }
+        target.disks.removeAll { $0 == disk }
+        for path in target.paths { paths[Int(path)].probes[disk] = nil }
         for index in 0..<Int32(streams.capacity)
         where (streams[index].kind == .nbd || streams[index].kind == .negotiation)
             && streams[index].owner == disk
         {
-            negotiations[index] = nil
             if cold.isForced { answerAll(index) }
             if streams[index].send.isEmpty {
                 clientIsGone(index, requested: true)
@@ -371,7 +390,6 @@ extension Lane {
                 streams[index].closesWhenSent = true
             }
         }
-        target.disks.removeAll { $0 == disk }
         if target.disks.isEmpty {
             target.lastDisk = disk
             for path in target.paths { logOut(paths[Int(path)]) }
@@ -431,6 +449,11 @@ extension Lane {
         cold.isRemoved = true
         diskQueues[disk].isFailing = true
         failHeld(disk, "detached")
+        // What it owed, the path owes on: the disk's number may soon be another's.
+        for index in target.paths where paths[Int(index)].debts.remove(disk) != nil {
+            paths[Int(index)].owesPredecessor = true
+            diskQueues[disk].fenceDebts -= 1
+        }
         diskQueues[disk].isInUse = false
         if target.disks.isEmpty { target.isRemoved = true }
         effects.append(.notice(.detached(DiskID(rawValue: disk), isClean: !target.leftWrites)))

@@ -8,7 +8,7 @@ extension Lane {
     mutating func submit(_ task: Int32) {
         let disk = tasks[task].disk
         tasks[task].state = .pending
-        if diskQueues[disk].pending.isEmpty && !diskQueues[disk].isFailing,
+        if diskQueues[disk].pending.isEmpty || diskQueues[disk].fenceDebts > 0, !diskQueues[disk].isFailing,
             let path = choosePath(disk, isWrite: tasks[task].kind.isWrite)
         {
             issue(task, on: path)

@@ -66,6 +66,7 @@ extension Lane {
         let request = tasks[task].request
         switch (tasks[task].kind, NBDCommand(rawValue: requests[request].type)) {
         case (.unmap, _), (.writeSame, .trim):
+            requests[request].isFullyIssued = true
             diskQueues[disk].unmap = nil
             diskQueues[disk].writeSame?.mayUnmap = false
             log(
@@ -118,21 +119,55 @@ extension Lane {
 
     /// GOOD with less data than asked for: nothing says which bytes are missing.
     @inline(never)
-    mutating func shortRead(_ task: Int32, _ index: Int32) {
+    mutating func shortTransfer(_ task: Int32, _ index: Int32) {
         pathQueues[index].counters.errors &+= 1
         tasks[task].attempts += 1
         let disk = tasks[task].disk
         if tasks[task].attempts < 3 { return sendAgain(task, first: true) }
         log(
             .error,
-            "\(disks[Int(disk)].name): the target answered GOOD to a READ at LBA \(tasks[task].lba) with "
-                + "\(tasks[task].received) of \(tasks[task].byteCount) bytes")
+            "\(disks[Int(disk)].name): the target answered GOOD to a \(tasks[task].kind) at LBA "
+                + "\(tasks[task].lba) and moved less than its \(tasks[task].byteCount) bytes")
         finishTask(task, error: NBDError.inputOutput.rawValue)
+    }
+
+    /// SERVICE DELIVERY OR TARGET FAILURE (RFC 7143 §11.4.3): nothing is known of the command, and the path
+    /// is not to blame. Bounded, for a command may bring it about each time.
+    @inline(never)
+    mutating func serviceFailed(_ task: Int32, _ index: Int32, _ response: UInt8) {
+        taskAnswered(task, index)
+        pathQueues[index].counters.errors &+= 1
+        guard tasks[task].request >= 0, tasks[task].attempts < settings.retryLimit else {
+            if tasks[task].request < 0 {
+                internalData[task] = nil
+                releaseTask(task)
+                return connectionLost(paths[Int(index)], "the target failed a command (response \(response))")
+            }
+            log(
+                .error,
+                "\(disks[Int(tasks[task].disk)].name) \(paths[Int(index)].name): the target failed a "
+                    + "\(tasks[task].kind) at LBA \(tasks[task].lba) (response \(response))")
+            return finishTask(task, error: NBDError.inputOutput.rawValue)
+        }
+        tasks[task].attempts += 1
+        internalData[task] = nil
+        delay(task, milliseconds: 50)
     }
 
     /// What sense data says beside the result.
     mutating func note(_ notices: TargetNotices, _ path: Path, _ disk: Int32) {
         if notices.contains(.restarted) && diskQueues[disk].writeCacheEnabled { cacheIsLost(disk) }
+        if notices.contains(.deferredError) {
+            log(
+                .error,
+                "\(disks[Int(disk)].name) \(path.name): the target lost a write that it had acknowledged")
+            diskQueues[disk].lostCache = true
+        }
+        if !notices.isDisjoint(with: [.inquiryChanged, .lunListChanged]) {
+            // Nothing more goes there before it has been asked who it is; answers of before do not count.
+            diskQueues[disk].usable &= ~(1 &<< UInt32(path.ordinal))
+            path.probes[disk] = nil
+        }
         if !notices.isDisjoint(with: [.inquiryChanged, .capacityChanged, .lunListChanged, .modePagesChanged])
         {
             path.reprobeAt = now
@@ -234,6 +269,7 @@ extension Lane {
         unsafe entry.pointee.payload = UnsafeRawPointer(bytes)
         unsafe entry.pointee.payloadCount = Int32(used)
         unsafe entry.pointee.ownsPayload = true
+        chunks.heapBytes += used
         markDirty(index)
         releaseTask(task)
         releaseRequest(request)

@@ -36,7 +36,7 @@ extension Lane {
     }
 
     mutating func sendInternal(_ task: Int32, _ path: Path) {
-        if pathQueues[path.index].hasWindow && path.waiting.isEmpty {
+        if hasRoomForInternal(path.index) && path.waiting.isEmpty {
             issue(task, on: path.index)
         } else {
             tasks[task].state = .pending
@@ -45,11 +45,15 @@ extension Lane {
         }
     }
 
+    private func hasRoomForInternal(_ path: Int32) -> Bool {
+        pathQueues[path].hasWindow && streams[pathQueues[path].stream].send.room > 0
+    }
+
     /// The window opened: internal commands first.
     @inline(never)
     mutating func pumpWaiting(_ index: Int32) {
         let path = paths[Int(index)]
-        while let task = path.waiting.first, pathQueues[index].hasWindow {
+        while let task = path.waiting.first, hasRoomForInternal(index) {
             path.waiting.removeFirst()
             issue(task, on: index)
         }
@@ -78,6 +82,9 @@ extension Lane {
         let owes = owesFence(path, disk)
         switch verdict.errorClass {
         case .retry where tasks[task].attempts < 16: sendInternal(task, path)
+        case .retryAfterDelay:
+            tasks[task].attempts = min(tasks[task].attempts, 64)
+            delay(task, milliseconds: 200)
         case _ where owes:
             // Only GOOD proves anything: ask until it comes or the path is lost.
             tasks[task].attempts = min(tasks[task].attempts, 64)
@@ -153,7 +160,7 @@ extension Lane {
     // MARK: Which LUN is it?
 
     mutating func beginProbe(_ path: Path, _ disk: Int32) {
-        guard !diskQueues[disk].isDetaching else { return }
+        guard path.isUp, !diskQueues[disk].isDetaching else { return }
         let probe = LogicalUnitProbe(maxTransferBytes: UInt32(settings.pieceBytes))
         path.diskProblems[disk] = nil
         issueProbe(probe, path, disk)
@@ -163,7 +170,9 @@ extension Lane {
         var probe = probe
         // Known before the command is built, for it is built from the probe.
         guard let task = freeTasks.take() else {
-            return connectionLost(path, "no task is free for the probe")
+            path.probes[disk] = nil
+            path.reprobeAt = now.adding(milliseconds: 100)
+            return wake(at: path.reprobeAt ?? now)
         }
         probe.task = task
         path.probes[disk] = probe
@@ -180,10 +189,10 @@ extension Lane {
         let path = paths[Int(index)]
         let disk = tasks[task].disk
         let data = internalData.removeValue(forKey: task) ?? []
-        guard var probe = path.probes[disk], probe.task == task else { return releaseTask(task) }
         if status != 0 {
             note(classify(status: SCSIStatus(rawValue: status), sense: sense).notices, path, disk)
         }
+        guard var probe = path.probes[disk], probe.task == task else { return releaseTask(task) }
         switch probe.answered(status: SCSIStatus(rawValue: status), sense: sense, data: data) {
         case .next:
             releaseTask(task)
@@ -224,6 +233,15 @@ extension Lane {
             if let difference = known.difference(from: report) {
                 return problem(path, disk, .otherLUN, "this is not the disk's LUN: \(difference)")
             }
+            if report.limits.blockCount > known.limits.blockCount {
+                log(
+                    .warning,
+                    "\(cold.name) \(path.name): the LUN has grown to \(report.limits.byteCount) bytes; "
+                        + "the disk keeps its size until it is attached anew")
+            }
+            // Mode page 8 can change under a disk; what was promised to its clients is kept by other means.
+            diskQueues[disk].writeCacheEnabled = report.limits.writeCacheEnabled
+            diskQueues[disk].supportsFUA = diskQueues[disk].supportsFUA && report.limits.supportsFUA
         } else {
             do throws(ExportDescriptionError) {
                 try adopt(report, disk)

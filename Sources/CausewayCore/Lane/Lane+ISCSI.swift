@@ -78,7 +78,7 @@ extension Lane {
         let count = Int32(truncatingIfNeeded: pdu.dataSegmentLength)
         let received = tasks[task].received
         guard pdu.bufferOffset == UInt32(bitPattern: received), count <= tasks[task].byteCount &- received,
-            pdu.dataSN == tasks[task].nextDataSN, pdu.flags.isConsistent
+            pdu.dataSN == tasks[task].nextDataSN, pdu.flags.isConsistent, unsafe tasks[task].data == nil
         else { return violation(path, index, .dataOutOfPlace(offset: pdu.bufferOffset, count: count)) }
         tasks[task].received = received &+ count
         tasks[task].nextDataSN &+= 1
@@ -129,9 +129,11 @@ extension Lane {
             return violation(path, index, .unknownTask(.scsiResponse, pdu.initiatorTaskTag))
         }
         guard pdu.response == .commandCompletedAtTarget else {
-            return violation(path, index, .serviceResponse(pdu.response.rawValue))
+            return serviceFailed(task, path, pdu.response.rawValue)
         }
-        if pdu.status == 0 && (tasks[task].kind == .write || tasks[task].kind == .synchronizeCache) {
+        if pdu.status == 0 && pdu.flags.isDisjoint(with: [.residualOverflow, .residualUnderflow])
+            && (tasks[task].kind == .write || tasks[task].kind == .synchronizeCache)
+        {
             taskAnswered(task, path)
             pathQueues[path].counters.writtenBytes &+= UInt64(UInt32(bitPattern: tasks[task].byteCount))
             return finishTask(task, error: 0)
@@ -148,6 +150,11 @@ extension Lane {
         if pdu.dataSegmentLength > 2 {
             let length = min(Int(data.loadBigEndian(0, as: UInt16.self)), pdu.dataSegmentLength - 2)
             sense = unsafe SenseData(RawSpan(_unsafeStart: data + 2, byteCount: length))
+        }
+        if pdu.status == 0 && tasks[task].kind == .write {
+            // GOOD, and yet not all blocks were taken.
+            taskAnswered(task, path)
+            return shortTransfer(task, path)
         }
         complete(task, path, status: pdu.status, sense: sense)
     }
@@ -178,6 +185,8 @@ extension Lane {
     @inline(__always)
     mutating func taskAnswered(_ task: Int32, _ path: Int32) {
         pathQueues[path].inFlight.remove(task, tasks)
+        // Answered before all of its data was sent: the rest is not wanted any more.
+        if transfers[task].count > 0 { dropTransfers(task) }
         if tasks[task].isLong { pathQueues[path].longReads &-= 1 }
         pathQueues[path].counters.answered(after: now.nanoseconds(since: tasks[task].issuedAt))
     }
@@ -195,7 +204,7 @@ extension Lane {
         switch tasks[task].kind {
         case .read:
             guard tasks[task].received == tasks[task].byteCount else {
-                return shortRead(task, path)
+                return shortTransfer(task, path)
             }
             pathQueues[path].counters.readBytes &+= UInt64(UInt32(bitPattern: tasks[task].byteCount))
             finishTask(task, error: 0)

@@ -45,10 +45,11 @@ extension Lane {
 
     @inline(__always)
     private func hasRoomForRequest(_ index: Int32) -> Bool {
-        streams[index].requests < settings.requestsPerClient && freeRequests.count > 0
+        Int(streams[index].requests) &+ streams[index].send.count < Int(settings.requestsPerClient)
+            && freeRequests.count > 0 && chunks.freeCount > settings.reservedChunks
             && freeTasks.count > settings.reservedTasks
             && streams[index].send.room > 2 &* Int(streams[index].requests) &+ Self.replyReserve
-            && heapBytes < settings.heapLimitBytes
+            && chunks.heapBytes < settings.heapLimitBytes
     }
 
     /// The next piece of the WRITE that is arriving, once all of it is here; false when more bytes or slots
@@ -244,7 +245,6 @@ extension Lane {
             request, stream: requests[request].stream, data: buffer,
             count: Int32(bitPattern: requests[request].length), chunk: requests[request].bufferChunk,
             ownsData: requests[request].bufferIsOnHeap)
-        if requests[request].bufferIsOnHeap { heapBytes -= Int(requests[request].length) }
         unsafe requests[request].buffer = nil
         requests[request].bufferIsOnHeap = false
         requests[request].bufferChunk = .none
@@ -267,7 +267,7 @@ extension Lane {
     private mutating func dropBuffer(_ request: Int32) {
         if requests[request].bufferIsOnHeap {
             unsafe requests[request].buffer?.deallocate()
-            heapBytes -= Int(requests[request].length)
+            chunks.heapBytes -= Int(requests[request].length)
         } else if requests[request].bufferChunk.isSome {
             chunks.unpin(requests[request].bufferChunk)
         }
@@ -289,8 +289,15 @@ extension Lane {
     /// Lets go of an NBD client. Its requests run to their end, unanswered.
     @inline(never)
     mutating func clientIsGone(_ index: Int32, requested: Bool) {
+        let disk = streams[index].owner
+        let id = streamID(index)
+        negotiations[index] = nil
+        // First, for the end of a request may be the end of the disk, which closes its streams.
+        releaseStream(index)
+        effects.append(.close(id))
+        effects.append(.notice(.clientGone(DiskID(rawValue: disk), requested: requested)))
         for request in 0..<Int32(requests.capacity)
-        where !requests[request].isFree && requests[request].stream == index {
+        where !requests[request].isFree && !requests[request].isOrphan && requests[request].stream == index {
             requests[request].isOrphan = true
             if requests[request].tasks == 0 && !requests[request].isStarved {
                 // The rest of its payload never came.
@@ -299,10 +306,5 @@ extension Lane {
                 requests[request].isFullyIssued = true
             }
         }
-        let disk = streams[index].owner
-        let id = streamID(index)
-        releaseStream(index)
-        effects.append(.close(id))
-        effects.append(.notice(.clientGone(DiskID(rawValue: disk), requested: requested)))
     }
 }

@@ -19,7 +19,8 @@ extension Lane {
         }
         let isForeign = by.index != path.index
         path.attempt = Path.Attempt(
-            stream: stream, route: by.specification.route, isForeign: isForeign, phase: .connecting,
+            stream: stream, route: by.specification.route, via: by.index, isForeign: isForeign,
+            phase: .connecting,
             deadline: now.adding(milliseconds: isForeign ? 1000 : settings.connectTimeoutMilliseconds))
         wake(at: path.attempt?.deadline ?? .never)
         effects.append(.connect(streamID(stream), route: by.specification.route))
@@ -51,7 +52,8 @@ extension Lane {
         var options = LoginOptions(
             initiatorName: target.initiatorName, targetName: target.name, isid: path.specification.isid)
         options.wanted.maxRecvDataSegmentLength = settings.maxRecvDataSegmentLength
-        options.wanted.maxOutstandingR2T = TransferQueue.capacity
+        // One place is for data that is sent unasked.
+        options.wanted.maxOutstandingR2T = TransferQueue.capacity - 1
         var machine = LoginStateMachine(options)
         let step = machine.start()
         attempt.phase = .loggingIn(machine)
@@ -166,13 +168,16 @@ extension Lane {
             unsafe entry.pointee.trailerCount = UInt8(-data.count & 3)
             unsafe entry.pointee.trailer = 0
             unsafe entry.pointee.ownsPayload = true
+            chunks.heapBytes += data.count
         }
         markDirty(index)
     }
 
     private mutating func loggedIn(_ path: Path, _ parameters: NegotiatedParameters) {
         guard let attempt = path.attempt else { return }
-        if attempt.isForeign, let tag = path.portalGroupTag, tag != parameters.targetPortalGroupTag {
+        if attempt.isForeign || owesFence(path), let tag = path.portalGroupTag,
+            tag != parameters.targetPortalGroupTag
+        {
             return attemptFailed(
                 path, .protocolViolation,
                 "portal group \(parameters.targetPortalGroupTag.map { "\($0)" } ?? "unknown") answered, "
@@ -188,6 +193,7 @@ extension Lane {
         path.sessionBegan = now
         path.ping = PingState()
         let index = path.index
+        path.via = attempt.via
         pathQueues[index].stream = attempt.stream
         pathQueues[index].take(parameters)
         pathQueues[index].isFullFeature = true
@@ -219,6 +225,7 @@ extension Lane {
     mutating func connectionLost(_ path: Path, _ reason: String) {
         let index = path.index
         guard pathQueues[index].stream >= 0 else { return }
+        if case .loggingOut = path.state { return sessionEnded(path) }
         // A stand-in was lost while its own route was tried: the next attempt begins anew, with the fence in
         // mind.
         if let attempt = path.attempt {
@@ -240,7 +247,7 @@ extension Lane {
         let isShort = now.nanoseconds(since: path.sessionBegan) < Self.lastingNanoseconds
         if !isShort { path.retries.reset() }
         path.attemptsSinceLoss = 0
-        path.fenceBegan = pathQueues[index].held.isEmpty ? nil : now
+        path.fenceBegan = pathQueues[index].held.isEmpty ? nil : (path.fenceBegan ?? now)
         path.retryAt = isShort ? now.adding(milliseconds: path.retries.next(wasRefused: false)) : now
         wake(at: path.retryAt ?? now)
         let held = pathQueues[index].held.count

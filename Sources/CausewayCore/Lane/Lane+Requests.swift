@@ -17,7 +17,7 @@ extension Lane {
         } else {
             unsafe requests[request].buffer = .allocate(byteCount: length, alignment: 4096)
             requests[request].bufferIsOnHeap = true
-            heapBytes += length
+            chunks.heapBytes += length
         }
     }
 
@@ -164,7 +164,7 @@ extension Lane {
                 byteCount: Int32(ParameterList.byteCount))
             writeParameterList(task)
         } else {
-            blocks = min(rest, diskQueues[disk].writeSame?.maxBlocks ?? rest)
+            blocks = min(rest, diskQueues[disk].writeSame?.maxBlocks ?? 65535)
             fillSame(task, request, disk, lba: lba, blocks: blocks, mayUnmap: true)
         }
         return blocks &<< shift

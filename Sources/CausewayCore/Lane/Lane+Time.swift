@@ -15,7 +15,9 @@ extension Lane {
     private mutating func sendHagglersAway() {
         for index in Array(negotiations.keys) {
             if streams[index].negotiatesUntil <= now {
-                log(.information, "\(disks[Int(streams[index].owner)].name): an NBD client haggled for too long")
+                log(
+                    .information,
+                    "\(disks[Int(streams[index].owner)].name): an NBD client haggled for too long")
                 negotiations[index] = nil
                 clientIsGone(index, requested: false)
             } else {
@@ -71,7 +73,30 @@ extension Lane {
         if let reprobeAt = path.reprobeAt {
             if reprobeAt <= now { reprobe(path) } else { wake(at: reprobeAt) }
         }
+        if let began = path.fenceBegan, owesFence(path) {
+            let end = began.adding(milliseconds: settings.allPathsDownTimeoutMilliseconds)
+            if end <= now { giveUpHeld(path) } else { wake(at: end) }
+        }
         if pathQueues[path.index].isFullFeature { checkHealth(path) }
+    }
+
+    /// No fence was had in time: the writes that waited for it fail, and the disks owe it on.
+    private mutating func giveUpHeld(_ path: Path) {
+        path.fenceBegan = nil
+        var failed: [Int32] = []
+        while !pathQueues[path.index].held.isEmpty {
+            let task = pathQueues[path.index].held.first
+            pathQueues[path.index].held.remove(task, tasks)
+            let disk = tasks[task].disk
+            if path.debts.insert(disk).inserted { diskQueues[disk].fenceDebts += 1 }
+            failed.append(task)
+        }
+        guard !failed.isEmpty else { return }
+        log(
+            .error,
+            "\(targets[Int(path.target)].name) \(path.name): no fence within "
+                + "\(settings.allPathsDownTimeoutMilliseconds / 1000) s: \(failed.count) writes fail")
+        for task in failed { finishTask(task, error: NBDError.inputOutput.rawValue) }
     }
 
     private mutating func reprobe(_ path: Path) {
@@ -142,9 +167,16 @@ extension Lane {
     /// The kernel says that an interface lost its carrier or its address: every connection over it is gone.
     public mutating func interfaceLost(_ interface: String, reason: String, now: Instant) {
         self.now = now
-        for path in paths where path.specification.interface == interface {
-            guard path.attempt == nil || path.isUp else { continue }
-            if path.isUp || (!path.isForeign && pathQueues[path.index].stream >= 0) {
+        for path in paths {
+            if let attempt = path.attempt, paths[Int(attempt.via)].specification.interface == interface {
+                attemptFailed(path, .unreachable, reason, wasRefused: false)
+                // Another route may do.
+                if attempt.isForeign {
+                    path.retryAt = now
+                    wake(at: now)
+                }
+            }
+            if pathQueues[path.index].stream >= 0, paths[Int(path.via)].specification.interface == interface {
                 connectionLost(path, reason)
             }
         }

@@ -47,7 +47,6 @@ public struct Lane: ~Copyable {
     /// Disks may have pending tasks that found no room.
     var hasPending = false
     var delayed = TaskList()
-    var heapBytes = 0
 
     // What is cold.
     var targets: [Target] = []
@@ -115,9 +114,12 @@ public struct LaneSettings: Sendable {
     public var pathCapacity = 512
     public var diskCapacity = 128
     public var targetCapacity = 128
+    /// Chunks that requests leave to the paths, so that answers can always be received.
+    public var reservedChunks: Int { chunkCount / 8 }
     /// The unit of receiving; larger than the largest PDU that a target may send.
     public var chunkBytes = 1 << 20
-    public var chunkCount = 256
+    /// Enough for one a stream and as many again at work; memory that is never used is never touched.
+    public var chunkCount = 1536
     /// Pipes that the driver has for Data-In which goes to a client without passing through memory; 0 for
     /// none.
     public var pipeCount = 0
@@ -136,8 +138,8 @@ public struct LaneSettings: Sendable {
     public var tasksPerRequest: Int32 = 32
     /// Entries of a stream's send queue.
     public var sendQueueCapacity = 2048
-    /// How often a command that the target asked to send again goes out again. Each of up to 32 sessions may have
-    /// several unit attentions to tell first.
+    /// How often a command that the target asked to send again goes out again. Each of up to 32 sessions may
+    /// have several unit attentions to tell first.
     public var retryLimit: UInt8 = 64
     /// For reads that do not fit a chunk, bytes.
     public var heapLimitBytes = 256 << 20

@@ -25,6 +25,8 @@ final class Path {
         }
         var stream: Int32
         var route: RouteID
+        /// The path whose route it takes.
+        var via: Int32
         var isForeign: Bool
         var phase: Phase
         var deadline: Instant
@@ -52,6 +54,8 @@ final class Path {
     /// The portal group that the session was made in; a fence through another does not count.
     var portalGroupTag: UInt16?
 
+    /// The path whose route the session was made over.
+    var via: Int32 = -1
     /// The session was made over a sibling's route.
     var isForeign = false
     /// What the session's login has proved.

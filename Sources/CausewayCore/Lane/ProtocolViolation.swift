@@ -4,7 +4,6 @@ enum ProtocolViolation: BitwiseCopyable, CustomStringConvertible {
     case unknownTask(Opcode, UInt32)
     case dataOutOfPlace(offset: UInt32, count: Int32)
     case statSN(expected: StatSN, got: StatSN)
-    case serviceResponse(UInt8)
     case transferRequest(offset: UInt32, length: UInt32)
     case unexpected(Opcode)
     case rejected(Reject.Reason)
@@ -19,8 +18,6 @@ enum ProtocolViolation: BitwiseCopyable, CustomStringConvertible {
             "the target sent \(count) bytes of Data-In for offset \(offset), which is not where they belong"
         case .statSN(let expected, let got):
             "the target sent StatSN \(got), expected \(expected)"
-        case .serviceResponse(let response):
-            "the target failed a command with service response \(response)"
         case .transferRequest(let offset, let length):
             "the target asked (R2T) for \(length) bytes at offset \(offset), which it may not"
         case .unexpected(let opcode):

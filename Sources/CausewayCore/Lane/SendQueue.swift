@@ -59,7 +59,10 @@ struct SendEntry: BitwiseCopyable {
     mutating func release(_ chunks: inout ChunkPool, isSent: Bool) {
         if chunk.isSome { chunks.unpin(chunk) }
         if pipe >= 0 { chunks.givePipeBack(pipe, isEmpty: isSent) }
-        if ownsPayload { freePayload() }
+        if ownsPayload {
+            chunks.heapBytes &-= Int(payloadCount)
+            freePayload()
+        }
     }
 
     @inline(never)

@@ -180,7 +180,7 @@ public struct LogicalUnitReport: Sendable {
             return "\(other.identity) instead of \(identity)"
         }
         if limits.logicalBlockLength != other.limits.logicalBlockLength
-            || limits.blockCount != other.limits.blockCount
+            || other.limits.blockCount < limits.blockCount
         {
             return "\(other.limits.byteCount) bytes instead of \(limits.byteCount)"
         }

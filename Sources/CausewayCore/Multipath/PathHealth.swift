@@ -1,16 +1,15 @@
 /// A NOP-Out that is out, and what has been heard since.
 struct PingState: BitwiseCopyable {
     /// Initiator Task Tags of pings lie above all task slots.
-    static let tagBase: UInt32 = 0xfffe_0000
+    static let tagBase: UInt32 = 0xfffe_8000
 
     private(set) var sentAt: Instant?
     private(set) var number: UInt32 = 0
 
-    var tag: UInt32 { Self.tagBase | (number & 0xffff) }
+    var tag: UInt32 { Self.tagBase | (number & 0x7fff) }
 
     mutating func send(now: Instant) -> UInt32 {
         number &+= 1
-        if number & 0xffff == 0xffff { number &+= 1 }
         sentAt = now
         return tag
     }

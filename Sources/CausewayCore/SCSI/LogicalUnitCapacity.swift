@@ -23,7 +23,7 @@ public struct LogicalUnitCapacity: Equatable, BitwiseCopyable, Sendable {
         guard bytes.byteCount >= 12 else { throw .truncated(.readCapacity, need: 12, have: bytes.byteCount) }
         let lastLBA = bytes.uint64(orZeroAt: 0)
         let blockLength = bytes.uint32(orZeroAt: 8)
-        guard blockLength >= 512, blockLength.nonzeroBitCount == 1 else {
+        guard (512...65536).contains(blockLength), blockLength.nonzeroBitCount == 1 else {
             throw .unusable(.readCapacity, field: "logical block length", value: UInt64(blockLength))
         }
         guard lastLBA < UInt64(Int64.max) / UInt64(blockLength) else {
