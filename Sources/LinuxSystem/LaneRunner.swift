@@ -48,6 +48,7 @@ public struct LaneRunner: ~Copyable {
         pipes = PipeTable(capacity: 32)
         var settings = settings
         settings.pipeCount = pipes.capacity
+        settings.residentChunkCount = 32
         lane = Lane(settings: settings)
         self.poller = poller
         self.timer = timer

@@ -72,13 +72,9 @@ public enum ProcessHardening {
             }
             return HardeningOutcome(measure: measure, result: .refused(lockError(result)))
         }
-        let result = linux_lock_memory(false)
+        // Pages as they are used: a lane's tables are made for the worst case, and most of them are never touched.
+        let result = linux_lock_memory(true)
         if result >= 0 { return HardeningOutcome(measure: measure, result: .done) }
-        // There may be room for what is used, if not for all that is mapped.
-        if linux_lock_memory(true) >= 0 {
-            return HardeningOutcome(
-                measure: measure, result: .partly("pages are locked only once they are used"))
-        }
         return HardeningOutcome(measure: measure, result: .refused(lockError(result)))
     }
 

@@ -37,6 +37,15 @@ struct ChunkPool: ~Copyable {
         freePipes = FreeIndices(capacity: pipeCount)
     }
 
+    /// Touches the memory of the chunks that are taken first, so that in use it need not be found any more.
+    func makeResident(_ chunkCount: Int) {
+        for chunk in 0..<min(chunkCount, capacity) {
+            for page in stride(from: 0, to: chunkBytes, by: 4096) {
+                unsafe (memory + chunk * chunkBytes + page).storeBytes(of: 0, as: UInt8.self)
+            }
+        }
+    }
+
     deinit {
         unsafe memory.deallocate()
     }

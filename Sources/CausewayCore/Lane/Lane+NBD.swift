@@ -254,13 +254,27 @@ extension Lane {
     mutating func releaseRequest(_ request: Int32) {
         if unsafe requests[request].buffer != nil { dropBuffer(request) }
         let stream = requests[request].stream
-        if !requests[request].isOrphan { streams[stream].requests &-= 1 }
+        if !requests[request].isOrphan {
+            streams[stream].requests &-= 1
+            if streams[stream].requests == 0 { giveChunkBack(stream) }
+        }
         let disk = requests[request].disk
         if requests[request].error != 0 { diskQueues[disk].counters.errors &+= 1 }
         diskQueues[disk].requests &-= 1
         requests[request].isFree = true
         freeRequests.giveBack(request)
         if diskQueues[disk].requests == 0 && diskQueues[disk].isDetaching { diskIsIdle(disk) }
+    }
+
+    /// A client with nothing under way and nothing half received holds no memory: there may be many of them.
+    @inline(__always)
+    private mutating func giveChunkBack(_ index: Int32) {
+        let chunk = streams[index].chunk
+        guard chunk.isSome, streams[index].parsed == streams[index].filled, chunks.isOnlyPin(chunk) else { return }
+        chunks.unpin(chunk)
+        streams[index].chunk = .none
+        streams[index].parsed = 0
+        streams[index].filled = 0
     }
 
     @inline(never)

@@ -75,6 +75,7 @@ public struct Lane: ~Copyable {
         freeStreams = FreeIndices(capacity: settings.streamCapacity)
         chunks = ChunkPool(
             count: settings.chunkCount, chunkBytes: settings.chunkBytes, pipeCount: settings.pipeCount)
+        chunks.makeResident(settings.residentChunkCount)
     }
 
     deinit {
@@ -114,12 +115,13 @@ public struct LaneSettings: Sendable {
     public var pathCapacity = 512
     public var diskCapacity = 128
     public var targetCapacity = 128
+    /// Chunks whose memory is taken from the beginning.
+    public var residentChunkCount = 0
     /// Chunks that requests leave to the paths, so that answers can always be received.
     public var reservedChunks: Int { chunkCount / 8 }
     /// The unit of receiving; larger than the largest PDU that a target may send.
     public var chunkBytes = 1 << 20
-    /// Enough for one a stream and as many again at work; memory that is never used is never touched.
-    public var chunkCount = 1536
+    public var chunkCount = 256
     /// Pipes that the driver has for Data-In which goes to a client without passing through memory; 0 for
     /// none.
     public var pipeCount = 0
