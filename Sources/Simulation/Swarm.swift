@@ -96,7 +96,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.lane.reservedTasks = 2 * options.paths.count
         options.lane.taskCapacity = options.lane.reservedTasks + random.pick([8, 48, 400])
         options.lane.requestCapacity = random.pick([8, 64])
-        options.lane.chunkCount = random.pick([options.paths.count + 8, 48])
+        options.lane.reservedChunks = 2 * options.paths.count + 2
+        options.lane.chunkCount = options.lane.reservedChunks + random.pick([3, 40])
         options.lane.pieceBytes = random.pick([8192, 65536])
         options.lane.pipeCount = random.pick([0, 1, 8])
         options.lane.spliceBytes = Int32(random.pick([512, 4096, 16384]))

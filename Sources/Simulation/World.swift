@@ -34,6 +34,7 @@ public struct WorldOptions: Sendable {
         settings.targetCapacity = 4
         settings.chunkBytes = 1 << 17
         settings.chunkCount = 48
+        settings.reservedChunks = 12
         settings.pieceBytes = 1 << 16
         settings.maxRecvDataSegmentLength = 1 << 16
         settings.sendQueueCapacity = 256

@@ -20,6 +20,7 @@ struct HistoryTests {
         (732, "a FLUSH that failed because of a restart counted as done"),
         (841, "a forced write that waited for a task was never synchronised"),
         (2734, "a request that failed while it waited for a task was answered twice"),
+        (4687, "writes that waited for a path held all memory, so that no login could be received"),
         (5320, "zeros in place of a refused WRITE SAME failed for want of a task"),
     ]
 

@@ -11,7 +11,9 @@ extension Lane {
     /// bounded by the admission of requests: waiting for a chunk here could mean to wait for oneself.
     mutating func giveBuffer(_ request: Int32) {
         let length = Int(requests[request].length)
-        if length <= chunks.chunkBytes, chunks.freeCount > chunks.capacity / 4, let chunk = chunks.take() {
+        if length <= chunks.chunkBytes, chunks.freeCount > max(reservedChunks, chunks.capacity / 4),
+            let chunk = chunks.take()
+        {
             unsafe requests[request].buffer = chunks.base(chunk)
             requests[request].bufferChunk = chunk
         } else {

@@ -81,11 +81,21 @@ extension Lane {
     /// Bytes for which it is worth to start at the front of the chunk again, so that the cache stays warm.
     private static var smallRest: Int { 4096 }
 
+    /// Of a small pool, half at most.
+    var reservedChunks: Int { min(settings.reservedChunks, chunks.capacity / 2) }
+
+    /// Clients leave memory to the sessions: what a client waits for must be able to arrive, a login above all.
+    @inline(__always)
+    private mutating func takeChunk(for index: Int32) -> ChunkID? {
+        guard streams[index].kind == .iscsi || chunks.freeCount > reservedChunks else { return nil }
+        return chunks.take()
+    }
+
     @inline(__always)
     private mutating func makeRoom(_ index: Int32) -> Bool {
         let chunk = streams[index].chunk
         guard chunk.isSome else {
-            guard let fresh = chunks.take() else { return false }
+            guard let fresh = takeChunk(for: index) else { return false }
             streams[index].chunk = fresh
             streams[index].parsed = 0
             streams[index].filled = 0
@@ -109,7 +119,7 @@ extension Lane {
         if mine {
             unsafe chunks.base(chunk).copyMemory(from: base, byteCount: rest)
         } else {
-            guard let fresh = chunks.take() else { return false }
+            guard let fresh = takeChunk(for: index) else { return false }
             unsafe chunks.base(fresh).copyMemory(from: base, byteCount: rest)
             chunks.unpin(chunk)
             streams[index].chunk = fresh
