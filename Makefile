@@ -2,6 +2,7 @@
 # make demo       a file system over two links, one of them cut: see it work
 # make test       every test
 # make bench      speed, beside qemu-nbd
+# make simulate   the data path in simulated worlds: SEEDS=1000 START=1
 # make install    DESTDIR= PREFIX=/usr
 PREFIX ?= /usr
 DESTDIR ?=
@@ -13,7 +14,11 @@ BUILD_PACKAGES := libnl-3-dev libnl-genl-3-dev libnl-route-3-dev pkg-config
 LAB_PACKAGES := binutils dmsetup e2fsprogs fio gcc iproute2 jq kmod libc6-dev libnbd-bin qemu-block-extra qemu-utils \
 	shellcheck tgt user-mode-linux xfsprogs
 
-.PHONY: build deps build-deps demo test bench lint install clean
+# Histories that `make simulate` lives through, and where it begins: a number or a commit hash.
+SEEDS ?= 1000
+START ?= 1
+
+.PHONY: build deps build-deps demo test bench simulate lint install clean
 
 build: build-deps
 	swift build -c release --static-swift-stdlib
@@ -43,6 +48,11 @@ test: deps
 
 bench: deps build
 	swift run -c release --static-swift-stdlib Bench
+
+# The lane in simulated worlds. A failing seed is printed with its trace; `Simulator --seed N --trace` shows it again.
+simulate: build-deps
+	swift build -c release --product Simulator -Xswiftc -assert-config -Xswiftc Debug --scratch-path .build-simulator
+	.build-simulator/release/Simulator --seeds $(SEEDS) --start $(START)
 
 lint:
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift

@@ -72,7 +72,8 @@ public enum ProcessHardening {
             }
             return HardeningOutcome(measure: measure, result: .refused(lockError(result)))
         }
-        // Pages as they are used: a lane's tables are made for the worst case, and most of them are never touched.
+        // Pages as they are used: a lane's tables are made for the worst case, and most of them are never
+        // touched.
         let result = linux_lock_memory(true)
         if result >= 0 { return HardeningOutcome(measure: measure, result: .done) }
         return HardeningOutcome(measure: measure, result: .refused(lockError(result)))

@@ -46,7 +46,7 @@ extension Lane {
     @inline(__always)
     private func hasRoomForRequest(_ index: Int32) -> Bool {
         Int(streams[index].requests) &+ streams[index].send.count < Int(settings.requestsPerClient)
-            && freeRequests.count > 0 && chunks.freeCount > settings.reservedChunks
+            && freeRequests.count > 0 && chunks.freeCount > reservedChunks / 2
             && freeTasks.count > settings.reservedTasks
             && streams[index].send.room > 2 &* Int(streams[index].requests) &+ Self.replyReserve
             && chunks.heapBytes < settings.heapLimitBytes
@@ -270,7 +270,9 @@ extension Lane {
     @inline(__always)
     private mutating func giveChunkBack(_ index: Int32) {
         let chunk = streams[index].chunk
-        guard chunk.isSome, streams[index].parsed == streams[index].filled, chunks.isOnlyPin(chunk) else { return }
+        guard chunk.isSome, streams[index].parsed == streams[index].filled, chunks.isOnlyPin(chunk) else {
+            return
+        }
         chunks.unpin(chunk)
         streams[index].chunk = .none
         streams[index].parsed = 0

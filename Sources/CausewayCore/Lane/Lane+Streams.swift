@@ -84,7 +84,8 @@ extension Lane {
     /// Of a small pool, half at most.
     var reservedChunks: Int { min(settings.reservedChunks, chunks.capacity / 2) }
 
-    /// Clients leave memory to the sessions: what a client waits for must be able to arrive, a login above all.
+    /// Clients leave memory to the sessions: what a client waits for must be able to arrive, a login above
+    /// all.
     @inline(__always)
     private mutating func takeChunk(for index: Int32) -> ChunkID? {
         guard streams[index].kind == .iscsi || chunks.freeCount > reservedChunks else { return nil }

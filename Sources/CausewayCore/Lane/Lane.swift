@@ -117,13 +117,11 @@ public struct LaneSettings: Sendable {
     public var targetCapacity = 128
     /// Chunks whose memory is taken from the beginning.
     public var residentChunkCount = 0
-    /// Chunks that requests leave to the paths, so that answers can always be received.
-    public var reservedChunks: Int { chunkCount / 8 }
     /// The unit of receiving; larger than the largest PDU that a target may send.
     public var chunkBytes = 1 << 20
     public var chunkCount = 256
-    /// Chunks that clients leave to the sessions: more than a session each, one for each attempt, and some in which
-    /// replies wait.
+    /// Chunks that clients leave to the sessions: more than a session each, one for each attempt, and some in
+    /// which replies wait.
     public var reservedChunks = 64
     /// Pipes that the driver has for Data-In which goes to a client without passing through memory; 0 for
     /// none.
