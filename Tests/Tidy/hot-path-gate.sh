@@ -11,7 +11,7 @@
 set -eu
 export LC_ALL=C
 fail() { echo "hot-path-gate: $*" >&2; exit 2; }
-[ $# -ge 1 ] && [ $# -le 2 ] || fail "usage: hot-path-gate.sh BINARY [LIST]"
+if [ $# -lt 1 ] || [ $# -gt 2 ]; then fail "usage: hot-path-gate.sh BINARY [LIST]"; fi
 binary=$1
 list=${2:-$(dirname "$0")/hot-functions.txt}
 [ -r "$binary" ] || fail "$binary: cannot be read; build it with swift build -c release"
@@ -36,7 +36,7 @@ awk '
         if (callee != name) print "C", name, callee
     }' "$work/code" | sort -u >"$work/calls"
 awk '$1 == "F" { print $2 }' "$work/calls" >"$work/names"
-grep -q '^\$s' "$work/names" || fail "$binary has no Swift symbols: is it stripped?"
+grep -q "^[$]s" "$work/names" || fail "$binary has no Swift symbols: is it stripped?"
 swift demangle --simplified <"$work/names" >"$work/demangled" || fail "swift demangle failed"
 paste "$work/names" "$work/demangled" >"$work/pairs"
 
