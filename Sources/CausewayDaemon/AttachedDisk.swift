@@ -7,6 +7,7 @@ import Synchronization
 /// A disk as the supervisor knows it, from the first word of `attach` to the last of `detach`.
 final class AttachedDisk: Sendable {
     let request: AttachRequest
+    let target: ISCSIName
     let lane: LaneHandle
     /// What the lane said of it first: ready, or why not.
     let outcome = Promise<Result<DiskDescription, AttachFailure>>()
@@ -20,7 +21,6 @@ final class AttachedDisk: Sendable {
     /// What changes while it lives.
     struct State {
         var id: DiskID?
-        var routes: [RouteID] = []
         var sessions: [InitiatorSessionID] = []
         var description: DiskDescription?
         var device: KernelDevice?
@@ -33,8 +33,9 @@ final class AttachedDisk: Sendable {
     /// The newest events that `status` shows.
     private static let eventsMax = 64
 
-    init(request: AttachRequest, lane: LaneHandle) {
+    init(request: AttachRequest, target: ISCSIName, lane: LaneHandle) {
         self.request = request
+        self.target = target
         self.lane = lane
         state = Mutex(State())
     }

@@ -47,12 +47,15 @@ final class LaneHandle: Sendable {
 
 /// A value that one thread waits for and another provides.
 final class Promise<Value: Sendable>: Sendable {
-    private let value = Mutex<Value?>(nil)
+    private let promised = Mutex<Value?>(nil)
     private let ready = DispatchSemaphore(value: 0)
+
+    /// nil until there is one.
+    var value: Value? { promised.withLock { $0 } }
 
     /// The first value stands.
     func fulfil(_ newValue: Value) {
-        let isFirst = value.withLock { value in
+        let isFirst = promised.withLock { value in
             guard value == nil else { return false }
             value = newValue
             return true
@@ -61,8 +64,8 @@ final class Promise<Value: Sendable>: Sendable {
     }
 
     func wait(milliseconds: Int) -> Value? {
-        _ = ready.wait(timeout: .now() + .milliseconds(milliseconds))
-        ready.signal()
-        return value.withLock { $0 }
+        // Only who took the signal passes it on: after a time-out there is none.
+        if ready.wait(timeout: .now() + .milliseconds(milliseconds)) == .success { ready.signal() }
+        return value
     }
 }

@@ -14,6 +14,17 @@ struct SessionRecords: Sendable {
         folder = stateDirectory + "/sessions"
     }
 
+    /// Makes the folder, and the state directory if it is absent, one level deep. At the start of the daemon,
+    /// so that a wrong one is heard of then and not by who attaches.
+    func prepare() throws(SystemError) {
+        let stateDirectory = String(folder.dropLast("/sessions".count))
+        for (path, mode) in [(stateDirectory, mode_t(0o755)), (folder, mode_t(0o700))] {
+            guard unsafe mkdir(path, mode) == 0 || errno == EEXIST else {
+                throw SystemError(call: "mkdir", errno: Errno(rawValue: errno), subject: path)
+            }
+        }
+    }
+
     private func path(_ initiator: ISCSIName, _ target: ISCSIName, _ isid: InitiatorSessionID) -> String {
         var hash = StableHash(key0: 0x5345_5353)
         hash.append(initiator.text)

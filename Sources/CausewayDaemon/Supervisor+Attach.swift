@@ -29,10 +29,10 @@ extension Supervisor {
         let plan = try PathPlan.make(
             interfaces: request.interfaces, portals: try resolve(request.portals), lane: 0)
         for pair in plan.leftOut { logger.info("\(request.name): \(pair)") }
-        let disk = AttachedDisk(request: request, lane: lane)
+        let disk = AttachedDisk(request: request, target: target, lane: lane)
         try reserve(disk)
         do throws(ControlError) {
-            let description = try attachToLane(disk, plan.paths, target, lun)
+            let description = try attachToLane(disk, plan.paths, lun)
             try checkIdentity(disk, description)
             try export(disk, description)
         } catch {
@@ -80,29 +80,25 @@ extension Supervisor {
     }
 
     private func attachToLane(
-        _ disk: AttachedDisk, _ plan: [PlannedPath], _ target: ISCSIName, _ lun: LogicalUnitNumber
+        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber
     ) throws(ControlError) -> DiskDescription {
-        let first = state.withLock { state in
-            let first = state.nextRoute
-            state.nextRoute &+= Int32(plan.count)
-            return first
-        }
+        let target = disk.target
+        let ids = state.withLock { state in plan.map { state.route(to: target, $0.isid) } }
         var paths: [PathSpecification] = []
         var routes: [(RouteID, Route)] = []
-        for (index, path) in plan.enumerated() {
-            let id = RouteID(rawValue: first &+ Int32(index))
+        for (id, path) in zip(ids, plan) {
             routes.append((id, Route(interface: path.interface, source: path.source, to: path.portal)))
             var specification = PathSpecification(
                 route: id, interface: path.interface ?? "", sourceAddress: path.source?.description ?? "",
                 portal: path.portal.description, isid: path.isid)
-            specification.mayHavePredecessor = try record(path, disk, target)
+            specification.mayHavePredecessor = try record(path, disk)
+            specification.depth = Int32(clamping: disk.request.queueDepth ?? 0)
             paths.append(specification)
         }
         disk.state.withLock { $0.sessions = plan.map(\.isid) }
         let specification = DiskSpecification(
             name: disk.name.text, target: target, initiatorName: initiatorName, lun: lun, paths: paths,
             isReadOnly: disk.request.readOnly)
-        disk.state.withLock { $0.routes = routes.map(\.0) }
         let answer = lane.ask { [routes] runner -> Result<DiskID, AttachError> in
             for (id, route) in routes { runner.addRoute(id, route) }
             do throws(AttachError) {
@@ -126,7 +122,7 @@ extension Supervisor {
         case .success(let description):
             disk.state.withLock { $0.description = description }
             return description
-        case .failure(let failure): throw explain(failure.problems, disk, target)
+        case .failure(let failure): throw explain(failure.problems, disk)
         case nil:
             throw .portalUnreachable(
                 disk.request.portals[0],
@@ -136,18 +132,16 @@ extension Supervisor {
 
     /// Puts a session on record before its login is sent. Returns whether one of the same name may be open
     /// already.
-    private func record(
-        _ path: PlannedPath, _ disk: AttachedDisk, _ target: ISCSIName
-    ) throws(ControlError) -> Bool {
+    private func record(_ path: PlannedPath, _ disk: AttachedDisk) throws(ControlError) -> Bool {
         let isShared = state.withLock { state in
             state.disks.values.contains { other in
-                other !== disk && other.request.target == disk.request.target
+                other !== disk && other.target == disk.target
                     && other.state.withLock { $0.sessions.contains(path.isid) }
             }
         }
         do throws(SystemError) {
             let existed = try records.begin(
-                initiator: initiatorName, target: target, isid: path.isid, portal: "\(path.portal)",
+                initiator: initiatorName, target: disk.target, isid: path.isid, portal: "\(path.portal)",
                 disk: disk.name.text)
             return existed && !isShared
         } catch {
@@ -155,21 +149,9 @@ extension Supervisor {
         }
     }
 
-    /// Takes sessions that ended in order off the record, unless another disk shares them.
-    func forgetSessions(_ disk: AttachedDisk) {
-        guard let target = try? ISCSIName(disk.request.target) else { return }
-        let others = state.withLock { state in
-            state.disks.values.filter { $0 !== disk && $0.request.target == disk.request.target }
-        }
-        let kept = Set(others.flatMap { other in other.state.withLock { $0.sessions } })
-        for isid in disk.state.withLock({ $0.sessions }) where !kept.contains(isid) {
-            records.end(initiator: initiatorName, target: target, isid: isid)
-        }
-    }
-
     /// The most telling of the paths' problems, as what it is: a target that spoke knows more than silence.
-    private func explain(_ problems: [PathProblem], _ disk: AttachedDisk, _ target: ISCSIName) -> ControlError
-    {
+    private func explain(_ problems: [PathProblem], _ disk: AttachedDisk) -> ControlError {
+        let target = disk.target
         func rank(_ kind: PathProblem.Kind) -> Int {
             switch kind {
             case .noSuchLUN: 0
@@ -240,14 +222,21 @@ extension Supervisor {
         forget(disk)
     }
 
-    /// Takes a disk off the books.
+    /// Takes a disk off the books; with the last of its target go the routes, and what was logged out in
+    /// order goes off the record.
     func forget(_ disk: AttachedDisk) {
-        let routes = disk.state.withLock { $0.routes }
-        lane.perform { runner in
-            for route in routes { runner.removeRoute(route) }
-        }
-        state.withLock { state in
+        let routes = state.withLock { state -> [InitiatorSessionID: RouteID] in
             if state.disks[disk.name.text] === disk { state.disks[disk.name.text] = nil }
+            guard !state.disks.values.contains(where: { $0.target == disk.target }) else { return [:] }
+            return state.routes.removeValue(forKey: disk.target) ?? [:]
+        }
+        lane.perform { runner in
+            for route in routes.values { runner.removeRoute(route) }
+        }
+        if disk.detached.value == true {
+            for isid in routes.keys {
+                records.end(initiator: initiatorName, target: disk.target, isid: isid)
+            }
         }
         tellManager()
     }

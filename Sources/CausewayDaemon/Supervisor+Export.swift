@@ -133,7 +133,7 @@ extension Supervisor {
             beginToLeaveLane(disk, force: false)
         }
         for disk in disks {
-            if disk.detached.wait(milliseconds: 35_000) == true { forgetSessions(disk) }
+            _ = disk.detached.wait(milliseconds: 35_000)
             disk.state.withLock({ $0.listener })?.closeAndRemove()
             forget(disk)
             logger.info("\(disk.name): detached")
@@ -143,9 +143,7 @@ extension Supervisor {
     /// Has the lane let go of a disk; without force it answers and flushes what it has accepted before.
     func leaveLane(_ disk: AttachedDisk, force: Bool, milliseconds: Int) {
         guard beginToLeaveLane(disk, force: force) else { return }
-        if let isClean = disk.detached.wait(milliseconds: milliseconds) {
-            if isClean { forgetSessions(disk) }
-        } else {
+        if disk.detached.wait(milliseconds: milliseconds) == nil {
             logger.error("\(disk.name): the lane has not let go of it within \(milliseconds / 1000) s")
         }
     }

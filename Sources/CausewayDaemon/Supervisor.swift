@@ -25,7 +25,18 @@ final class Supervisor: DiskService {
         var disks: [String: AttachedDisk] = [:]
         /// Kept by the watch thread, in the order of the lane's notices: a lane uses its numbers again.
         var byID: [DiskID: AttachedDisk] = [:]
-        var nextRoute: Int32 = 0
+        /// The routes of every target's paths. Its disks share them, so they stay until the last of these is
+        /// gone.
+        var routes: [ISCSIName: [InitiatorSessionID: RouteID]] = [:]
+        private var nextRoute: Int32 = 0
+
+        mutating func route(to target: ISCSIName, _ isid: InitiatorSessionID) -> RouteID {
+            if let known = routes[target]?[isid] { return known }
+            let id = RouteID(rawValue: nextRoute)
+            nextRoute &+= 1
+            routes[target, default: [:]][isid] = id
+            return id
+        }
     }
     let state = Mutex(State())
 
@@ -39,6 +50,7 @@ final class Supervisor: DiskService {
             throw .initiatorName(error)
         }
         do throws(SystemError) {
+            try records.prepare()
             let news = try Mailbox<SupervisorNews>()
             self.news = news
             var settings = LaneSettings()

@@ -77,7 +77,7 @@ struct Attach: ParsableCommand {
 
     /// The daemon has a working directory of its own, so a relative path is completed here.
     private static func absolutePath(_ path: String) -> String {
-        guard !path.hasPrefix("/"), let folder = unsafe getcwd(nil, 0) else { return path }
+        guard !path.isEmpty, !path.hasPrefix("/"), let folder = unsafe getcwd(nil, 0) else { return path }
         defer { unsafe free(folder) }
         return unsafe String(cString: folder) + "/" + path
     }

@@ -205,6 +205,29 @@ test_same_lun_twice() {
     disk_down
 }
 
+# The disks of a target share its sessions: the first to leave takes nothing of the others with it.
+test_first_disk_leaves() {
+    disk_up
+    truncate -s 16M "$work/lun2"
+    tgt_admin --op new --mode logicalunit --tid 1 --lun 2 --backing-store "$work/lun2"
+    causeway attach disk2 --target "$iqn" --portal "$portal1" --portal "$portal2" --bind p1 --bind p2 --lun 2 \
+        --socket "$work/disk2.sock"
+    causeway detach disk1
+    local link
+    for link in 1 2; do
+        cut "$link"
+        wait_until 20 "the path over p$link is given up" path_lost disk2 "p$link"
+    done
+    for link in 1 2; do
+        heal "$link"
+        wait_until 20 "the path over p$link comes back" path_active disk2 "p$link"
+    done
+    [ "$(find "$work/state/sessions" -type f | wc -l)" = 2 ] || fail 'the sessions are not on record any more'
+    causeway detach disk2
+    [ -z "$(find "$work/state/sessions" -type f)" ] || fail 'sessions stay on record that were logged out'
+    wait_until 10 'the target has no session left' no_sessions tgt
+}
+
 test_target_restarted() {
     disk_up
     local writer

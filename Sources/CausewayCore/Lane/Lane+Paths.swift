@@ -198,7 +198,8 @@ extension Lane {
         pathQueues[index].take(parameters)
         pathQueues[index].isFullFeature = true
         pathQueues[index].lastReceived = now
-        pathQueues[index].depth = settings.depthPerPath
+        let depth = path.specification.depth
+        pathQueues[index].depth = depth > 0 ? depth : settings.depthPerPath
         beginBarriers(path, isForeign: attempt.isForeign)
         wake(at: now)
     }

@@ -100,6 +100,8 @@ public struct PathSpecification: Sendable {
     /// A session of this very name may be open from before, with writes under way that nobody waits for any
     /// more.
     public var mayHavePredecessor = false
+    /// Commands under way at most; 0: as the lane has it.
+    public var depth: Int32 = 0
 
     public init(
         route: RouteID, interface: String, sourceAddress: String, portal: String, isid: InitiatorSessionID
