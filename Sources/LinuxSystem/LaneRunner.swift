@@ -31,8 +31,8 @@ public struct LaneRunner: ~Copyable {
     private var mustNotSleep = false
 
     private static let vectorCapacity = 1024
-    /// Long reads go through memory: pipes saved a tenth of the time against a target that answers at once, and
-    /// halved the rate of one path against a slower one.
+    /// Long reads go through memory: pipes saved a tenth of the time against a target that answers at once,
+    /// and halved the rate of one path against a slower one.
     private static let pipeCount = 0
     private static let listenerCapacity = 256
 
