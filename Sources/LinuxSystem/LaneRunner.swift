@@ -17,7 +17,6 @@ public struct LaneRunner: ~Copyable {
 
     /// What the shell knows of a stream, by the lane's stream index.
     private var sockets: SocketTable
-    private let pipes: PipeTable
     private let timer: LaneTimer
     /// When listeners that were put aside are heard again.
     private var listenAgainAt = Instant.never
@@ -31,9 +30,6 @@ public struct LaneRunner: ~Copyable {
     private var mustNotSleep = false
 
     private static let vectorCapacity = 1024
-    /// Long reads go through memory: pipes saved a tenth of the time against a target that answers at once,
-    /// and halved the rate of one path against a slower one.
-    private static let pipeCount = 0
     private static let listenerCapacity = 256
 
     private struct Listener {
@@ -48,9 +44,7 @@ public struct LaneRunner: ~Copyable {
         try poller.add(mailbox.descriptor, slot: settings.streamCapacity, for: .readable)
         let timer = try LaneTimer()
         try poller.add(timer.rawValue, slot: settings.streamCapacity + 1, for: .readable)
-        pipes = PipeTable(capacity: Self.pipeCount)
         var settings = settings
-        settings.pipeCount = pipes.capacity
         settings.residentChunkCount = 32
         lane = Lane(settings: settings)
         self.poller = poller
@@ -183,11 +177,6 @@ public struct LaneRunner: ~Copyable {
         // A bound, so that one busy stream does not starve the others.
         for _ in 0..<32 {
             guard let space = lane.receiveSpace(id) else { return moved }
-            if space.pipe >= 0 {
-                guard splice(id, slot, space) else { return true }
-                moved = true
-                continue
-            }
             let count = unsafe linux_receive(sockets[slot].descriptor, space.base, space.count)
             if count > 0 {
                 moved = true
@@ -206,42 +195,6 @@ public struct LaneRunner: ~Copyable {
         return moved
     }
 
-    /// Moves what there is of long Data-In into its pipe. Returns false when there is no more for now.
-    @inline(__always)
-    private mutating func splice(_ id: StreamID, _ slot: Int, _ space: ReceiveSpace) -> Bool {
-        let descriptor = sockets[slot].descriptor
-        var count = linux_splice(descriptor, pipes.writeEnd(space.pipe), space.count, false)
-        if count == -Int(EAGAIN) && linux_unread(descriptor) > 0 {
-            // Either bytes came just now, or the pipe has no slot left; the second try tells which.
-            count = linux_splice(descriptor, pipes.writeEnd(space.pipe), space.count, false)
-            if count == -Int(EAGAIN) { return unsplice(id, space.pipe) }
-        }
-        if count > 0 {
-            lane.spliced(id, count: count, now: now)
-            return true
-        }
-        sockets[slot].isReadable = false
-        if count != -Int(EAGAIN) { lose(id, Int32(-count)) }
-        return false
-    }
-
-    /// The pipe took no more although data waits: it is full of small pieces. The data goes through memory
-    /// after all.
-    @inline(never)
-    private mutating func unsplice(_ id: StreamID, _ pipe: Int32) -> Bool {
-        guard let space = lane.unsplice(id) else {
-            lose(id, ENOMEM)
-            return false
-        }
-        let count = unsafe pipes.read(pipe, into: space.base, count: space.count)
-        guard count == space.count else {
-            lose(id, EIO)
-            return false
-        }
-        lane.unspliced(id, count: count, now: now)
-        return true
-    }
-
     /// Returns whether a stream was lost on the way.
     @inline(__always)
     private mutating func sendAll() -> Bool {
@@ -253,17 +206,10 @@ public struct LaneRunner: ~Copyable {
         let slot = Int(id.index)
         while sockets[slot].id == id && sockets[slot].isWritable && !sockets[slot].isConnecting {
             let batch = unsafe lane.sendVectors(id, into: vectors, capacity: Self.vectorCapacity)
-            let sent: Int
-            if batch.count > 0 {
-                sent = unsafe linux_send_pieces(
-                    sockets[slot].descriptor, UnsafeRawPointer(vectors).assumingMemoryBound(to: iovec.self),
-                    batch.count, batch.hasMore)
-            } else if batch.pipe >= 0 {
-                sent = linux_splice(
-                    pipes.readEnd(batch.pipe), sockets[slot].descriptor, batch.byteCount, batch.hasMore)
-            } else {
-                return
-            }
+            guard batch.count > 0 else { return }
+            let sent = unsafe linux_send_pieces(
+                sockets[slot].descriptor, UnsafeRawPointer(vectors).assumingMemoryBound(to: iovec.self),
+                batch.count, batch.hasMore)
             if sent > 0 {
                 if sent < batch.byteCount { wait(slot) }
                 if !lane.sent(id, count: sent) { return }
@@ -301,8 +247,6 @@ public struct LaneRunner: ~Copyable {
 
     @inline(never)
     private mutating func drainEffects() {
-        let dirty = lane.takeDirtyPipes()
-        if dirty != 0 { pipes.empty(dirty) }
         while let effect = lane.takeEffect() {
             switch effect {
             case .connect(let id, let route): connect(id, route)
@@ -393,7 +337,7 @@ public struct LaneRunner: ~Copyable {
         }
         drainEffects()
         do throws(SystemError) {
-            // Whoever made it: a lane waits in no call, and splice(2) asks the socket.
+            // Whoever made it: a lane waits in no call.
             _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
             try register(id, descriptor, isConnecting: false)
             return true

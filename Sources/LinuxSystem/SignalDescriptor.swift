@@ -28,7 +28,6 @@ public struct SignalDescriptor: ~Copyable, Sendable {
         return signal > 0 ? signal : nil
     }
 
-    /// Writing to a peer that is gone gives EPIPE, and no signal, in the whole process: splice(2) has no flag
-    /// for it.
+    /// Writing to a peer that is gone gives EPIPE, and no signal, in the whole process.
     public static func ignoreBrokenPipes() { _ = linux_ignore_signal(13) }
 }

@@ -99,9 +99,6 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.lane.reservedChunks = 2 * options.paths.count + 2
         options.lane.chunkCount = options.lane.reservedChunks + random.pick([3, 40])
         options.lane.pieceBytes = random.pick([8192, 65536])
-        options.lane.pipeCount = random.pick([0, 1, 8])
-        options.lane.spliceBytes = Int32(random.pick([512, 4096, 16384]))
-        options.fullPipePermille = random.pick([0, 0, 50])
         options.lane.depthPerPath = Int32(random.pick([2, 16, 128]))
         options.lane.commandsPerTurn = Int32(random.pick([1, 8]))
         options.lane.requestsPerClient = Int32(random.pick([4, 64]))

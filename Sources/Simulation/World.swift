@@ -17,7 +17,6 @@ public struct WorldOptions: Sendable {
     public var receiveBytes = 1 << 20
     public var sendBytes = 1 << 20
     /// How often a pipe of the shell is full before its time.
-    public var fullPipePermille = 0
     public var isTracing = false
 
     public init() {}
@@ -38,8 +37,6 @@ public struct WorldOptions: Sendable {
         settings.pieceBytes = 1 << 16
         settings.maxRecvDataSegmentLength = 1 << 16
         settings.sendQueueCapacity = 256
-        settings.pipeCount = 4
-        settings.spliceBytes = 4096
         settings.requestsPerClient = 64
         return settings
     }
@@ -79,8 +76,6 @@ public final class World {
     private var sockets: [Socket?]
     private var readable: [StreamID] = []
     private var isWorkPlanned = false
-    private var pipes: [[UInt8]]
-    private let pipeRandom: RandomStream
     private let vectors: UnsafeMutablePointer<IOVector>
     private static let vectorCapacity = 64
 
@@ -105,8 +100,6 @@ public final class World {
                 options: other, lun: Self.lun.rawValue, random: RandomStream(seed: options.seed, "impostor"),
                 chronicle: chronicle)
         }
-        pipes = Array(repeating: [], count: options.lane.pipeCount)
-        pipeRandom = RandomStream(seed: options.seed, "pipes")
         lane = Lane(settings: options.lane)
         sockets = Array(repeating: nil, count: options.lane.streamCapacity)
         let oracle = Oracle(hasWriteCache: options.unit.hasWriteCache, chronicle: chronicle)
@@ -272,10 +265,6 @@ public final class World {
             guard socket.incoming.arrivedCount > 0, let space = lane.receiveSpace(id) else { return moved }
             let bytes = socket.incoming.take(min(space.count, options.receiveBytes))
             moved = true
-            if space.pipe >= 0 {
-                splice(id, bytes, Int(space.pipe))
-                continue
-            }
             unsafe bytes.withUnsafeBytes { source in
                 if let base = source.baseAddress {
                     unsafe space.base.copyMemory(from: base, byteCount: source.count)
@@ -286,24 +275,6 @@ public final class World {
         return moved
     }
 
-    /// Long Data-In goes into a pipe; now and then that pipe is full of small pieces, and memory takes its
-    /// place.
-    private func splice(_ id: StreamID, _ bytes: ArraySlice<UInt8>, _ pipe: Int) {
-        pipes[pipe] += bytes
-        lane.spliced(id, count: bytes.count, now: instant)
-        guard pipeRandom.chance(options.fullPipePermille), let space = lane.unsplice(id) else { return }
-        guard space.count == pipes[pipe].count else {
-            return chronicle.fail("a pipe holds other than the lane says")
-        }
-        unsafe pipes[pipe].withUnsafeBytes { source in
-            if let base = source.baseAddress {
-                unsafe space.base.copyMemory(from: base, byteCount: source.count)
-            }
-        }
-        pipes[pipe] = []
-        lane.unspliced(id, count: space.count, now: instant)
-    }
-
     private func sendAll() {
         while let id = lane.takeDirty() { send(id) }
     }
@@ -311,17 +282,13 @@ public final class World {
     private func send(_ id: StreamID) {
         while let socket = sockets[Int(id.index)], socket.id == id, !socket.isConnecting, !socket.wasReset {
             let batch = unsafe lane.sendVectors(id, into: vectors, capacity: Self.vectorCapacity)
-            if batch.count == 0 && batch.pipe < 0 { return }
+            if batch.count == 0 { return }
             let most = min(batch.byteCount, min(socket.outgoing.room, options.sendBytes))
             guard most > 0 else {
                 socket.outgoing.wantRoom()
                 return
             }
             var bytes: [UInt8] = []
-            if batch.pipe >= 0 {
-                bytes = Array(pipes[Int(batch.pipe)].prefix(most))
-                pipes[Int(batch.pipe)].removeFirst(bytes.count)
-            }
             bytes.reserveCapacity(most)
             for index in 0..<batch.count where bytes.count < most {
                 let vector = unsafe vectors[index]
@@ -340,11 +307,6 @@ public final class World {
     // MARK: Effects
 
     private func drainEffects() {
-        var dirty = lane.takeDirtyPipes()
-        while dirty != 0 {
-            pipes[dirty.trailingZeroBitCount] = []
-            dirty &= dirty - 1
-        }
         while let effect = lane.takeEffect() {
             switch effect {
             case .connect(let id, let route): connect(id, route)

@@ -80,19 +80,6 @@ import Testing
         }
     }
 
-    @Test func splicesThroughAPipe() throws {
-        let from = try SocketPair()
-        let to = try SocketPair()
-        var ends: [Int32] = [0, 0]
-        #expect(pipe(&ends) == 0)
-        defer { for end in ends { close(end) } }
-        #expect(sendText("spliced", on: from.kernelEnd.rawValue) == 7)
-        #expect(linux_splice(from.laneEnd.rawValue, ends[1], 4096, false) == 7)
-        #expect(linux_splice(from.laneEnd.rawValue, ends[1], 4096, false) == -Int(EAGAIN))
-        #expect(linux_splice(ends[0], to.laneEnd.rawValue, 7, false) == 7)
-        #expect(try receiveText(on: to.kernelEnd.rawValue) == "spliced")
-    }
-
     @Test func aRefusedConnectIsToldByTheSocket() throws {
         let address: SocketAddress
         do {

@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -56,44 +55,11 @@ LINUX_DATA_PATH ssize_t linux_send_pieces(
     return n < 0 ? -(ssize_t)errno : n;
 }
 
-/// readv(2) and writev(2), for descriptors that are not sockets (pipes, files). They wait only if the
-/// descriptor was left blocking.
-LINUX_DATA_PATH ssize_t linux_readv(int descriptor, const struct iovec *_Nonnull pieces, int piece_count) {
-    ssize_t n;
-    do n = readv(descriptor, pieces, piece_count);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? -(ssize_t)errno : n;
-}
-
-LINUX_DATA_PATH ssize_t linux_writev(int descriptor, const struct iovec *_Nonnull pieces, int piece_count) {
-    ssize_t n;
-    do n = writev(descriptor, pieces, piece_count);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? -(ssize_t)errno : n;
-}
-
-/// Moves up to `count` bytes between a pipe and a socket inside the kernel (splice(2) with SPLICE_F_MOVE and
-/// SPLICE_F_NONBLOCK, and SPLICE_F_MORE where asked). Bytes moved, 0 at the end of the stream, or -errno.
-/// Towards a peer that is gone it raises SIGPIPE, which threads of `linux_start_thread` have blocked.
-LINUX_DATA_PATH ssize_t linux_splice(int from, int to, size_t count, _Bool more) {
-    unsigned flags = 1 /* MOVE */ | 2 /* NONBLOCK */ | (more ? 4 /* MORE */ : 0);
-    ssize_t n;
-    do n = syscall(SYS_splice, from, NULL, to, NULL, count, flags);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? -(ssize_t)errno : n;
-}
-
 /// Has a timer go off at an absolute time of CLOCK_MONOTONIC.
 LINUX_DATA_PATH void linux_timer_set(int timer, uint64_t nanoseconds) {
     struct itimerspec when = {
         .it_value = {.tv_sec = nanoseconds / 1000000000u, .tv_nsec = nanoseconds % 1000000000u}};
     timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, NULL);
-}
-
-/// Bytes that wait to be received, 0 if that cannot be told.
-LINUX_DATA_PATH int linux_unread(int socket) {
-    int count = 0;
-    return ioctl(socket, FIONREAD, &count) < 0 ? 0 : count;
 }
 
 /// Nanoseconds of CLOCK_MONOTONIC.

@@ -18,23 +18,15 @@ struct ChunkPool: ~Copyable {
     private let memory: UnsafeMutableRawPointer
     private let pins: Slots<Int32>
     private var free: FreeIndices
-    private var freePipes: FreeIndices
     /// Bytes that requests and replies hold on the heap beside the chunks.
     var heapBytes = 0
-    /// Pipes that were let go with bytes in them, as a mask; not free before they were emptied.
-    private var dirtyPipes: UInt64 = 0
-    static let pipeCountMax = 64
 
-    /// - Parameter pipeCount: pipes that whoever drives the lane has for data that need not pass through
-    ///   memory.
-    init(count: Int, chunkBytes: Int, pipeCount: Int) {
-        precondition(pipeCount <= Self.pipeCountMax)
+    init(count: Int, chunkBytes: Int) {
         self.chunkBytes = chunkBytes
         capacity = count
         unsafe memory = .allocate(byteCount: count * chunkBytes, alignment: 4096)
         pins = Slots(capacity: count, repeating: 0)
         free = FreeIndices(capacity: count)
-        freePipes = FreeIndices(capacity: pipeCount)
     }
 
     /// Touches the memory of the chunks that are taken first, so that in use it need not be found any more.
@@ -76,24 +68,6 @@ struct ChunkPool: ~Copyable {
         pins[chunk.index] &-= 1
         assert(pins[chunk.index] >= 0)
         if pins[chunk.index] == 0 { free.giveBack(chunk.index) }
-    }
-
-    @inline(__always)
-    mutating func takePipe() -> Int32? { freePipes.take() }
-
-    @inline(__always)
-    mutating func givePipeBack(_ pipe: Int32, isEmpty: Bool) {
-        if isEmpty { freePipes.giveBack(pipe) } else { dirtyPipes |= 1 &<< UInt64(pipe) }
-    }
-
-    /// The pipes to be emptied now; they count as free at once.
-    mutating func takeDirtyPipes() -> UInt64 {
-        let dirty = dirtyPipes
-        dirtyPipes = 0
-        for pipe in 0..<Int32(Self.pipeCountMax) where dirty & 1 << UInt64(pipe) != 0 {
-            freePipes.giveBack(pipe)
-        }
-        return dirty
     }
 
     /// Whether the caller's pin is the only one, so that it may start again at the front.

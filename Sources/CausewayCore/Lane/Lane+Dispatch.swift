@@ -110,9 +110,6 @@ extension Lane {
         switch kind {
         case .read, .getLBAStatus, .inquiry:
             if length > 0 { flags = [.final, .read] }
-            let isLong = kind == .read && length >= settings.spliceBytes
-            tasks[task].isLong = isLong
-            if isLong { pathQueues[path].longReads &+= 1 }
         case .write, .unmap, .writeSame:
             flags = [.final, .write]
             let first = min(pathQueues[path].firstBurstLength, length)

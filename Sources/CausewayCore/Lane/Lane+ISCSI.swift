@@ -4,7 +4,7 @@ extension Lane {
         let path = streams[index].owner
         pathQueues[path].lastReceived = now
         let limit = Int(pathQueues[path].initiatorMaxRecvDataSegmentLength)
-        while streams[index].kind == .iscsi && streams[index].pipe < 0 {
+        while streams[index].kind == .iscsi {
             let parsed = streams[index].parsed
             let available = streams[index].filled &- parsed
             guard available >= BasicHeaderSegment.byteCount else {
@@ -18,9 +18,6 @@ extension Lane {
             }
             let total = BasicHeaderSegment.byteCount &+ header.paddedDataSegmentLength
             guard available >= total else {
-                if header.opcode == .scsiDataIn && beginSplice(SCSIDataIn(header), path, index, available) {
-                    break
-                }
                 streams[index].needed = total
                 break
             }
@@ -187,7 +184,6 @@ extension Lane {
         pathQueues[path].inFlight.remove(task, tasks)
         // Answered before all of its data was sent: the rest is not wanted any more.
         if transfers[task].count > 0 { dropTransfers(task) }
-        if tasks[task].isLong { pathQueues[path].longReads &-= 1 }
         pathQueues[path].counters.answered(after: now.nanoseconds(since: tasks[task].issuedAt))
     }
 

@@ -297,7 +297,6 @@ extension Lane {
         }
         pathQueues[index].firstTransfer = -1
         pathQueues[index].lastTransfer = -1
-        pathQueues[index].longReads = 0
         for task in moved.reversed() { sendAgain(task, first: true) }
         return moved.count
     }

@@ -3,14 +3,10 @@
 public struct ReceiveSpace: BitwiseCopyable {
     public let base: UnsafeMutableRawPointer
     public let count: Int
-    /// When not -1: move up to `count` bytes into this pipe instead (splice(2)) and report them with
-    /// `spliced`.
-    public let pipe: Int32
 
-    init(base: UnsafeMutableRawPointer, count: Int, pipe: Int32 = -1) {
+    init(base: UnsafeMutableRawPointer, count: Int) {
         unsafe self.base = base
         self.count = count
-        self.pipe = pipe
     }
 }
 
@@ -33,7 +29,6 @@ extension Lane {
     mutating func releaseStream(_ index: Int32) {
         let stream = unsafe streams.mutableAddress(Int(index))
         while unsafe stream.pointee.send.dropFirst(chunks: &chunks) != nil {}
-        if streams[index].pipe >= 0 { endSplice(index, isEmpty: false) }
         if streams[index].chunk.isSome { chunks.unpin(streams[index].chunk) }
         if streams[index].isDirty { removeDirty(index) }
         if streams[index].isBlocked { removeBlocked(index) }
@@ -61,21 +56,10 @@ extension Lane {
         guard isCurrent(id) else { return nil }
         let index = id.index
         if streams[index].isBlocked || streams[index].isDisconnecting { return nil }
-        if streams[index].pipe >= 0 {
-            let base = unsafe chunks.base(streams[index].chunk)
-            return unsafe ReceiveSpace(
-                base: base, count: streams[index].spliceRest, pipe: streams[index].pipe)
-        }
         if !makeRoom(index) { return nil }
         let stream = streams[index]
         let base = unsafe chunks.base(stream.chunk)
-        var count = chunks.chunkBytes &- stream.filled
-        if stream.kind == .iscsi && expectsLongData(stream.owner) {
-            // Only the header: what follows it had better not come into memory.
-            let rest = stream.filled &- stream.parsed
-            if rest < BasicHeaderSegment.byteCount { count = BasicHeaderSegment.byteCount &- rest }
-        }
-        return unsafe ReceiveSpace(base: base + stream.filled, count: count)
+        return unsafe ReceiveSpace(base: base + stream.filled, count: chunks.chunkBytes &- stream.filled)
     }
 
     /// Bytes for which it is worth to start at the front of the chunk again, so that the cache stays warm.

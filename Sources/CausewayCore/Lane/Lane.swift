@@ -74,7 +74,7 @@ public struct Lane: ~Copyable {
         freeRequests = FreeIndices(capacity: settings.requestCapacity)
         freeStreams = FreeIndices(capacity: settings.streamCapacity)
         chunks = ChunkPool(
-            count: settings.chunkCount, chunkBytes: settings.chunkBytes, pipeCount: settings.pipeCount)
+            count: settings.chunkCount, chunkBytes: settings.chunkBytes)
         chunks.makeResident(settings.residentChunkCount)
     }
 
@@ -123,11 +123,6 @@ public struct LaneSettings: Sendable {
     /// Chunks that clients leave to the sessions: more than a session each, one for each attempt, and some in
     /// which replies wait.
     public var reservedChunks = 64
-    /// Pipes that the driver has for Data-In which goes to a client without passing through memory; 0 for
-    /// none.
-    public var pipeCount = 0
-    /// Data-In of at least so many bytes is worth a pipe.
-    public var spliceBytes: Int32 = 65_536
     /// Largest data of one SCSI command, bytes. MaxBurstLength of common targets: such a read comes as one
     /// PDU.
     public var pieceBytes = 262_144

@@ -23,10 +23,6 @@ struct PathQueue: BitwiseCopyable {
     var initiatorMaxRecvDataSegmentLength: Int32 = 8192
     var maxOutstandingR2T: UInt8 = 1
 
-    /// Long Data-In may go through a pipe on this path.
-    var splices = false
-    /// READs under way that are long enough for that.
-    var longReads: Int32 = 0
     /// Commands on this path, at most.
     var depth: Int32 = 128
     var inFlight = TaskList()
@@ -56,8 +52,6 @@ struct PathQueue: BitwiseCopyable {
         targetMaxRecvDataSegmentLength = Int32(clamping: parameters.targetMaxRecvDataSegmentLength)
         initiatorMaxRecvDataSegmentLength = Int32(clamping: parameters.initiatorMaxRecvDataSegmentLength)
         hasWaiting = false
-        splices = parameters.dataDigest == .none && parameters.headerDigest == .none
-        longReads = 0
     }
 
     @inline(__always)

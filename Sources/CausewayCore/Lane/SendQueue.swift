@@ -32,8 +32,6 @@ struct SendEntry: BitwiseCopyable {
     var task: Int32 = -1
     /// Unpinned once the entry is sent.
     var chunk = ChunkID.none
-    /// The payload lies in this pipe of the lane's driver, or -1.
-    var pipe: Int32 = -1
     var headerCount: UInt8 = 0
     var trailerCount: UInt8 = 0
     /// The payload is on the heap and freed once the entry is sent.
@@ -49,16 +47,14 @@ struct SendEntry: BitwiseCopyable {
         payloadCount = 0
         task = -1
         chunk = .none
-        pipe = -1
         self.headerCount = UInt8(truncatingIfNeeded: headerCount)
         trailerCount = 0
         ownsPayload = false
     }
 
     @inline(__always)
-    mutating func release(_ chunks: inout ChunkPool, isSent: Bool) {
+    mutating func release(_ chunks: inout ChunkPool) {
         if chunk.isSome { chunks.unpin(chunk) }
-        if pipe >= 0 { chunks.givePipeBack(pipe, isEmpty: isSent) }
         if ownsPayload {
             chunks.heapBytes &-= Int(payloadCount)
             freePayload()
@@ -74,10 +70,8 @@ public struct SendBatch: BitwiseCopyable, Sendable {
     /// Vectors filled in; 0 when there is nothing to send.
     public var count: Int
     public var byteCount: Int
-    /// More follows at once: the array was too short, or bytes from a pipe come next.
+    /// More follows at once: the array was too short.
     public var hasMore: Bool
-    /// Nothing to gather: the next `byteCount` bytes are to come from this pipe. -1 otherwise.
-    public var pipe: Int32 = -1
 
     static let nothing = SendBatch(count: 0, byteCount: 0, hasMore: false)
 }
@@ -140,18 +134,12 @@ struct SendQueue: BitwiseCopyable {
     /// Describes what is to be sent next, from the first unsent byte on.
     func fill(_ vectors: UnsafeMutablePointer<IOVector>, capacity: Int) -> SendBatch {
         guard head != tail else { return .nothing }
-        let first = unsafe entry(head)
-        if unsafe first.pointee.pipe >= 0 {
-            let rest = unsafe first.pointee.byteCount &- headSent
-            return unsafe SendBatch(count: 0, byteCount: rest, hasMore: count > 1, pipe: first.pointee.pipe)
-        }
         var filled = 0
         var bytes = -headSent
         var skip = headSent
         var position = head
         while position != tail && filled &+ 3 <= capacity {
             let entry = unsafe entry(position)
-            if unsafe entry.pointee.pipe >= 0 { break }
             position &+= 1
             bytes &+= unsafe entry.pointee.byteCount
             unsafe Self.push(entry, Int(entry.pointee.headerCount), &skip, vectors, &filled)
@@ -189,7 +177,7 @@ struct SendQueue: BitwiseCopyable {
             let size = unsafe entry.pointee.byteCount
             guard headSent >= size else { break }
             headSent &-= size
-            unsafe entry.pointee.release(&chunks, isSent: true)
+            unsafe entry.pointee.release(&chunks)
             head &+= 1
         }
         if head == tail {
@@ -204,7 +192,7 @@ struct SendQueue: BitwiseCopyable {
         guard head != tail else { return nil }
         let entry = unsafe entry(head)
         let result = unsafe (task: entry.pointee.task, touched: headSent > 0)
-        unsafe entry.pointee.release(&chunks, isSent: false)
+        unsafe entry.pointee.release(&chunks)
         headSent = 0
         head &+= 1
         return result

@@ -41,18 +41,6 @@ struct Stream: BitwiseCopyable {
     /// Bytes, counted from `parsed`, that must lie together before the parser can go on.
     var needed = 0
 
-    // Data-In on its way into a pipe.
-    /// -1 while bytes go to memory.
-    var pipe: Int32 = -1
-    var spliceTask: Int32 = -1
-    /// Bytes that are still to come into the pipe.
-    var spliceRest = 0
-    /// Bytes of the same data that had come into memory before, right behind the PDU's header in
-    /// `spliceChunk`.
-    var splicePrefix = 0
-    var splicePrefixOffset = 0
-    var spliceChunk = ChunkID.none
-
     var send = SendQueue()
     var isDirty = false
     var nextDirty: Int32 = -1

@@ -38,9 +38,7 @@ struct Task: BitwiseCopyable {
     /// WRITE SAME may deallocate; UNMAP is its own kind.
     var mayUnmap = false
     var attempts: UInt8 = 0
-    /// A READ that counts among its path's long ones.
-    var isLong = false
-    /// The status arrived early: the rest of its Data-Out is not sent any more.
+    /// Part of the tag: a late answer to the slot's earlier task is not taken for this one's.
     var generation: UInt16 = 0
 
     var request: Int32 = -1
