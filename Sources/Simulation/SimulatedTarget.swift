@@ -30,6 +30,9 @@ public final class SimulatedTarget {
     public private(set) var loginCount = 0
     public private(set) var ghostCount = 0
     public private(set) var commandCount = 0
+    /// NOP-Outs that wanted an echo, and those of them that carried data.
+    public internal(set) var pingCount = 0
+    public internal(set) var fullPingCount = 0
     var onCacheLost: () -> Void = {}
     /// Asked before a command is carried out; how much longer it takes, nanoseconds.
     var delay: (TargetTask) -> UInt64 = { _ in 0 }

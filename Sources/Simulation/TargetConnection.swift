@@ -227,10 +227,20 @@ final class TargetConnection {
             return
         }
         guard header[5] == reservedTag else { return fail("a NOP-Out with both tags") }
+        target.pingCount += 1
+        if !data.isEmpty { target.fullPingCount += 1 }
+        if target.options.rejectsPingData && !data.isEmpty {
+            var reject = self.header(.reject, countsStatus: true)
+            reject[byte: 2] = Reject.Reason.invalidPDUField.rawValue
+            reject[4] = reservedTag
+            var bytes: [UInt8] = []
+            for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
+            return send(reject, bytes)
+        }
         var echo = self.header(.nopIn, countsStatus: true)
         echo[4] = header[4]
         echo[5] = reservedTag
-        send(echo, data)
+        send(echo, target.options.echoesPings ? data : [])
     }
 
     private func receivedLogout(_ header: BasicHeaderSegment, _ session: TargetSession) {

@@ -50,6 +50,20 @@ extension World {
         if direction != .toTarget { network.portals[index].toInitiator.shut() }
     }
 
+    /// Segments with more bytes vanish on an interface: a switch on the way has a smaller MTU.
+    public func limitSegments(interface index: Int, bytes: Int, _ direction: Direction) {
+        chronicle.trace("net", "eth\(index) swallows \(direction) what is larger than \(bytes)")
+        if direction != .toInitiator { network.interfaces[index].toTarget.limit(bytes) }
+        if direction != .toTarget { network.interfaces[index].toInitiator.limit(bytes) }
+    }
+
+    /// Every segment of an interface takes so much longer in each direction.
+    public func slow(interface index: Int, by nanoseconds: UInt64) {
+        chronicle.trace("net", "eth\(index) is slower by \(nanoseconds / 1_000_000) ms")
+        network.interfaces[index].toTarget.delay = nanoseconds
+        network.interfaces[index].toInitiator.delay = nanoseconds
+    }
+
     public func heal(interface index: Int) {
         chronicle.trace("net", "eth\(index) heals")
         network.interfaces[index].toTarget.open()
@@ -95,7 +109,9 @@ extension World {
     public func shutWindow(_ nanoseconds: UInt64) { target.shutWindow(nanoseconds) }
 
     /// Every session is told something that asks for no more than a second attempt.
-    public func raiseAttention() { target.raise(.modeParametersChanged, lun: Self.lun.rawValue) }
+    public func raiseAttention() {
+        for disk in disks { target.raise(.modeParametersChanged, lun: disk.unit.lun) }
+    }
 
     public func halfClose(path index: Int) {
         for connection in connections(ofPath: index) { target.halfClose(connection.number) }
@@ -106,9 +122,17 @@ extension World {
 
     // MARK: Verdicts
 
-    public func snapshot() -> DiskSnapshot? { lane.snapshot(disk) }
+    public func snapshot(_ disk: Int = 0) -> DiskSnapshot? { lane.snapshot(disks[disk].id) }
 
-    public var pathsUp: Int { snapshot()?.paths.count { $0.standing == .active } ?? 0 }
+    /// Paths with a session that has shown every disk, grey ones among them.
+    public var pathsUp: Int {
+        disks.indices.map { disk in
+            snapshot(disk)?.paths.count { [.active, .suspect, .quarantined].contains($0.standing) } ?? 0
+        }.min() ?? 0
+    }
+
+    /// Paths that carry the first disk.
+    public var pathsCarrying: Int { snapshot()?.paths.count { $0.standing == .active } ?? 0 }
 
     /// Nothing is under way any more: the medium is held against the oracle, and the lane's tables are
     /// counted.
@@ -116,7 +140,9 @@ extension World {
         // A probe may be under way, or an answer still on its way to the client.
         run(limit: 10_000_000_000) { hasNoLeak }
         guard failure == nil else { return }
-        for lba in client.oracle.touched { client.oracle.check(lba, unit.blocks[lba], "the medium") }
+        for disk in disks {
+            for lba in disk.oracle.touched { disk.oracle.check(lba, disk.unit.blocks[lba], "the medium") }
+        }
         if !hasNoLeak {
             let open = openStreams
             chronicle.fail("the lane is idle with \(open) streams open, and its tables hold \(lane.usage)")

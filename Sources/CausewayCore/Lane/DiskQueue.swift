@@ -5,6 +5,8 @@ struct DiskQueue: BitwiseCopyable {
     /// The LUN field of commands (SAM-5 4.7).
     var lun: UInt64 = 0
     /// Bit n: path n of the target is up and showed this very LUN.
+    var shown: UInt32 = 0
+    /// Bit n: path n carries I/O. A choice among `shown`, made by `chooseCarriers`; empty only where that is.
     var usable: UInt32 = 0
     /// Where the policy goes on.
     var cursor: Int32 = 0
@@ -56,4 +58,8 @@ public struct RequestCounters: BitwiseCopyable, Sendable {
     public var errors: UInt64 = 0
     /// Commands that went out again, for whatever reason.
     public var sentAgain: UInt64 = 0
+    /// Reads that were sent a second time, for the first copy was slow on a suspect path.
+    public var hedgedReads: UInt64 = 0
+    /// Sent writes that went out again behind a fence.
+    public var fencedWrites: UInt64 = 0
 }

@@ -95,7 +95,8 @@ extension Lane {
             throw .full("targets")
         }
         let target = Target(
-            index: Int32(slot), name: specification.target, initiatorName: specification.initiatorName)
+            index: Int32(slot), name: specification.target, initiatorName: specification.initiatorName,
+            settings: settings.target)
         if slot == targets.count { targets.append(target) } else { targets[slot] = target }
         targetPaths[slot] = TargetPaths()
         return target
@@ -421,6 +422,8 @@ extension Lane {
         failTasks(of: path)
         target.paths.removeAll { $0 == path.index }
         targetPaths[target.index].indices[Int(path.ordinal)] = -1
+        target.suspects &= ~(1 &<< UInt32(path.ordinal))
+        target.quarantined &= ~(1 &<< UInt32(path.ordinal))
         if target.paths.isEmpty, let disk = target.lastDisk { diskIsGone(disk, target) }
     }
 

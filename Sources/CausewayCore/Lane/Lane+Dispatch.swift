@@ -92,7 +92,7 @@ extension Lane {
         pathQueues[path].inFlight.append(task, tasks)
         // A path that was idle is watched from now on.
         if pathQueues[path].inFlight.count == 1 {
-            wake(at: Instant(nanoseconds: now.nanoseconds &+ settings.health.suspicion))
+            wake(at: Instant(nanoseconds: now.nanoseconds &+ PathHealth.shortestPatience))
         }
         let index = pathQueues[path].stream
         let tag = Task.tag(slot: task, generation: generation)
@@ -108,7 +108,7 @@ extension Lane {
         var unsolicited: Int32 = 0
         var flags: SCSICommand.Flags = .final
         switch kind {
-        case .read, .getLBAStatus, .inquiry:
+        case .read, .hedgedRead, .hedge, .discarded, .getLBAStatus, .inquiry:
             if length > 0 { flags = [.final, .read] }
         case .write, .unmap, .writeSame:
             flags = [.final, .write]
@@ -164,7 +164,7 @@ extension Lane {
         let lba = tasks[task].lba
         let blocks = tasks[task].blocks
         switch tasks[task].kind {
-        case .read: return CommandDescriptorBlock.read16(lba: lba, blocks: blocks).words
+        case .read, .hedgedRead, .hedge, .discarded: return CommandDescriptorBlock.read16(lba: lba, blocks: blocks).words
         case .write:
             return CommandDescriptorBlock.write16(lba: lba, blocks: blocks, fua: tasks[task].forceUnitAccess)
                 .words

@@ -137,6 +137,10 @@ extension Lane {
     mutating func serviceFailed(_ task: Int32, _ index: Int32, _ response: UInt8) {
         taskAnswered(task, index)
         pathQueues[index].counters.errors &+= 1
+        switch tasks[task].kind {
+        case .hedgedRead, .hedge, .discarded: if copyIsLost(task) { return }
+        default: break
+        }
         guard tasks[task].request >= 0, tasks[task].attempts < settings.retryLimit else {
             if tasks[task].request < 0 {
                 internalData[task] = nil
@@ -165,7 +169,7 @@ extension Lane {
         }
         if !notices.isDisjoint(with: [.inquiryChanged, .lunListChanged]) {
             // Nothing more goes there before it has been asked who it is; answers of before do not count.
-            diskQueues[disk].usable &= ~(1 &<< UInt32(path.ordinal))
+            setShown(path, disk, false)
             path.probes[disk] = nil
         }
         if !notices.isDisjoint(with: [.inquiryChanged, .capacityChanged, .lunListChanged, .modePagesChanged])
@@ -204,8 +208,7 @@ extension Lane {
             }
             sessionEnded(path)
         case .asynchronousMessage: receiveAsynchronous(AsynchronousMessage(header), path)
-        case .reject:
-            violation(index, stream, .rejected(Reject(header).reason))
+        case .reject: unsafe receiveReject(Reject(header), data, path, stream)
         default: violation(index, stream, .unexpected(header.opcode))
         }
     }
@@ -215,7 +218,7 @@ extension Lane {
         pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         if pdu.isEcho {
             pathQueues[index].expStatSN = pdu.statSN.next
-            path.ping.answered()
+            pingAnswered(path, tag: pdu.initiatorTaskTag)
         }
         let answer = NOPOut(
             answering: pdu, cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
@@ -237,13 +240,16 @@ extension Lane {
         }
     }
 
-    /// Asks the target for a sign of life.
-    mutating func sendPing(_ path: Path) {
-        let index = path.index
-        let tag = path.ping.send(now: now)
-        let ping = NOPOut(
-            initiatorTaskTag: tag, cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
-        sendCold(ping.header, [], pathQueues[index].stream)
+    /// A rejected ping is no more than that; anything else that we send is wrong if the target says so.
+    /// - Parameter data: begins with the header that is rejected (RFC 7143 §11.17).
+    private mutating func receiveReject(
+        _ pdu: Reject, _ data: UnsafeRawPointer, _ path: Path, _ stream: Int32
+    ) {
+        let count = pdu.header.dataSegmentLength
+        guard count >= BasicHeaderSegment.byteCount, pdu.statSN == pathQueues[path.index].expStatSN,
+            data.loadBigEndian(0, as: UInt8.self) & 0x3f == Opcode.nopOut.rawValue, pingRejected(path)
+        else { return violation(path.index, stream, .rejected(pdu.reason)) }
+        pathQueues[path.index].expStatSN = pdu.statSN.next
     }
 
     // MARK: GET LBA STATUS

@@ -102,7 +102,10 @@ extension Lane {
     @inline(never)
     private mutating func gather(_ task: Int32, _ data: UnsafeRawPointer, _ count: Int32) {
         guard count > 0 else { return }
-        if tasks[task].kind != .read {
+        switch tasks[task].kind {
+        case .read, .hedgedRead: break
+        case .discarded: return
+        default:
             unsafe internalData[task, default: []].append(
                 contentsOf: UnsafeRawBufferPointer(start: data, count: Int(count)))
             return
@@ -184,7 +187,10 @@ extension Lane {
         pathQueues[path].inFlight.remove(task, tasks)
         // Answered before all of its data was sent: the rest is not wanted any more.
         if transfers[task].count > 0 { dropTransfers(task) }
-        pathQueues[path].counters.answered(after: now.nanoseconds(since: tasks[task].issuedAt))
+        let time = now.nanoseconds(since: tasks[task].issuedAt)
+        pathQueues[path].counters.answered(after: time)
+        let row = tasks[task].kind.historyRow(byteCount: tasks[task].byteCount)
+        pathQueues[path].history.note(time, row: row)
     }
 
     /// The slower end of a task: what is not a whole READ in one PDU or a WRITE that went well.
@@ -194,6 +200,8 @@ extension Lane {
         switch tasks[task].kind {
         case .inquiry: return probeAnswered(task, path, status: status, sense: sense)
         case .barrier: return barrierAnswered(task, path, status: status, sense: sense)
+        case .hedgedRead, .hedge: return hedgeAnswered(task, path, status: status, sense: sense)
+        case .discarded: return releaseTask(task)
         default: break
         }
         guard status == 0 else { return commandFailed(task, path, status: status, sense: sense) }

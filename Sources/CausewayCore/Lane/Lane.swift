@@ -55,6 +55,8 @@ public struct Lane: ~Copyable {
     var negotiations: [Int32: ExportNegotiation] = [:]
     /// Data that internal commands gather, by task.
     var internalData: [Int32: [UInt8]] = [:]
+    /// The other copy of a READ that was sent twice, by task.
+    var twins: [Int32: Int32] = [:]
     var effects: [LaneEffect] = []
     var takenEffects = 0
 
@@ -147,8 +149,8 @@ public struct LaneSettings: Sendable {
     public var depthPerPath: Int32 = 128
     /// Commands that go to one path before the next takes its turn.
     public var commandsPerTurn: Int32 = 8
-    public var connectTimeoutMilliseconds: UInt64 = 3000
-    public var loginTimeoutMilliseconds: UInt64 = 15_000
+    /// One SYN: what comes back within a second after it is gone is a path that the next attempt finds.
+    public var connectTimeoutMilliseconds: UInt64 = 1000
     /// For a login that must end an old session first.
     public var fenceLoginTimeoutMilliseconds: UInt64 = 90_000
     /// How often a fenced path's own route is tried.
@@ -157,7 +159,10 @@ public struct LaneSettings: Sendable {
     public var reprobeMilliseconds: UInt64 = 2000
     /// How long I/O is held when no path is left; then it fails (vSphere's Misc.APDTimeout).
     public var allPathsDownTimeoutMilliseconds: UInt64 = 140_000
-    var health = PathHealth.Times()
+    /// Timers that targets begin with.
+    public var target = TargetSettings()
+    /// Reads that may be out twice at a time.
+    public var hedgesAtOnce = 64
     /// Developer's switch: shows what the barrier is for by leaving it out.
     public var skipsBarrier = false
 

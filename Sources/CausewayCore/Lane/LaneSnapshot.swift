@@ -24,6 +24,10 @@ public enum PathStanding: Sendable, Equatable {
     case verifying
     /// Carries I/O.
     case active
+    /// Silent for longer than its past explains: it carries no new I/O while another path does.
+    case suspect
+    /// Slow, or lost again and again: it carries no I/O while another path does.
+    case quarantined
     /// The LUN behind it does not do.
     case unusable
     case loggingOut
@@ -42,6 +46,14 @@ public struct PathSnapshot: Sendable {
     public var held: Int
     public var counters: PathCounters
     public var lastFence: String?
+    /// What is left of the quarantine, nanoseconds; nil without one.
+    public var quarantineLeft: UInt64?
+    /// What TCP knew of the connection when it was last asked.
+    public var transport: TransportReport?
+    /// The 99th percentile of answer times, nanoseconds, rounded up to a power of two.
+    public var percentile99: UInt64?
+    /// Of the newest ping, nanoseconds.
+    public var pingRoundTrip: UInt64?
 }
 
 extension Lane {
@@ -68,19 +80,33 @@ extension Lane {
     private func snapshot(_ path: Path, _ disk: Int32) -> PathSnapshot {
         let queue = pathQueues[path.index]
         let carries = diskQueues[disk].usable & (1 << UInt32(path.ordinal)) != 0
-        let problem = path.diskProblems[disk] ?? path.problem
         return PathSnapshot(
             interface: path.specification.interface, sourceAddress: path.specification.sourceAddress,
             portal: path.specification.portal, portalGroupTag: path.portalGroupTag,
             standing: standing(path, disk, carries: carries),
-            reason: carries ? nil : problem?.text, inFlight: Int(queue.inFlight.count),
+            reason: reason(path, disk, carries: carries), inFlight: Int(queue.inFlight.count),
             held: Int(queue.held.count),
-            counters: queue.counters, lastFence: path.lastFence)
+            counters: queue.counters, lastFence: path.lastFence,
+            quarantineLeft: path.quarantine.until?.nanoseconds(since: now),
+            transport: queue.isFullFeature ? path.transport : nil,
+            percentile99: queue.history.percentile99, pingRoundTrip: path.ping.roundTrip)
+    }
+
+    private func reason(_ path: Path, _ disk: Int32, carries: Bool) -> String? {
+        if path.quarantine.isActive { return path.quarantine.text(way: path.name) }
+        return carries ? nil : (path.diskProblems[disk] ?? path.problem)?.text
     }
 
     private func standing(_ path: Path, _ disk: Int32, carries: Bool) -> PathStanding {
         switch path.state {
-        case .up: carries ? .active : path.diskProblems[disk] == nil ? .verifying : .unusable
+        case .up:
+            if carries {
+                .active
+            } else if diskQueues[disk].shown & (1 << UInt32(path.ordinal)) != 0 {
+                path.isSuspect ? .suspect : .quarantined
+            } else {
+                path.diskProblems[disk] == nil ? .verifying : .unusable
+            }
         case .draining, .standIn: .fencing
         case .loggingOut, .removed: .loggingOut
         case .down:

@@ -4,14 +4,30 @@ enum TaskKind: UInt8, BitwiseCopyable {
     /// A command of the lane itself (probe, barrier), answered to a path's cold side.
     case inquiry
     case barrier
+    /// A READ that was sent a second time on another path; the copy is a `hedge`. The first answer wins.
+    case hedgedRead
+    /// The second copy of a READ: what it brings gathers in memory of its own.
+    case hedge
+    /// A READ whose other copy was answered first: what it still brings is thrown away.
+    case discarded
 
     /// Whether the command changes state, so that a second copy of it must wait for the fence.
     @inline(__always)
     var isWrite: Bool {
         switch self {
         case .write, .unmap, .writeSame: true
-        case .read, .synchronizeCache, .getLBAStatus, .inquiry, .barrier: false
+        case .read, .synchronizeCache, .getLBAStatus, .inquiry, .barrier, .hedgedRead, .hedge, .discarded:
+            false
         }
+    }
+
+    /// More data than this is large, for the history of a path, bytes.
+    static var smallBytes: Int32 { 65536 }
+
+    /// The row of a path's history that an answer belongs to: reads and writes, small and large; all others.
+    @inline(__always)
+    func historyRow(byteCount: Int32) -> Int {
+        rawValue < 2 ? Int(rawValue) &* 2 &+ (byteCount > Self.smallBytes ? 1 : 0) : 4
     }
 }
 
