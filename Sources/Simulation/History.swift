@@ -170,6 +170,7 @@ public final class History {
         case .slowPath:
             world.slow(interface: interface, by: random.nanoseconds(5_000_000...300_000_000))
             later(time) { $0.heal(interface: interface) }
+        case .stall: world.stall(portal: portal, time)
         case .flapping: flap(path, times: random.number(2...12))
         case .attention:
             guard random.chance(100) else { return }

@@ -56,6 +56,28 @@ public final class SimulatedTarget {
     var isPaused: Bool { timeline.now < pausedUntil }
     var isIdle: Bool { units.values.allSatisfy { $0.tasks.isEmpty } }
 
+    /// What comes in through a portal is neither read nor answered, though its TCP goes on.
+    private var stalledUntil: [Int: UInt64] = [:]
+
+    func isStalled(_ portal: Int) -> Bool { timeline.now < stalledUntil[portal] ?? 0 }
+
+    func stall(portal: Int, _ nanoseconds: UInt64) {
+        chronicle.trace("target", "portal \(portal) stalls for \(nanoseconds / 1_000_000) ms")
+        stalledUntil[portal] = timeline.now + nanoseconds
+        timeline.after(nanoseconds) { [weak self] in
+            guard let self, !isStalled(portal) else { return }
+            for connection in connections where connection.connection.portal == portal { connection.goOnAfterStall() }
+        }
+    }
+
+    func endStalls() {
+        let portals = stalledUntil.keys
+        stalledUntil = [:]
+        for connection in connections where portals.contains(connection.connection.portal) {
+            connection.goOnAfterStall()
+        }
+    }
+
     func accept(_ connection: Connection) {
         connections.removeAll { $0.isClosed }
         connections.append(TargetConnection(self, connection))

@@ -9,6 +9,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
         case attention
         /// A path that only carries small segments, one that is slow, one that fails again and again.
         case largeSegments, slowPath, flapping
+        /// The process behind a portal hangs.
+        case stall
     }
 
     public var options = WorldOptions()

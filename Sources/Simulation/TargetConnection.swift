@@ -42,7 +42,7 @@ final class TargetConnection {
     // MARK: Bytes in
 
     func receive() {
-        guard !isClosed, !target.isPaused else { return }
+        guard !isClosed, !target.isPaused, !target.isStalled(connection.portal) else { return }
         let bytes = connection.toTarget.take(.max)
         if position > 0 {
             buffer.removeFirst(position)
@@ -125,7 +125,13 @@ final class TargetConnection {
         flush()
     }
 
+    func goOnAfterStall() {
+        flush()
+        receive()
+    }
+
     private func flush() {
+        if target.isStalled(connection.portal) { return }
         let count = min(outbox.count, connection.toInitiator.room)
         if count > 0 {
             connection.toInitiator.send(Array(outbox.prefix(count)))

@@ -91,11 +91,15 @@ extension World {
         work()
     }
 
+    /// The process behind a portal hangs: its kernel acknowledges, and nothing more.
+    public func stall(portal: Int, _ nanoseconds: UInt64) { target.stall(portal: portal, nanoseconds) }
+
     public func pauseTarget(_ nanoseconds: UInt64) { target.pause(nanoseconds) }
 
     /// Ends a pause of the target, and lets connections live that were to be cut.
     public func endFaults() {
         target.endPause()
+        target.endStalls()
         for connection in network.living {
             connection.toTarget.cutAfter = nil
             connection.toInitiator.cutAfter = nil

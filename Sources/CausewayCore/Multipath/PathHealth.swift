@@ -80,14 +80,14 @@ enum PathHealth {
     {
         let silence = signs.now.nanoseconds(since: pingSent)
         if silence >= settings.recoveryTimeout { return .dead(silence: silence) }
-        var limit = silenceWithSibling
-        if signs.isOnTrial {
-            limit = trialSilence
-            if silence >= trialSilenceAlone { return .dead(silence: silence) }
-        } else if let transport = signs.transport, signs.transportRead > pingSent, transport.showsLivingPeer {
+        var limit = signs.isOnTrial ? trialSilence : silenceWithSibling
+        var limitAlone = trialSilenceAlone
+        if let transport = signs.transport, signs.transportRead > pingSent, transport.showsLivingPeer {
             // It acknowledges and does not answer: the target is slow, not the network.
             limit = settings.noopTimeout
+            limitAlone = settings.noopTimeout
         }
+        if signs.isOnTrial && silence >= limitAlone { return .dead(silence: silence) }
         if pingSent < signs.siblingHeard && silence >= limit { return .dead(silence: silence) }
         return .suspect(checkAt: signs.now.adding(milliseconds: silence < 40_000_000 ? 10 : 50))
     }
