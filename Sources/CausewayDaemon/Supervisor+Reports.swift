@@ -37,14 +37,15 @@ extension Supervisor {
         }
         let report = known.1?.report
         let paths = (snapshot?.paths ?? []).map(path)
+        let settings = snapshot?.settings.texts ?? [:]
         return DiskReport(
             name: disk.name, device: known.2?.node, socket: disk.request.socket,
             state: diskState(snapshot, paths), target: disk.request.target, lun: disk.request.lun,
             sizeBytes: snapshot?.sizeBytes ?? 0, blockLength: report?.limits.logicalBlockLength ?? 0,
             wwid: report?.identity.wwid, vendor: report.map { "\($0.inquiry.vendor)" } ?? "",
             model: report.map { "\($0.inquiry.product)" } ?? "",
-            readOnly: known.1?.isReadOnly ?? disk.request.readOnly, policy: "round-robin", paths: paths,
-            counters: counters(snapshot), events: known.3)
+            readOnly: known.1?.isReadOnly ?? disk.request.readOnly, policy: settings["policy"] ?? "",
+            settings: settings, paths: paths, counters: counters(snapshot), events: known.3)
     }
 
     private func counters(_ snapshot: DiskSnapshot?) -> DiskCounters {
@@ -56,6 +57,7 @@ extension Supervisor {
             writtenBytes: counters.writtenBytes,
             errors: counters.errors, resent: counters.sentAgain,
             fences: snapshot.paths.reduce(0) { $0 + $1.counters.fences },
+            fencedWrites: counters.fencedWrites, hedgedReads: counters.hedgedReads,
             held: UInt64(snapshot.pending + snapshot.paths.reduce(0) { $0 + $1.held }))
     }
 
@@ -76,6 +78,8 @@ extension Supervisor {
             case .fencing: .fencing
             case .verifying: .verifying
             case .active: .active
+            case .suspect: .suspect
+            case .quarantined: .quarantined
             case .unusable: .mismatch
             case .loggingOut: .disabled
             }
@@ -88,6 +92,22 @@ extension Supervisor {
             writtenBytes: counters.writtenBytes,
             latencyMicroseconds: counters.commands == 0
                 ? 0 : counters.latencyNanoseconds / counters.commands / 1000,
-            errors: counters.errors, fences: counters.fences, lastFence: snapshot.lastFence)
+            latencyP99Microseconds: snapshot.percentile99.map { $0 / 1000 },
+            errors: counters.errors, fences: counters.fences, lastFence: snapshot.lastFence,
+            health: health(snapshot))
+    }
+
+    private func health(_ snapshot: PathSnapshot) -> PathHealthReport {
+        let counters = snapshot.counters
+        return PathHealthReport(
+            rttMicroseconds: snapshot.transport.map { UInt64($0.roundTripMicroseconds) },
+            retransmits: snapshot.transport.map { UInt64(clamping: $0.totalRetransmits) },
+            losses: counters.losses, pings: counters.pings, suspicions: counters.suspicions,
+            quarantines: counters.quarantines,
+            quarantinedUntilMicroseconds: snapshot.quarantineLeft.map { WallClock.microseconds() + $0 / 1000 },
+            hedgedReads: counters.hedgedReads, hedgesWon: counters.hedgesWon,
+            fencesByBarrier: counters.fencesByBarrier, fencesByLogin: counters.fencesByLogin,
+            lastFenceMicroseconds: counters.fences > 0 ? counters.lastFenceNanoseconds / 1000 : nil,
+            heldWrites: counters.heldWrites)
     }
 }

@@ -108,8 +108,8 @@ final class Supervisor: DiskService {
             find(id)?.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: problems)))
         case .pathChanged(let id, let interface, let portal, let isUp, let reason):
             guard let disk = find(id) else { return }
+            // For the log the lane has a line of its own: one for the path, however many disks it carries.
             disk.remember("\(interface) \(portal): " + (isUp ? "active" : "lost: \(reason)"))
-            if isUp { logger.info("\(disk.name): path \(interface) -> \(portal) is active") }
         case .clientGone(let id, let requested):
             guard let disk = find(id), !requested else { return }
             let isKernel = disk.state.withLock { $0.device != nil && !$0.isDetaching }

@@ -14,7 +14,8 @@ enum Samples {
 
     static let attach = AttachRequest(
         name: name(), target: iqn, portals: [portal, portal6], interfaces: ["eth1", "eth2"], lun: 1,
-        socket: "/run/data1.sock", readOnly: true, force: true, policy: "round-robin", queueDepth: 64)
+        socket: "/run/data1.sock", readOnly: true, force: true, policy: "round-robin",
+        settings: ["fence": "barrier"], queueDepth: 64)
 
     static let discovery = Discovery(
         targets: [
@@ -43,12 +44,16 @@ enum Samples {
         reason: "slow", inFlight: 12, ios: 123_456, readBytes: 5 << 30, writtenBytes: 1536,
         latencyMicroseconds: 85,
         latencyP99Microseconds: 1234, errors: 2, fences: 1,
-        lastFence: "reinstated on eth2, then the barrier, 4 ms")
+        lastFence: "reinstated on eth2, then the barrier, 4 ms",
+        health: PathHealthReport(
+            rttMicroseconds: 120, retransmits: 3, losses: 2, pings: 40, suspicions: 5, quarantines: 1,
+            quarantinedUntilMicroseconds: 1_767_225_600_000_000, hedgedReads: 9, hedgesWon: 8,
+            fencesByBarrier: 1, fencesByLogin: 0, lastFenceMicroseconds: 4321, heldWrites: 6))
 
     static let report = DiskReport(
         name: name(), device: "/dev/nbd0", socket: "/run/data1.sock", state: .degraded, target: iqn, lun: 1,
         sizeBytes: 10 << 30, blockLength: 512, wwid: "naa.6001405f1b", vendor: "LIO-ORG", model: "disk0",
-        readOnly: true, policy: "round-robin",
+        readOnly: true, policy: "round-robin", settings: ["fence": "barrier", "policy": "round-robin"],
         paths: [
             path,
             PathReport(
@@ -58,7 +63,7 @@ enum Samples {
         counters: DiskCounters(
             reads: 100, writes: 50, flushes: 3, trims: 2, writeZeroes: 1, readBytes: 5 << 30,
             writtenBytes: 1536,
-            errors: 0, resent: 7, fences: 1, held: 4),
+            errors: 0, resent: 7, fences: 1, fencedWrites: 6, hedgedReads: 9, held: 4),
         events: [
             EventReport(timeMicroseconds: 1_767_225_599_999_999, message: "eth2 10.0.2.1:3260: link lost")
         ])

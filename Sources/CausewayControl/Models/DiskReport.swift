@@ -33,6 +33,8 @@ public struct PathState: RawRepresentable, Hashable, Codable, Sendable {
     public static let standby = PathState(rawValue: "standby")
     /// Silent for longer than its history explains; new I/O avoids it.
     public static let suspect = PathState(rawValue: "suspect")
+    /// Slow, or lost again and again: it carries no I/O while another path does.
+    public static let quarantined = PathState(rawValue: "quarantined")
     /// Lost, with sent writes that wait for their fence.
     public static let fencing = PathState(rawValue: "fencing")
     /// Lost; it is tried again after a hold-off.
@@ -94,6 +96,8 @@ public struct DiskReport: Codable, Equatable, Sendable {
     public var model: String
     public var readOnly: Bool
     public var policy: String
+    /// The settings in force by key, the policy among them.
+    public var settings: [String: String]
     public var paths: [PathReport]
     public var counters: DiskCounters
     /// The newest events, oldest first.
@@ -103,7 +107,8 @@ public struct DiskReport: Codable, Equatable, Sendable {
         name: DiskName, device: String? = nil, socket: String? = nil, state: DiskState, target: String,
         lun: UInt64,
         sizeBytes: UInt64, blockLength: UInt32, wwid: String?, vendor: String, model: String,
-        readOnly: Bool = false, policy: String, paths: [PathReport], counters: DiskCounters = DiskCounters(),
+        readOnly: Bool = false, policy: String, settings: [String: String] = [:], paths: [PathReport],
+        counters: DiskCounters = DiskCounters(),
         events: [EventReport] = []
     ) {
         self.name = name
@@ -119,6 +124,7 @@ public struct DiskReport: Codable, Equatable, Sendable {
         self.model = model
         self.readOnly = readOnly
         self.policy = policy
+        self.settings = settings
         self.paths = paths
         self.counters = counters
         self.events = events
@@ -138,8 +144,11 @@ public struct DiskCounters: Codable, Equatable, Sendable {
     public var errors: UInt64
     /// Commands that were sent again on another path.
     public var resent: UInt64
-    /// Fences taken before a sent write went out again.
+    /// Fences taken before a sent write went out again, and how many writes that were.
     public var fences: UInt64
+    public var fencedWrites: UInt64
+    /// Reads that were sent a second time, for the first copy was slow on a suspect path.
+    public var hedgedReads: UInt64
     /// Requests that wait for a path or a fence now.
     public var held: UInt64
 
@@ -147,8 +156,7 @@ public struct DiskCounters: Codable, Equatable, Sendable {
         reads: UInt64 = 0, writes: UInt64 = 0, flushes: UInt64 = 0, trims: UInt64 = 0,
         writeZeroes: UInt64 = 0,
         readBytes: UInt64 = 0, writtenBytes: UInt64 = 0, errors: UInt64 = 0, resent: UInt64 = 0,
-        fences: UInt64 = 0,
-        held: UInt64 = 0
+        fences: UInt64 = 0, fencedWrites: UInt64 = 0, hedgedReads: UInt64 = 0, held: UInt64 = 0
     ) {
         self.reads = reads
         self.writes = writes
@@ -160,6 +168,8 @@ public struct DiskCounters: Codable, Equatable, Sendable {
         self.errors = errors
         self.resent = resent
         self.fences = fences
+        self.fencedWrites = fencedWrites
+        self.hedgedReads = hedgedReads
         self.held = held
     }
 }

@@ -25,13 +25,15 @@ public struct PathReport: Codable, Equatable, Sendable {
     public var fences: UInt64
     /// Which proof the newest fence took.
     public var lastFence: String?
+    public var health: PathHealthReport
 
     public init(
         interface: String? = nil, sourceAddress: String? = nil, portal: PortalAddress,
         portalGroupTag: UInt16? = nil,
         state: PathState, reason: String? = nil, inFlight: UInt32 = 0, ios: UInt64 = 0, readBytes: UInt64 = 0,
         writtenBytes: UInt64 = 0, latencyMicroseconds: UInt64 = 0, latencyP99Microseconds: UInt64? = nil,
-        errors: UInt64 = 0, fences: UInt64 = 0, lastFence: String? = nil
+        errors: UInt64 = 0, fences: UInt64 = 0, lastFence: String? = nil,
+        health: PathHealthReport = PathHealthReport()
     ) {
         self.interface = interface
         self.sourceAddress = sourceAddress
@@ -48,5 +50,6 @@ public struct PathReport: Codable, Equatable, Sendable {
         self.errors = errors
         self.fences = fences
         self.lastFence = lastFence
+        self.health = health
     }
 }

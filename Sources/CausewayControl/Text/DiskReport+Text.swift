@@ -33,8 +33,10 @@ extension DiskReport {
         lines += field(
             "Size", "\(sizeBytes) bytes in blocks of \(blockLength)\(readOnly ? ", read-only" : "")")
         lines += field("Policy", policy)
-        lines += [""] + trafficLines
-        lines += notes(paths.compactMap { path in path.reason.map { (path, $0) } })
+        let others = settings.filter { $0.key != "policy" }.sorted { $0.key < $1.key }
+        lines += field("Settings", others.map { "\($0.key)=\($0.value)" }.joined(separator: " "))
+        lines += [""] + trafficLines + [""] + healthLines
+        lines += notes(paths.compactMap { path in path.reason.map { (path, path.quarantineText + $0) } })
         lines += notes(paths.compactMap { path in path.lastFence.map { (path, "last fence: \($0)") } })
         lines += [""] + counters.lines
         if !events.isEmpty {
@@ -46,6 +48,11 @@ extension DiskReport {
         return lines
     }
 
+    /// What `causeway set` prints: the settings in force, as it takes them.
+    public var settingLines: [String] {
+        settings.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)".escapedForTerminal }
+    }
+
     private var headline: String {
         "\(name)  \(device ?? socket ?? TextTable.blank)  \(Quantities.bytes(sizeBytes))  \(state.rawValue)"
             .escapedForTerminal
@@ -53,7 +60,9 @@ extension DiskReport {
 
     private func field(_ title: String, _ value: String) -> [String] {
         guard !value.isEmpty else { return [] }
-        return ["  " + title + String(repeating: " ", count: 9 - title.utf8.count) + value.escapedForTerminal]
+        return [
+            "  " + title + String(repeating: " ", count: 10 - title.utf8.count) + value.escapedForTerminal
+        ]
     }
 
     private func notes(_ notes: [(path: PathReport, text: String)]) -> [String] {
@@ -77,13 +86,32 @@ extension DiskReport {
         return table.lines(indent: 2) + notes(paths.compactMap { path in path.reason.map { (path, $0) } })
     }
 
+    private var healthLines: [String] {
+        var table = TextTable([
+            .left("INTERFACE"), .left("PORTAL"), .right("RTT"), .right("RETRANSMITS"), .right("PINGS"),
+            .right("SUSPECT"), .right("LOST"), .right("FENCES"), .right("HELD"), .right("LAST"),
+            .right("HEDGED"), .right("WON"), .right("QUARANTINES"),
+        ])
+        for path in paths {
+            let health = path.health
+            table.append([
+                path.interface, path.portal.description,
+                health.rttMicroseconds.map { Quantities.duration(microseconds: $0) },
+                health.retransmits.map { "\($0)" }, "\(health.pings)", "\(health.suspicions)",
+                "\(health.losses)", "\(path.fences)", "\(health.heldWrites)",
+                health.lastFenceMicroseconds.map { Quantities.duration(microseconds: $0) },
+                "\(health.hedgedReads)", "\(health.hedgesWon)", "\(health.quarantines)",
+            ])
+        }
+        return table.lines(indent: 2)
+    }
+
     private var trafficLines: [String] {
         var table = TextTable([
             .left("INTERFACE"), .left("ADDRESS"), .left("PORTAL"), .right("TPG"), .left("STATE"),
             .right("IN FLIGHT"),
             .right("I/OS"), .right("READ"), .right("WRITTEN"), .right("MEAN"), .right("P99"),
             .right("ERRORS"),
-            .right("FENCES"),
         ])
         for path in paths {
             table.append([
@@ -93,10 +121,16 @@ extension DiskReport {
                 Quantities.bytes(path.writtenBytes),
                 path.ios > 0 ? Quantities.duration(microseconds: path.latencyMicroseconds) : nil,
                 path.latencyP99Microseconds.map { Quantities.duration(microseconds: $0) }, "\(path.errors)",
-                "\(path.fences)",
             ])
         }
         return table.lines(indent: 2)
+    }
+}
+
+extension PathReport {
+    fileprivate var quarantineText: String {
+        guard let end = health.quarantinedUntilMicroseconds else { return "" }
+        return "quarantined until \(Quantities.utc(microseconds: end)): "
     }
 }
 
@@ -106,7 +140,8 @@ extension DiskCounters {
         return [
             "  Requests  reads \(reads) (\(read)), writes \(writes) (\(written)), flushes \(flushes),"
                 + " trims \(trims), write-zeroes \(writeZeroes)",
-            "  Trouble   errors \(errors), sent again \(resent), fences \(fences), held now \(held)",
+            "  Trouble   errors \(errors), sent again \(resent), fences \(fences) (\(fencedWrites) writes),"
+                + " hedged reads \(hedgedReads), held now \(held)",
         ]
     }
 }

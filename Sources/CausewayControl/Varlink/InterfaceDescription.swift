@@ -6,6 +6,7 @@ public enum InterfaceDescription {
     public enum Method {
         public static let discover = "io.causeway.Discover"
         public static let attach = "io.causeway.Attach"
+        public static let set = "io.causeway.Set"
         public static let detach = "io.causeway.Detach"
         public static let list = "io.causeway.List"
         public static let status = "io.causeway.Status"
@@ -44,7 +45,7 @@ public enum InterfaceDescription {
         type Target (name: string, portals: []Portal, luns: []LUN)
 
         # One bound interface x one portal. Its state is one of connecting, login, verifying, active, standby,
-        # suspect, fencing, down, mismatch, disabled; later versions may add others.
+        # suspect, quarantined, fencing, down, mismatch, disabled; later versions may add others.
         type Path (
           interface: ?string,
           sourceAddress: ?string,
@@ -60,7 +61,26 @@ public enum InterfaceDescription {
           latencyP99Microseconds: ?int,
           errors: int,
           fences: int,
-          lastFence: ?string
+          lastFence: ?string,
+          health: Health
+        )
+
+        # How well a path has been. Round trip and segments sent again are of the present connection; fences are
+        # counted by their proof; the end of a quarantine is in microseconds since 1970-01-01 00:00 UTC.
+        type Health (
+          rttMicroseconds: ?int,
+          retransmits: ?int,
+          losses: int,
+          pings: int,
+          suspicions: int,
+          quarantines: int,
+          quarantinedUntilMicroseconds: ?int,
+          hedgedReads: int,
+          hedgesWon: int,
+          fencesByBarrier: int,
+          fencesByLogin: int,
+          lastFenceMicroseconds: ?int,
+          heldWrites: int
         )
 
         # Requests since the disk was attached; held counts those that wait now.
@@ -75,6 +95,8 @@ public enum InterfaceDescription {
           errors: int,
           resent: int,
           fences: int,
+          fencedWrites: int,
+          hedgedReads: int,
           held: int
         )
 
@@ -110,6 +132,7 @@ public enum InterfaceDescription {
           model: string,
           readOnly: bool,
           policy: string,
+          settings: [string]string,
           paths: []Path,
           counters: Counters,
           events: []Event
@@ -134,8 +157,13 @@ public enum InterfaceDescription {
           readOnly: ?bool,
           force: ?bool,
           policy: ?string,
+          settings: ?[string]string,
           queueDepth: ?int
         ) -> (disk: Disk)
+
+        # Changes settings of a disk while it lives, by key; a key or value that is wrong changes nothing.
+        # The policy may be given to Attach as a setting or by its own name.
+        method Set(name: string, settings: [string]string) -> (disk: Disk)
 
         # Flushes, takes the device away and logs out. A device in use stays, unless force is true.
         method Detach(name: string, force: ?bool) -> ()

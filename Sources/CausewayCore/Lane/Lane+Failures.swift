@@ -169,7 +169,7 @@ extension Lane {
         }
         if !notices.isDisjoint(with: [.inquiryChanged, .lunListChanged]) {
             // Nothing more goes there before it has been asked who it is; answers of before do not count.
-            setShown(path, disk, false)
+            diskQueues[disk].usable &= ~(1 &<< UInt32(path.ordinal))
             path.probes[disk] = nil
         }
         if !notices.isDisjoint(with: [.inquiryChanged, .capacityChanged, .lunListChanged, .modePagesChanged])

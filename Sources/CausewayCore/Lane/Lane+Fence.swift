@@ -234,7 +234,7 @@ extension Lane {
 
     /// A path's LUN does not do. The path goes on for other disks.
     mutating func problem(_ path: Path, _ disk: Int32, _ kind: PathProblem.Kind, _ text: String) {
-        setShown(path, disk, false)
+        diskQueues[disk].usable &= ~(1 &<< UInt32(path.ordinal))
         let isNews = path.diskProblems[disk]?.text != text
         path.diskProblems[disk] = PathProblem(
             kind: kind, interface: path.specification.interface, portal: path.specification.portal, text: text
@@ -270,7 +270,7 @@ extension Lane {
             }
         }
         guard path.isUp else { return }
-        setShown(path, disk, true)
+        diskQueues[disk].usable |= 1 &<< UInt32(path.ordinal)
         path.wasUp = true
         if let since = path.lostSince {
             path.lostSince = nil

@@ -3,29 +3,13 @@
 extension Lane {
     // MARK: Who carries a disk
 
-    /// A path shows a disk's LUN, or does so no more.
-    mutating func setShown(_ path: Path, _ disk: Int32, _ isShown: Bool) {
-        let bit: UInt32 = 1 &<< UInt32(path.ordinal)
-        if isShown { diskQueues[disk].shown |= bit } else { diskQueues[disk].shown &= ~bit }
-        chooseCarriers(disk)
-    }
-
-    /// Chooses the paths that carry a disk: silent and grey ones are avoided as long as others are left.
-    mutating func chooseCarriers(_ disk: Int32) {
-        let target = targets[Int(diskQueues[disk].target)]
-        let shown = diskQueues[disk].shown
-        let choices = [
-            shown & ~target.suspects & ~target.quarantined, shown & ~target.suspects,
-            shown & ~target.quarantined,
-        ]
-        let chosen = choices.first { $0 != 0 } ?? shown
-        let isMore = chosen & ~diskQueues[disk].usable != 0
-        diskQueues[disk].usable = chosen
-        if isMore && hasPending { pumpPending() }
-    }
-
-    private mutating func chooseCarriers(_ target: Target) {
-        for disk in target.disks { chooseCarriers(disk) }
+    /// The disks of a target hear which paths to keep away from.
+    mutating func tellCarriers(_ target: Target) {
+        for disk in target.disks {
+            diskQueues[disk].suspects = target.suspects
+            diskQueues[disk].quarantined = target.quarantined
+        }
+        if hasPending { pumpPending() }
     }
 
     private mutating func suspect(_ path: Path) {
@@ -34,7 +18,7 @@ extension Lane {
         pathQueues[path.index].counters.suspicions &+= 1
         let target = targets[Int(path.target)]
         target.suspects |= 1 &<< UInt32(path.ordinal)
-        chooseCarriers(target)
+        tellCarriers(target)
     }
 
     /// It was heard, or there is no session any more to be suspicious of.
@@ -43,7 +27,7 @@ extension Lane {
         path.isSuspect = false
         let target = targets[Int(path.target)]
         target.suspects &= ~(1 &<< UInt32(path.ordinal))
-        chooseCarriers(target)
+        tellCarriers(target)
     }
 
     // MARK: Asking
@@ -111,7 +95,7 @@ extension Lane {
 
     private func carriesAny(_ path: Path) -> Bool {
         let bit: UInt32 = 1 &<< UInt32(path.ordinal)
-        return targets[Int(path.target)].disks.contains { diskQueues[$0].shown & bit != 0 }
+        return targets[Int(path.target)].disks.contains { diskQueues[$0].usable & bit != 0 }
     }
 
     /// Has TCP asked what it knows of a path's connection.
@@ -288,7 +272,7 @@ extension Lane {
         pathQueues[path.index].counters.quarantines &+= 1
         let target = targets[Int(path.target)]
         target.quarantined |= 1 &<< UInt32(path.ordinal)
-        chooseCarriers(target)
+        tellCarriers(target)
         let seconds = now.nanoseconds(until: path.quarantine.until) / 1_000_000_000
         log(
             .warning,
@@ -300,7 +284,7 @@ extension Lane {
         path.quarantine.end(now)
         let target = targets[Int(path.target)]
         target.quarantined &= ~(1 &<< UInt32(path.ordinal))
-        chooseCarriers(target)
+        tellCarriers(target)
         log(.information, "\(label(path)): its quarantine is over")
     }
 

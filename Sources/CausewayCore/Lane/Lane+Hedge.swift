@@ -27,8 +27,8 @@ extension Lane {
         let disk = tasks[task].disk
         let counters = diskQueues[disk].counters
         guard counters.hedgedReads < Self.firstHedges + counters.reads / Self.hedgeShare else { return false }
-        guard diskQueues[disk].usable & (1 &<< UInt32(path.ordinal)) == 0,
-            let other = choosePath(disk, isWrite: false), let copy = takeTask()
+        guard diskQueues[disk].candidates & (1 &<< UInt32(path.ordinal)) == 0,
+            let other = choosePath(disk, task), let copy = takeTask()
         else { return false }
         fillTask(
             copy, .hedge, request: tasks[task].request, disk: disk, lba: tasks[task].lba,

@@ -269,7 +269,8 @@ extension Lane {
             kind: .unreachable, interface: path.specification.interface, portal: path.specification.portal,
             text: reason)
         pathQueues[index].counters.losses &+= 1
-        for disk in targets[Int(path.target)].disks { setShown(path, disk, false) }
+        let bit: UInt32 = 1 &<< UInt32(path.ordinal)
+        for disk in targets[Int(path.target)].disks { diskQueues[disk].usable &= ~bit }
         let moved = emptyPath(path)
         // A session that does not last is not asked for again and again without a pause: another machine may
         // use this initiator name.

@@ -147,8 +147,6 @@ public struct LaneSettings: Sendable {
     public var maxRecvDataSegmentLength = 262_144
     /// Commands under way on a path, at most.
     public var depthPerPath: Int32 = 128
-    /// Commands that go to one path before the next takes its turn.
-    public var commandsPerTurn: Int32 = 8
     /// One SYN: what comes back within a second after it is gone is a path that the next attempt finds.
     public var connectTimeoutMilliseconds: UInt64 = 1000
     /// For a login that must end an old session first.

@@ -9,6 +9,7 @@ public struct DiskSnapshot: Sendable {
     public var requests: Int
     public var pending: Int
     public var counters: RequestCounters
+    public var settings: DiskSettings
     public var paths: [PathSnapshot]
 }
 
@@ -74,6 +75,7 @@ extension Lane {
             isFailing: diskQueues[index].isFailing, isDetaching: diskQueues[index].isDetaching,
             sizeBytes: diskQueues[index].sizeBytes, requests: Int(diskQueues[index].requests),
             pending: Int(diskQueues[index].pending.count), counters: diskQueues[index].counters,
+            settings: disk.settings,
             paths: targets[Int(disk.target)].paths.map { snapshot(paths[Int($0)], index) })
     }
 
@@ -100,12 +102,12 @@ extension Lane {
     private func standing(_ path: Path, _ disk: Int32, carries: Bool) -> PathStanding {
         switch path.state {
         case .up:
-            if carries {
-                .active
-            } else if diskQueues[disk].shown & (1 << UInt32(path.ordinal)) != 0 {
-                path.isSuspect ? .suspect : .quarantined
-            } else {
+            if !carries {
                 path.diskProblems[disk] == nil ? .verifying : .unusable
+            } else if diskQueues[disk].candidates & (1 << UInt32(path.ordinal)) != 0 {
+                .active
+            } else {
+                path.quarantine.isActive ? .quarantined : path.isSuspect ? .suspect : .active
             }
         case .draining, .standIn: .fencing
         case .loggingOut, .removed: .loggingOut
