@@ -104,7 +104,9 @@ extension Supervisor {
             retransmits: snapshot.transport.map { UInt64(clamping: $0.totalRetransmits) },
             losses: counters.losses, pings: counters.pings, suspicions: counters.suspicions,
             quarantines: counters.quarantines,
-            quarantinedUntilMicroseconds: snapshot.quarantineLeft.map { WallClock.microseconds() + $0 / 1000 },
+            quarantinedUntilMicroseconds: snapshot.quarantineLeft.map {
+                WallClock.microseconds() + $0 / 1000
+            },
             hedgedReads: counters.hedgedReads, hedgesWon: counters.hedgesWon,
             fencesByBarrier: counters.fencesByBarrier, fencesByLogin: counters.fencesByLogin,
             lastFenceMicroseconds: counters.fences > 0 ? counters.lastFenceNanoseconds / 1000 : nil,

@@ -1,5 +1,5 @@
-public import CausewayCore
 import CLinux
+public import CausewayCore
 
 /// What the kernel knows of a TCP connection (TCP_INFO, tcp(7)).
 public struct TCPInfo: BitwiseCopyable, Sendable {

@@ -66,7 +66,9 @@ public final class SimulatedTarget {
         stalledUntil[portal] = timeline.now + nanoseconds
         timeline.after(nanoseconds) { [weak self] in
             guard let self, !isStalled(portal) else { return }
-            for connection in connections where connection.connection.portal == portal { connection.goOnAfterStall() }
+            for connection in connections where connection.connection.portal == portal {
+                connection.goOnAfterStall()
+            }
         }
     }
 

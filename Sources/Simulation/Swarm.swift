@@ -103,7 +103,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.clientsPerDisk = random.pick([1, 1, 1, 2])
         let clients = options.diskCount * options.clientsPerDisk
         options.lane.reservedTasks *= options.diskCount
-        options.lane.taskCapacity += options.lane.reservedTasks - options.lane.reservedTasks / options.diskCount
+        options.lane.taskCapacity +=
+            options.lane.reservedTasks - options.lane.reservedTasks / options.diskCount
         requestCount = max(20, requestCount / clients)
         options.target.echoesPings = random.chance(800)
         options.target.rejectsPingData = random.chance(50)

@@ -13,7 +13,10 @@ struct LivenessTests {
         world.attach()
         let isUp = world.run(limit: 10 * Self.second) { world.pathsUp == options.paths.count }
         #expect(isUp)
-        world.client.load(count: 10_000_000)
+        var load = Load()
+        load.depth = 4
+        load.pause = 5_000_000...15_000_000
+        world.client.load(load, count: 10_000_000)
         world.run(limit: 3 * Self.second)
         return world
     }
@@ -73,7 +76,8 @@ struct LivenessTests {
         #expect(world.client.longestWait < Self.second)
     }
 
-    @Test("a target restarts: one second more than it is down", arguments: [0, 500, 3000, 20_000] as [UInt64])
+    @Test(
+        "a target restarts: one second more than it is down", arguments: [0, 500, 3000, 20_000] as [UInt64])
     func restart(_ milliseconds: UInt64) {
         let world = loaded()
         world.restartTarget(downFor: milliseconds * 1_000_000, losesCache: false)
@@ -82,7 +86,9 @@ struct LivenessTests {
         #expect(world.client.longestWait < milliseconds * 1_000_000 + Self.second)
     }
 
-    @Test("a path that came back is used within two seconds", arguments: [1, 7, 33, 300] as [UInt64], [false, true])
+    @Test(
+        "a path that came back is used within two seconds", arguments: [1, 7, 33, 300] as [UInt64],
+        [false, true])
     func comeBack(_ seconds: UInt64, _ isSilent: Bool) {
         let world = loaded()
         if isSilent { world.blackHole(interface: 0, .both) } else { world.loseCarrier(interface: 0) }

@@ -17,7 +17,8 @@ public struct PathHealthReport: Codable, Equatable, Sendable {
     public var hedgedReads: UInt64
     /// Those of them whose second copy was answered first.
     public var hedgesWon: UInt64
-    /// Fences by proof: a barrier behind the login, or a login for which the target finishes earlier commands.
+    /// Fences by proof: a barrier behind the login, or a login for which the target finishes earlier
+    /// commands.
     public var fencesByBarrier: UInt64
     public var fencesByLogin: UInt64
     /// From the loss to the proof, for the newest fence.
@@ -28,7 +29,8 @@ public struct PathHealthReport: Codable, Equatable, Sendable {
     public init(
         rttMicroseconds: UInt64? = nil, retransmits: UInt64? = nil, losses: UInt64 = 0, pings: UInt64 = 0,
         suspicions: UInt64 = 0, quarantines: UInt64 = 0, quarantinedUntilMicroseconds: UInt64? = nil,
-        hedgedReads: UInt64 = 0, hedgesWon: UInt64 = 0, fencesByBarrier: UInt64 = 0, fencesByLogin: UInt64 = 0,
+        hedgedReads: UInt64 = 0, hedgesWon: UInt64 = 0, fencesByBarrier: UInt64 = 0,
+        fencesByLogin: UInt64 = 0,
         lastFenceMicroseconds: UInt64? = nil, heldWrites: UInt64 = 0
     ) {
         self.rttMicroseconds = rttMicroseconds

@@ -65,8 +65,8 @@ public enum InterfaceDescription {
           health: Health
         )
 
-        # How well a path has been. Round trip and segments sent again are of the present connection; fences are
-        # counted by their proof; the end of a quarantine is in microseconds since 1970-01-01 00:00 UTC.
+        # How well a path has been. Round trip and segments sent again are of the present connection; fences
+        # are counted by their proof; quarantines end in microseconds since 1970-01-01 00:00 UTC.
         type Health (
           rttMicroseconds: ?int,
           retransmits: ?int,

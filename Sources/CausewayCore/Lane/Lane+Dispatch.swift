@@ -154,7 +154,8 @@ extension Lane {
         let lba = tasks[task].lba
         let blocks = tasks[task].blocks
         switch tasks[task].kind {
-        case .read, .hedgedRead, .hedge, .discarded: return CommandDescriptorBlock.read16(lba: lba, blocks: blocks).words
+        case .read, .hedgedRead, .hedge, .discarded:
+            return CommandDescriptorBlock.read16(lba: lba, blocks: blocks).words
         case .write:
             return CommandDescriptorBlock.write16(lba: lba, blocks: blocks, fua: tasks[task].forceUnitAccess)
                 .words

@@ -148,7 +148,9 @@ extension Lane {
     /// path whose full-size segments are lost never carries I/O.
     mutating func checkSegments(_ path: Path) {
         inspect(path)
-        if path.segments.isRefused || path.quarantine.isActive && path.quarantine.reason == .segments { return }
+        if path.segments.isRefused || path.quarantine.isActive && path.quarantine.reason == .segments {
+            return
+        }
         if path.segments.isBroken {
             beginQuarantine(path, .segments)
         } else {
@@ -261,9 +263,7 @@ extension Lane {
     private mutating func beginQuarantine(_ path: Path, _ reason: Quarantine.Reason) {
         guard hasGoodSibling(path) else {
             if reason == .segments {
-                log(
-                    .warning,
-                    "\(label(path)): small pings pass, full-size ones do not: check the MTU along \(path.name)")
+                log(.warning, "\(label(path)): \(Quarantine.segmentsText(way: path.name))")
             }
             return
         }

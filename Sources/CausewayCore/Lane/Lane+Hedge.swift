@@ -8,8 +8,8 @@ extension Lane {
     private static var hedgeShare: UInt64 { 8 }
     private static var firstHedges: UInt64 { 256 }
 
-    /// Sends reads of a suspect path again, whose siblings answer. Bounded: a share of all reads, a number at a
-    /// time, and never so many that requests starve.
+    /// Sends reads of a suspect path again, whose siblings answer. Bounded: a share of all reads, a number at
+    /// a time, and never so many that requests starve.
     mutating func hedgeReads(_ path: Path) {
         var task = pathQueues[path.index].inFlight.first
         while task >= 0 {
@@ -110,8 +110,8 @@ extension Lane {
         tasks[task].kind = .read
     }
 
-    /// The path of a copy is lost; true if the copy is gone with it, false if it is the read's last one and has
-    /// to be sent again.
+    /// The path of a copy is lost; true if the copy is gone with it, false if it is the read's last one and
+    /// has to be sent again.
     mutating func copyIsLost(_ task: Int32) -> Bool {
         if tasks[task].kind == .discarded {
             releaseTask(task)

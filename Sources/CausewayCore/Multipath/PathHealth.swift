@@ -27,8 +27,8 @@ enum PathHealth {
     static let firstPatience: UInt64 = 200_000_000
     /// With commands out, TCP is asked after so much silence, and again as often.
     static let lookInterval: UInt64 = 200_000_000
-    /// A suspect path that answers no ping for so long is given up while a sibling answers: one segment may be
-    /// lost and sent again by TCP (200 ms at least).
+    /// A suspect path that answers no ping for so long is given up while a sibling answers: one segment may
+    /// be lost and sent again by TCP (200 ms at least).
     static let silenceWithSibling: UInt64 = 400_000_000
     /// What a path that carries no I/O yet may take for its first full-size ping.
     static let trialSilence: UInt64 = 800_000_000

@@ -11,7 +11,7 @@ struct Quarantine: BitwiseCopyable {
     static let firstHoldOff: UInt64 = 5_000_000_000
     static let longestHoldOff: UInt64 = 300_000_000_000
     /// So many marks within the window are too many.
-    static let marksMax = 4
+    static let marksMax = 6
     static let window: UInt64 = 60_000_000_000
 
     private(set) var until: Instant?
@@ -19,7 +19,7 @@ struct Quarantine: BitwiseCopyable {
     /// The next hold-off.
     private(set) var holdOff = firstHoldOff
     private(set) var count: UInt64 = 0
-    private var marks = [4 of Instant](repeating: Instant(nanoseconds: 0))
+    private var marks = [6 of Instant](repeating: Instant(nanoseconds: 0))
     private var markCount = 0
     private var releasedAt: Instant?
 
@@ -83,9 +83,12 @@ extension Quarantine {
             count == 1 ? "lost again soon after it came back" : "lost \(count) times within a minute"
         case .slow(let own, let best):
             "slow: \(Self.milliseconds(own)) an answer, other paths \(Self.milliseconds(best))"
-        case .segments:
-            "small pings pass, full-size ones do not: check the MTU along \(way)"
+        case .segments: Self.segmentsText(way: way)
         }
+    }
+
+    static func segmentsText(way: String) -> String {
+        "small pings pass, full-size ones do not: check the MTU along \(way)"
     }
 
     private static func milliseconds(_ nanoseconds: UInt64) -> String {

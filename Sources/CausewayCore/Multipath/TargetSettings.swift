@@ -2,8 +2,9 @@
 public struct TargetSettings: Equatable, BitwiseCopyable, Sendable {
     /// `noop-interval`: an idle path is asked for a sign of life this often.
     public var noopIntervalMilliseconds: UInt64 = 5000
-    /// `noop-timeout`: a path whose TCP connection works is given up when it has answered no ping for so long,
-    /// while another path of its portal group answers. Where the network is silent as well, less is enough.
+    /// `noop-timeout`: a path whose TCP connection works is given up when it has answered no ping for so
+    /// long, while another path of its portal group answers. Where the network is silent as well, less is
+    /// enough.
     public var noopTimeoutMilliseconds: UInt64 = 5000
     /// `recovery-timeout`: the last path of a portal group is given up after so much silence; also how long
     /// TCP may wait for an acknowledgement (TCP_USER_TIMEOUT).

@@ -10,9 +10,13 @@ struct LaneHealthTests {
     }
 
     /// A load that does not end before it is stopped.
-    private func endlessLoad(_ world: World, depth: Int = 8) {
+    private func endlessLoad(_ world: World, depth: Int = 4, reads: Int = 40) {
         var load = Load()
         load.depth = depth
+        load.weights[0] = reads
+        if reads > 40 { load.weights = [reads, 20, 0, 0, 0, 0] }
+        // A steady trickle: virtual minutes are to pass in seconds.
+        load.pause = 5 * .millisecond...15 * .millisecond
         for client in world.clients { client.load(load, count: 10_000_000) }
     }
 
@@ -74,9 +78,7 @@ struct LaneHealthTests {
     @Test("reads of a silent path are hedged, and late answers harm nobody")
     func hedging() {
         let world = ready(WorldOptions())
-        var load = Load()
-        load.weights = [80, 20, 0, 0, 0, 0]
-        world.client.load(load, count: 10_000_000)
+        endlessLoad(world, reads: 80)
         world.run(limit: .second)
         for _ in 0..<20 {
             // Healed before the path is given up: both copies are answered.
@@ -102,6 +104,8 @@ struct LaneHealthTests {
         let world = ready(options)
         var load = Load()
         load.weights = [80, 20, 0, 0, 0, 0]
+        load.depth = 4
+        load.pause = 5 * .millisecond...15 * .millisecond
         load.maxBlocks = 40
         world.client.load(load, count: 10_000_000)
         for round in 0..<30 {
@@ -134,6 +138,7 @@ struct LaneHealthTests {
         let world = ready(WorldOptions())
         var load = Load()
         load.weights = [1, 0, 0, 0, 0, 0]
+        load.pause = 5 * .millisecond...15 * .millisecond
         world.client.load(load, count: 10_000_000)
         world.run(limit: .second)
         world.stall(portal: 0, 3 * .second)
@@ -241,8 +246,9 @@ struct LaneHealthTests {
     func flapping() {
         let world = ready(WorldOptions())
         endlessLoad(world)
-        for _ in 0..<5 {
+        for _ in 0..<6 {
             world.run(limit: 3 * .second)
+            #expect(path(world, 0)?.standing == .active)
             world.cut(path: 0)
         }
         let isOut = world.run(limit: 2 * .second) { path(world, 0)?.standing == .quarantined }

@@ -11,7 +11,9 @@ struct PathHealthTests {
         Instant(nanoseconds: 1_000_000_000).adding(milliseconds: milliseconds)
     }
 
-    private func signs(now: UInt64, oldest: UInt64? = nil, heard: UInt64 = 0, patience: UInt64 = 100) -> PathSigns {
+    private func signs(now: UInt64, oldest: UInt64? = nil, heard: UInt64 = 0, patience: UInt64 = 100)
+        -> PathSigns
+    {
         PathSigns(
             now: at(now), oldest: oldest.map(at), lastReceived: at(heard), patience: patience * 1_000_000)
     }
@@ -109,17 +111,17 @@ struct PathHealthTests {
 
 @Suite("Quarantine")
 struct QuarantineTests {
-    private func second(_ seconds: UInt64) -> Instant { Instant(nanoseconds: (seconds + 1000) * 1_000_000_000) }
+    private func second(_ seconds: UInt64) -> Instant {
+        Instant(nanoseconds: (seconds + 1000) * 1_000_000_000)
+    }
 
-    @Test("begins with the fourth loss within a minute")
+    @Test("begins with the sixth loss within a minute")
     func losses() {
         var quarantine = Quarantine()
-        #expect(quarantine.mark(second(0)) == nil)
-        #expect(quarantine.mark(second(15)) == nil)
-        #expect(quarantine.mark(second(30)) == nil)
-        #expect(quarantine.mark(second(59)) == 4)
+        for time in [0, 10, 20, 30, 40] as [UInt64] { #expect(quarantine.mark(second(time)) == nil) }
+        #expect(quarantine.mark(second(59)) == 6)
         var patient = Quarantine()
-        for time in [0, 30, 60, 90, 120] as [UInt64] { #expect(patient.mark(second(time)) == nil) }
+        for time in 0..<20 as Range<UInt64> { #expect(patient.mark(second(12 * time)) == nil) }
     }
 
     @Test("grows each time, up to five minutes, and shrinks with good behaviour")
@@ -127,7 +129,7 @@ struct QuarantineTests {
         var quarantine = Quarantine()
         var now: UInt64 = 0
         for expected in [5, 10, 20, 40, 80, 160, 300, 300] as [UInt64] {
-            quarantine.begin(.losses(4), now: second(now))
+            quarantine.begin(.losses(6), now: second(now))
             #expect(quarantine.until == second(now + expected))
             now += expected
             quarantine.end(second(now))
@@ -136,12 +138,12 @@ struct QuarantineTests {
             #expect(quarantine.mark(second(now)) == 1)
         }
         now += 120
-        quarantine.begin(.losses(4), now: second(now))
+        quarantine.begin(.losses(6), now: second(now))
         #expect(quarantine.until == second(now + 75))
         quarantine.end(second(now + 75))
         now += 75 + 3600
         #expect(quarantine.mark(second(now)) == nil)
-        quarantine.begin(.losses(4), now: second(now))
+        quarantine.begin(.losses(6), now: second(now))
         #expect(quarantine.until == second(now + 5))
     }
 
