@@ -53,13 +53,14 @@ extension Lane {
         let isGood = status == 0 && tasks[task].received == tasks[task].byteCount
         guard isGood || twin == nil else {
             // The other copy may do better.
+            noteSense(task, path, status: status, sense: sense)
             return dropCopy(task)
         }
         if let twin { discard(twin) }
         if isGood {
             pathQueues[path].counters.readBytes &+= UInt64(UInt32(bitPattern: tasks[task].byteCount))
-            if tasks[task].kind == .hedge { deliverCopy(task, path, lost: twin) }
-            return finishTask(task, error: 0)
+            let isDelivered = tasks[task].kind != .hedge || deliverCopy(task, lost: twin)
+            return finishTask(task, error: isDelivered ? 0 : NBDError.inputOutput.rawValue)
         }
         // The only copy that is left: an ordinary read from now on.
         becomePlain(task)
@@ -67,19 +68,27 @@ extension Lane {
         commandFailed(task, path, status: status, sense: sense)
     }
 
+    /// What sense data says of the target holds also where nobody waits for the command.
+    mutating func noteSense(_ task: Int32, _ path: Int32, status: UInt8, sense: SenseData?) {
+        guard status != 0, diskQueues[tasks[task].disk].isInUse else { return }
+        let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)
+        note(verdict.notices, paths[Int(path)], tasks[task].disk)
+    }
+
     /// The second copy came first: its data goes where the first would have put it.
-    private mutating func deliverCopy(_ task: Int32, _ path: Int32, lost: Int32?) {
+    private mutating func deliverCopy(_ task: Int32, lost: Int32?) -> Bool {
         let data = internalData.removeValue(forKey: task) ?? []
         if let lost, tasks[lost].path >= 0 { pathQueues[tasks[lost].path].counters.hedgesWon &+= 1 }
         let request = tasks[task].request
         if unsafe requests[request].buffer == nil { giveBuffer(request) }
         guard let buffer = unsafe requests[request].buffer, data.count == Int(tasks[task].byteCount) else {
-            return
+            return false
         }
         unsafe data.withUnsafeBytes { bytes in
             guard let base = bytes.baseAddress else { return }
             unsafe (buffer + Int(tasks[task].offset)).copyMemory(from: base, byteCount: bytes.count)
         }
+        return true
     }
 
     /// The other copy was answered first. This one is in flight: nobody waits for it any more.

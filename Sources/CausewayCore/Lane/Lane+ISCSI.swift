@@ -201,7 +201,9 @@ extension Lane {
         case .inquiry: return probeAnswered(task, path, status: status, sense: sense)
         case .barrier: return barrierAnswered(task, path, status: status, sense: sense)
         case .hedgedRead, .hedge: return hedgeAnswered(task, path, status: status, sense: sense)
-        case .discarded: return releaseTask(task)
+        case .discarded:
+            noteSense(task, path, status: status, sense: sense)
+            return releaseTask(task)
         default: break
         }
         guard status == 0 else { return commandFailed(task, path, status: status, sense: sense) }

@@ -46,6 +46,8 @@ public struct Lane: ~Copyable {
     var lastStarved: Int32 = -1
     /// Disks may have pending tasks that found no room.
     var hasPending = false
+    /// When memory of idle clients was last looked for.
+    var idleChunksSought = Instant.never
     var delayed = TaskList()
 
     // What is cold.
