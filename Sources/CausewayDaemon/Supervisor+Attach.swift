@@ -96,10 +96,12 @@ extension Supervisor {
             paths.append(specification)
         }
         disk.state.withLock { $0.sessions = plan.map(\.isid) }
-        let specification = DiskSpecification(
+        var specification = DiskSpecification(
             name: disk.name.text, target: target, initiatorName: initiatorName, lun: lun, paths: paths,
             isReadOnly: disk.request.readOnly)
-        let answer = lane.ask { [routes] runner -> Result<DiskID, AttachError> in
+        specification.headerDigest = (disk.request.headerDigest ?? .none).preference
+        specification.dataDigest = (disk.request.dataDigest ?? .none).preference
+        let answer = lane.ask { [routes, specification] runner -> Result<DiskID, AttachError> in
             for (id, route) in routes { runner.addRoute(id, route) }
             do throws(AttachError) {
                 let id = try runner.lane.attach(specification, now: runner.time)
@@ -256,6 +258,17 @@ extension Supervisor {
             }
             if !isBusy { return }
             Pause.milliseconds(20)
+        }
+    }
+}
+
+extension DigestSetting {
+    fileprivate var preference: DigestPreference {
+        switch self {
+        case .none: .prohibited
+        case .preferNone: .discouraged
+        case .preferCRC32C: .preferred
+        case .crc32c: .required
         }
     }
 }

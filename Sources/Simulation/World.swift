@@ -13,6 +13,8 @@ public struct WorldOptions: Sendable {
     public var lane = WorldOptions.smallLane
     public var weather = Weather()
     public var clientWeather = Weather()
+    public var headerDigest = DigestPreference.prohibited
+    public var dataDigest = DigestPreference.prohibited
     /// A receive takes at most so many bytes, and a send as well.
     public var receiveBytes = 1 << 20
     public var sendBytes = 1 << 20
@@ -133,7 +135,7 @@ public final class World {
         else {
             return chronicle.fail("the simulator's own names are not names")
         }
-        let specification = DiskSpecification(
+        var specification = DiskSpecification(
             name: "disk", target: name, initiatorName: initiator, lun: Self.lun,
             paths: options.paths.enumerated().map { index, path in
                 PathSpecification(
@@ -141,6 +143,8 @@ public final class World {
                     sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
                     isid: InitiatorSessionID(hash: UInt64(index) &+ 77))
             })
+        specification.headerDigest = options.headerDigest
+        specification.dataDigest = options.dataDigest
         do throws(AttachError) {
             disk = try lane.attach(specification, now: instant)
         } catch {

@@ -50,6 +50,17 @@ struct Attach: ParsableCommand {
     @Option(help: ArgumentHelp("Commands in flight on a path at most.", valueName: "commands"))
     var queueDepth: UInt32?
 
+    @Option(
+        help: ArgumentHelp(
+            "Check code over PDU headers: none, prefer-none, prefer-crc32c or crc32c.", valueName: "digest"),
+        transform: DigestSetting.argument)
+    var headerDigest: DigestSetting?
+
+    @Option(
+        help: ArgumentHelp("Check code over data, likewise.", valueName: "digest"),
+        transform: DigestSetting.argument)
+    var dataDigest: DigestSetting?
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -59,7 +70,7 @@ struct Attach: ParsableCommand {
         AttachRequest(
             name: name, target: target, portals: portals, interfaces: interfaces, lun: lun,
             socket: socket.map(Self.absolutePath), readOnly: readOnly, force: force, policy: policy,
-            queueDepth: queueDepth)
+            queueDepth: queueDepth, headerDigest: headerDigest, dataDigest: dataDigest)
     }
 
     func validate() throws {

@@ -44,11 +44,14 @@ public struct AttachRequest: Codable, Equatable, Sendable {
     public var policy: String?
     /// Commands in flight a path at most; nil: the daemon's default.
     public var queueDepth: UInt32?
+    /// nil: `none`.
+    public var headerDigest: DigestSetting?
+    public var dataDigest: DigestSetting?
 
     public init(
         name: DiskName, target: String, portals: [PortalAddress], interfaces: [String] = [], lun: UInt64,
         socket: String? = nil, readOnly: Bool = false, force: Bool = false, policy: String? = nil,
-        queueDepth: UInt32? = nil
+        queueDepth: UInt32? = nil, headerDigest: DigestSetting? = nil, dataDigest: DigestSetting? = nil
     ) {
         self.name = name
         self.target = target
@@ -60,6 +63,8 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         self.force = force
         self.policy = policy
         self.queueDepth = queueDepth
+        self.headerDigest = headerDigest
+        self.dataDigest = dataDigest
     }
 
     public init(from decoder: any Decoder) throws {
@@ -74,6 +79,8 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         force = try values.decodeIfPresent(Bool.self, forKey: .force) ?? false
         policy = try values.decodeIfPresent(String.self, forKey: .policy)
         queueDepth = try values.decodeIfPresent(UInt32.self, forKey: .queueDepth)
+        headerDigest = try values.decodeIfPresent(DigestSetting.self, forKey: .headerDigest)
+        dataDigest = try values.decodeIfPresent(DigestSetting.self, forKey: .dataDigest)
     }
 
     /// What can be judged without a network.

@@ -59,6 +59,7 @@ public enum InterfaceDescription {
           latencyMicroseconds: int,
           latencyP99Microseconds: ?int,
           errors: int,
+          digestErrors: int,
           fences: int,
           lastFence: ?string
         )
@@ -123,7 +124,8 @@ public enum InterfaceDescription {
         )
 
         # Logs in on every interface x portal and exposes the LUN once the first path is up, as a kernel
-        # device or, with socket (an absolute path), on a Unix socket.
+        # device or, with socket (an absolute path), on a Unix socket. The digests are none, prefer-none,
+        # prefer-crc32c or crc32c.
         method Attach(
           name: string,
           target: string,
@@ -134,7 +136,9 @@ public enum InterfaceDescription {
           readOnly: ?bool,
           force: ?bool,
           policy: ?string,
-          queueDepth: ?int
+          queueDepth: ?int,
+          headerDigest: ?string,
+          dataDigest: ?string
         ) -> (disk: Disk)
 
         # Flushes, takes the device away and logs out. A device in use stays, unless force is true.

@@ -6,6 +6,9 @@ public struct DiskSpecification: Sendable {
     public var lun: LogicalUnitNumber
     public var paths: [PathSpecification]
     public var isReadOnly: Bool
+    /// Disks of one target share its sessions: the first one's word counts for these two.
+    public var headerDigest = DigestPreference.prohibited
+    public var dataDigest = DigestPreference.prohibited
 
     public init(
         name: String, target: ISCSIName, initiatorName: ISCSIName, lun: LogicalUnitNumber,
@@ -94,8 +97,7 @@ extension Lane {
         guard let slot = freeSlot(targets.map { $0.isRemoved }, capacity: targetPaths.capacity) else {
             throw .full("targets")
         }
-        let target = Target(
-            index: Int32(slot), name: specification.target, initiatorName: specification.initiatorName)
+        let target = Target(index: Int32(slot), specification)
         if slot == targets.count { targets.append(target) } else { targets[slot] = target }
         targetPaths[slot] = TargetPaths()
         return target

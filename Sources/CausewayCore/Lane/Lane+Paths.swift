@@ -51,6 +51,8 @@ extension Lane {
         let target = targets[Int(path.target)]
         var options = LoginOptions(
             initiatorName: target.initiatorName, targetName: target.name, isid: path.specification.isid)
+        options.wanted.headerDigest = target.headerDigest
+        options.wanted.dataDigest = target.dataDigest
         options.wanted.maxRecvDataSegmentLength = settings.maxRecvDataSegmentLength
         // One place is for data that is sent unasked.
         options.wanted.maxOutstandingR2T = TransferQueue.capacity - 1
@@ -170,6 +172,7 @@ extension Lane {
             unsafe entry.pointee.ownsPayload = true
             chunks.heapBytes += data.count
         }
+        if !streams[index].digests.isEmpty { unsafe seal(entry, index) }
         markDirty(index)
     }
 
@@ -196,6 +199,7 @@ extension Lane {
         path.via = attempt.via
         pathQueues[index].stream = attempt.stream
         pathQueues[index].take(parameters)
+        streams[attempt.stream].digests = StreamDigests(parameters)
         pathQueues[index].isFullFeature = true
         pathQueues[index].lastReceived = now
         let depth = path.specification.depth

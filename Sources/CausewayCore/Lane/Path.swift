@@ -119,6 +119,8 @@ final class Target {
     let index: Int32
     let name: ISCSIName
     let initiatorName: ISCSIName
+    let headerDigest: DigestPreference
+    let dataDigest: DigestPreference
     var paths: [Int32] = []
     var disks: [Int32] = []
     /// A path was removed with sent writes for which there was no fence.
@@ -127,10 +129,12 @@ final class Target {
     var lastDisk: Int32?
     var isRemoved = false
 
-    init(index: Int32, name: ISCSIName, initiatorName: ISCSIName) {
+    init(index: Int32, _ specification: DiskSpecification) {
         self.index = index
-        self.name = name
-        self.initiatorName = initiatorName
+        name = specification.target
+        initiatorName = specification.initiatorName
+        headerDigest = specification.headerDigest
+        dataDigest = specification.dataDigest
     }
 }
 
