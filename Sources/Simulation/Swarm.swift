@@ -123,7 +123,9 @@ public struct Swarm: Sendable, CustomStringConvertible {
 
     private mutating func drawFaults(_ random: RandomStream) {
         // Later kinds of faults are drawn from streams of their own, so that a seed stays the history it was.
-        for index in 0...Fault.attention.rawValue where random.chance(500) { faults[index] = random.number(1...20) }
+        for index in 0...Fault.attention.rawValue where random.chance(500) {
+            faults[index] = random.number(1...20)
+        }
         if random.chance(50) { faults = faults.map { _ in 0 } }
         let mean = random.pick([3_000_000 as UInt64, 30_000_000, 300_000_000, 3_000_000_000])
         interval = mean / 10...mean * 2

@@ -5,7 +5,9 @@ import Testing
 @Suite struct ProcessorChecksumTests {
     /// Lengths around the places where one way of computing ends and the next begins.
     static let lengths =
-        Array(0...70) + [255, 256, 257, 767, 768, 769, 775, 1536, 4096, 6143, 6144, 6145, 6912, 12_289, 65_537]
+        Array(0...70) + [
+            255, 256, 257, 767, 768, 769, 775, 1536, 4096, 6143, 6144, 6145, 6912, 12_289, 65_537,
+        ]
 
     @Test func `The processor's instruction agrees with the table at every length and alignment`() throws {
         guard let instruction = ProcessorChecksum.instruction else {

@@ -1,4 +1,5 @@
-/// How an attach stands to a digest (CRC32C over headers or data, RFC 7143 §13.1). The target has its say too.
+/// How an attach stands to a digest (CRC32C over headers or data, RFC 7143 §13.1). The target has its say
+/// too.
 public enum DigestSetting: String, Codable, CaseIterable, Sendable {
     case none
     /// Only if the target insists.

@@ -3,8 +3,8 @@
 /// costs a lane neither a reference count nor an allocation.
 public typealias Checksum = @Sendable @convention(c) (UInt32, UnsafeRawPointer, Int) -> UInt32
 
-/// CRC32C (Castagnoli) in plain Swift, for processors without an instruction for it. RFC 7143 §13.1 names the
-/// polynomial 0x11edc6f41; here its bits are in the order in which they travel.
+/// CRC32C (Castagnoli) in plain Swift, for processors without an instruction for it. RFC 7143 §13.1 names
+/// the polynomial 0x11edc6f41; here its bits are in the order in which they travel.
 public enum CRC32C {
     private static let polynomial: UInt32 = 0x82f6_3b78
 

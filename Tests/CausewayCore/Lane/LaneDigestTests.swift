@@ -14,7 +14,8 @@ struct LaneDigestTests {
         return options
     }
 
-    @Test("cover every PDU of the full-feature phase", arguments: [(true, false), (false, true), (true, true)])
+    @Test(
+        "cover every PDU of the full-feature phase", arguments: [(true, false), (false, true), (true, true)])
     func moveData(header: Bool, data: Bool) {
         var options = Self.options(header: header, data: data)
         // No multiple of four: padding is covered too.
@@ -63,7 +64,9 @@ struct LaneDigestTests {
         #expect(world.run(limit: 10 * .second) { world.pathsUp == 2 })
     }
 
-    @Test("damaged on the way to the target, data are rejected and written again", arguments: 0..<60, [false, true])
+    @Test(
+        "damaged on the way to the target, data are rejected and written again", arguments: 0..<60,
+        [false, true])
     func damageToTarget(position: Int, closes: Bool) {
         var options = Self.options(header: true, data: true)
         options.target.closesOnDamage = closes
