@@ -52,7 +52,7 @@ final class Bridge {
             defer { try? target.offerDigests(false, on: medium) }
             return try startCauseway(
                 contestant, socket: socket, log: log, name: name, target: target, in: folder,
-                options: ["--header-digest", "crc32c", "--data-digest", "crc32c"])
+                options: ["--set", "header-digest=crc32c", "--set", "data-digest=crc32c"])
         case .qemuNBD:
             process = try Child(
                 "qemu-nbd",

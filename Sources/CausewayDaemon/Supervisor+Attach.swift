@@ -11,9 +11,7 @@ extension Supervisor {
     private static let firstPathMilliseconds = 25_000
 
     func attach(_ request: AttachRequest) throws(ControlError) -> DiskReport {
-        if let policy = request.policy, policy != "round-robin" {
-            throw .invalidArgument("there is no policy \"\(policy)\"", remedy: "use round-robin")
-        }
+        let settings = try changed(DiskSettings(), request.allSettings)
         guard let lun = LogicalUnitNumber(Int(clamping: request.lun)) else {
             throw .invalidArgument("LUN \(request.lun) is out of range", remedy: "use a LUN from 0 to 16383")
         }
@@ -32,7 +30,7 @@ extension Supervisor {
         let disk = AttachedDisk(request: request, target: target, lane: lane)
         try reserve(disk)
         do throws(ControlError) {
-            let description = try attachToLane(disk, plan.paths, lun)
+            let description = try attachToLane(disk, plan.paths, lun, settings)
             try checkIdentity(disk, description)
             try export(disk, description)
         } catch {
@@ -80,7 +78,7 @@ extension Supervisor {
     }
 
     private func attachToLane(
-        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber
+        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings
     ) throws(ControlError) -> DiskDescription {
         let target = disk.target
         let ids = state.withLock { state in plan.map { state.route(to: target, $0.isid) } }
@@ -96,12 +94,10 @@ extension Supervisor {
             paths.append(specification)
         }
         disk.state.withLock { $0.sessions = plan.map(\.isid) }
-        var specification = DiskSpecification(
+        let specification = DiskSpecification(
             name: disk.name.text, target: target, initiatorName: initiatorName, lun: lun, paths: paths,
-            isReadOnly: disk.request.readOnly)
-        specification.headerDigest = (disk.request.headerDigest ?? .none).preference
-        specification.dataDigest = (disk.request.dataDigest ?? .none).preference
-        let answer = lane.ask { [routes, specification] runner -> Result<DiskID, AttachError> in
+            isReadOnly: disk.request.readOnly, settings: settings)
+        let answer = lane.ask { [routes] runner -> Result<DiskID, AttachError> in
             for (id, route) in routes { runner.addRoute(id, route) }
             do throws(AttachError) {
                 let id = try runner.lane.attach(specification, now: runner.time)
@@ -258,17 +254,6 @@ extension Supervisor {
             }
             if !isBusy { return }
             Pause.milliseconds(20)
-        }
-    }
-}
-
-extension DigestSetting {
-    fileprivate var preference: DigestPreference {
-        switch self {
-        case .none: .prohibited
-        case .preferNone: .discouraged
-        case .preferCRC32C: .preferred
-        case .crc32c: .required
         }
     }
 }

@@ -102,7 +102,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.lane.chunkCount = options.lane.reservedChunks + random.pick([3, 40])
         options.lane.pieceBytes = random.pick([8192, 65536])
         options.lane.depthPerPath = Int32(random.pick([2, 16, 128]))
-        options.lane.commandsPerTurn = Int32(random.pick([1, 8]))
+        options.settings.policy = .roundRobin(
+            random.pick([.standard, .init(commands: 1), .init(commands: 8)]))
         options.lane.requestsPerClient = Int32(random.pick([4, 64]))
         options.lane.maxRecvDataSegmentLength = random.pick([512, 8192, 65536])
     }
@@ -140,8 +141,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
 
     private mutating func drawDigests(_ random: RandomStream) {
         guard random.chance(350) else { return }
-        options.headerDigest = random.pick([.prohibited, .discouraged, .preferred, .preferred])
-        options.dataDigest = random.pick([.prohibited, .discouraged, .preferred, .preferred])
+        options.settings.headerDigest = random.pick([.prohibited, .discouraged, .preferred, .preferred])
+        options.settings.dataDigest = random.pick([.prohibited, .discouraged, .preferred, .preferred])
         options.target.headerDigest = random.chance(800)
         options.target.dataDigest = random.chance(800)
         options.target.closesOnDamage = random.chance(500)
@@ -180,8 +181,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
               unit     \(unit.blockLength) bytes, cache \(unit.hasWriteCache), FUA \(unit.supportsFUA), \
             thin \(unit.isThin), \
             slow \(unit.slowPermille) of 1000 up to \(unit.slowLatency.upperBound / 1_000_000) ms
-              digests  header \(options.headerDigest)/\(target.headerDigest), \
-            data \(options.dataDigest)/\(target.dataDigest)
+              digests  header \(options.settings.headerDigest)/\(target.headerDigest), \
+            data \(options.settings.dataDigest)/\(target.dataDigest)
               lane     tasks \(options.lane.taskCapacity), requests \(options.lane.requestCapacity), \
             chunks \(options.lane.chunkCount), piece \(options.lane.pieceBytes), \
             depth \(options.lane.depthPerPath), \

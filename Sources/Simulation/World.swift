@@ -11,10 +11,9 @@ public struct WorldOptions: Sendable {
     /// Portals that show a LUN with another identity.
     public var impostorPortals: Set<Int> = []
     public var lane = WorldOptions.smallLane
+    public var settings = DiskSettings()
     public var weather = Weather()
     public var clientWeather = Weather()
-    public var headerDigest = DigestPreference.prohibited
-    public var dataDigest = DigestPreference.prohibited
     /// A receive takes at most so many bytes, and a send as well.
     public var receiveBytes = 1 << 20
     public var sendBytes = 1 << 20
@@ -135,16 +134,14 @@ public final class World {
         else {
             return chronicle.fail("the simulator's own names are not names")
         }
-        var specification = DiskSpecification(
+        let specification = DiskSpecification(
             name: "disk", target: name, initiatorName: initiator, lun: Self.lun,
             paths: options.paths.enumerated().map { index, path in
                 PathSpecification(
                     route: RouteID(rawValue: Int32(index)), interface: "eth\(path.interface)",
                     sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
                     isid: InitiatorSessionID(hash: UInt64(index) &+ 77))
-            })
-        specification.headerDigest = options.headerDigest
-        specification.dataDigest = options.dataDigest
+            }, settings: options.settings)
         do throws(AttachError) {
             disk = try lane.attach(specification, now: instant)
         } catch {

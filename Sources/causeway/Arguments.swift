@@ -15,17 +15,6 @@ extension PortalAddress {
     }
 }
 
-extension DigestSetting {
-    /// For an argument: what is wrong with it is a usage error.
-    @Sendable static func argument(_ text: String) throws -> DigestSetting {
-        guard let setting = DigestSetting(rawValue: text) else {
-            let known = DigestSetting.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ValidationError("there is no digest \"\(text.escapedForTerminal)\"; use one of \(known)")
-        }
-        return setting
-    }
-}
-
 /// Runs a check of the command line; what it finds is reported as wrong usage, status 64.
 func usage<Value>(_ check: () throws(ControlError) -> Value) throws -> Value {
     do throws(ControlError) {

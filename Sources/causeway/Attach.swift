@@ -44,41 +44,37 @@ struct Attach: ParsableCommand {
     @Flag(help: "Attach the LUN although this machine has it already by another way.")
     var force = false
 
-    @Option(help: "How I/O is spread over the paths, such as round-robin.")
+    @Option(help: "How I/O is spread over the paths, such as round-robin,ios=8.")
     var policy: String?
+
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp("A setting as 'causeway set' takes it. May be repeated.", valueName: "key=value"),
+        transform: Setting.argument)
+    var settings: [Setting] = []
 
     @Option(help: ArgumentHelp("Commands in flight on a path at most.", valueName: "commands"))
     var queueDepth: UInt32?
-
-    @Option(
-        help: ArgumentHelp(
-            "Check code over PDU headers: none, prefer-none, prefer-crc32c or crc32c.", valueName: "digest"),
-        transform: DigestSetting.argument)
-    var headerDigest: DigestSetting?
-
-    @Option(
-        help: ArgumentHelp("Check code over data, likewise.", valueName: "digest"),
-        transform: DigestSetting.argument)
-    var dataDigest: DigestSetting?
 
     @Flag(help: "Print JSON.")
     var json = false
 
     @OptionGroup var connection: ConnectionOptions
 
-    var request: AttachRequest {
+    private func request() throws(ControlError) -> AttachRequest {
         AttachRequest(
             name: name, target: target, portals: portals, interfaces: interfaces, lun: lun,
             socket: socket.map(Self.absolutePath), readOnly: readOnly, force: force, policy: policy,
-            queueDepth: queueDepth, headerDigest: headerDigest, dataDigest: dataDigest)
+            settings: try Setting.byKey(settings), queueDepth: queueDepth)
     }
 
     func validate() throws {
-        try usage(request.validate)
+        try usage { () throws(ControlError) in try request().validate() }
     }
 
     func run() throws {
-        let disk = try connection.ask { client throws(ControlClientError) in try client.attach(request) }
+        let wanted = try request()
+        let disk = try connection.ask { client throws(ControlClientError) in try client.attach(wanted) }
         if json {
             try Terminal.writeJSON(disk)
         } else {

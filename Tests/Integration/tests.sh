@@ -253,7 +253,7 @@ test_digests() {
     local key
     # tgt says None until it is told otherwise: who demands a digest gets no session, and hears which key.
     if causeway attach disk1 --target "$iqn" --portal "$portal1" --bind p1 --lun 1 --socket "$socket" \
-        --data-digest crc32c >"$work/said" 2>&1; then
+        --set data-digest=crc32c >"$work/said" 2>&1; then
         fail 'attach made a session without the digest that was demanded'
     fi
     grep -q DataDigest "$work/said" || fail "attach does not name DataDigest: $(cat "$work/said")"
@@ -261,7 +261,7 @@ test_digests() {
     for key in HeaderDigest DataDigest; do
         tgt_admin --op update --mode target --tid 1 --name "$key" --value CRC32C,None
     done
-    attach disk1 --socket "$socket" --header-digest crc32c --data-digest crc32c
+    attach disk1 --socket "$socket" --set header-digest=crc32c --set data-digest=crc32c
     verified_fio small --rw=randrw --bsrange=512-8k --blockalign=512 --iodepth=16 --size=8M
     verified_fio large --rw=write --bs=1M --iodepth=4 --size=48M
     cut 1

@@ -119,8 +119,6 @@ final class Target {
     let index: Int32
     let name: ISCSIName
     let initiatorName: ISCSIName
-    let headerDigest: DigestPreference
-    let dataDigest: DigestPreference
     var paths: [Int32] = []
     var disks: [Int32] = []
     /// A path was removed with sent writes for which there was no fence.
@@ -129,12 +127,10 @@ final class Target {
     var lastDisk: Int32?
     var isRemoved = false
 
-    init(index: Int32, _ specification: DiskSpecification) {
+    init(index: Int32, name: ISCSIName, initiatorName: ISCSIName) {
         self.index = index
-        name = specification.target
-        initiatorName = specification.initiatorName
-        headerDigest = specification.headerDigest
-        dataDigest = specification.dataDigest
+        self.name = name
+        self.initiatorName = initiatorName
     }
 }
 
@@ -145,6 +141,7 @@ final class Disk {
     let target: Int32
     let lun: LogicalUnitNumber
     let wantsReadOnly: Bool
+    var settings: DiskSettings
     /// The LUN as the first path showed it; later paths must show the same.
     var report: LogicalUnitReport?
     var export: ExportDescription?
@@ -157,11 +154,15 @@ final class Disk {
     var problemsWereTold = false
     var isRemoved = false
 
-    init(index: Int32, name: String, target: Int32, lun: LogicalUnitNumber, wantsReadOnly: Bool) {
+    init(
+        index: Int32, name: String, target: Int32, lun: LogicalUnitNumber, wantsReadOnly: Bool,
+        settings: DiskSettings
+    ) {
         self.index = index
         self.name = name
         self.target = target
         self.lun = lun
         self.wantsReadOnly = wantsReadOnly
+        self.settings = settings
     }
 }

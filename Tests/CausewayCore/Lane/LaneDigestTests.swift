@@ -7,8 +7,8 @@ struct LaneDigestTests {
     /// What the two sides want, and what is to come of it.
     static func options(header: Bool, data: Bool) -> WorldOptions {
         var options = WorldOptions()
-        options.headerDigest = header ? .preferred : .prohibited
-        options.dataDigest = data ? .required : .discouraged
+        options.settings.headerDigest = header ? .preferred : .prohibited
+        options.settings.dataDigest = data ? .required : .discouraged
         options.target.headerDigest = true
         options.target.dataDigest = data
         return options
@@ -84,7 +84,7 @@ struct LaneDigestTests {
     @Test("that only one side insists on are no agreement, and the reason names the key")
     func noAgreement() {
         var options = WorldOptions()
-        options.dataDigest = .required
+        options.settings.dataDigest = .required
         let world = World(options)
         world.attach()
         world.run(limit: 5 * .second)

@@ -1,0 +1,97 @@
+/// What may be set of a disk, when it is attached and while it lives. People name each setting by a key: see
+/// `DiskSetting`.
+public struct DiskSettings: Equatable, Sendable {
+    public var policy = PathPolicy.standard
+    /// From the next login on. Disks of one target share its sessions: the one that wants most has its way.
+    public var headerDigest = DigestPreference.prohibited
+    public var dataDigest = DigestPreference.prohibited
+
+    public init() {}
+}
+
+/// A setting as people name it: a row of `DiskSetting.all`. Adding a setting is adding a field above and a
+/// row here.
+public struct DiskSetting: Sendable {
+    public let key: String
+    /// What it may be set to, for people.
+    public let allowed: String
+    let text: @Sendable (DiskSettings) -> String
+    let set: @Sendable (inout DiskSettings, String) throws(WrongSettingValue) -> Void
+
+    public static let all: [DiskSetting] = [
+        DiskSetting(
+            key: "policy", allowed: PathPolicy.allowed, text: { "\($0.policy)" },
+            set: { (settings, text) throws(WrongSettingValue) in settings.policy = try PathPolicy(text) }),
+        DiskSetting(
+            key: "header-digest", allowed: DigestPreference.allowed, text: { $0.headerDigest.setting },
+            set: { (settings, text) throws(WrongSettingValue) in
+                settings.headerDigest = try DigestPreference(setting: text)
+            }),
+        DiskSetting(
+            key: "data-digest", allowed: DigestPreference.allowed, text: { $0.dataDigest.setting },
+            set: { (settings, text) throws(WrongSettingValue) in
+                settings.dataDigest = try DigestPreference(setting: text)
+            }),
+    ]
+}
+
+extension DigestPreference {
+    fileprivate static let allowed = settings.map { $0.text }.joined(separator: ", ")
+
+    private static let settings: [(text: String, preference: DigestPreference)] = [
+        ("none", .prohibited), ("prefer-none", .discouraged), ("prefer-crc32c", .preferred),
+        ("crc32c", .required),
+    ]
+
+    fileprivate init(setting text: String) throws(WrongSettingValue) {
+        guard let found = Self.settings.first(where: { $0.text == text }) else {
+            throw WrongSettingValue("there is no digest \"\(text)\"")
+        }
+        self = found.preference
+    }
+
+    fileprivate var setting: String {
+        Self.settings.first { $0.preference == self }?.text ?? "none"
+    }
+
+    /// The stronger wish of two.
+    func stronger(_ other: DigestPreference) -> DigestPreference {
+        func strength(_ preference: DigestPreference) -> Int {
+            switch preference {
+            case .prohibited: 0
+            case .discouraged: 1
+            case .preferred: 2
+            case .required: 3
+            }
+        }
+        return strength(self) >= strength(other) ? self : other
+    }
+}
+
+/// Why a setting is not taken.
+public enum DiskSettingError: Error, Equatable, Sendable {
+    /// `nearest` is a key that may have been meant.
+    case unknownKey(String, nearest: String?)
+    case wrongValue(key: String, reason: String, allowed: String)
+}
+
+extension DiskSettings {
+    /// Sets one setting from its text.
+    public mutating func set(_ key: String, to text: String) throws(DiskSettingError) {
+        guard let setting = DiskSetting.all.first(where: { $0.key == key }) else {
+            throw .unknownKey(key, nearest: SimilarWord.nearest(to: key, among: DiskSetting.all.map(\.key)))
+        }
+        do throws(WrongSettingValue) {
+            try setting.set(&self, text)
+        } catch {
+            throw .wrongValue(key: key, reason: error.reason, allowed: setting.allowed)
+        }
+    }
+
+    /// Every setting in force, by key: each text is one that `set` takes.
+    public var texts: [String: String] {
+        var texts: [String: String] = [:]
+        for setting in DiskSetting.all { texts[setting.key] = setting.text(self) }
+        return texts
+    }
+}
