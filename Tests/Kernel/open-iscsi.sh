@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154  # lib.sh sets them
 # The kernel's initiator with dm-multipath, for comparison. Sourced after lib.sh. Its parts come from Debian packages
 # that are unpacked into the throw-away root of User Mode Linux only: nobody wants a multipathd on a machine that did
 # not ask for one.
@@ -6,14 +7,14 @@
 # The folder that `make bench-failover` downloads the packages into.
 packages=$repository/.build/open-iscsi
 
-iscsid='' multipathd='' udevd='' logged_in=''
+iscsid='' multipathd='' udevd=''
 
 # open_iscsi_up [tuned]: two paths to $iqn; sets `device`.
 #
 # Both: round-robin over all paths, as Causeway does. Tuned: pings every second, a path that fails is given up after
 # one second, paths are checked every second, and I/O is queued while there is none.
 open_iscsi_up() {
-    local package i setting lines=''
+    local package i setting
     compgen -G "$packages/*.deb" >/dev/null || fail "no packages in $packages; type: make bench-failover"
     for package in "$packages"/*.deb; do
         dpkg-deb --fsys-tarfile "$package" | tar -x -C / --keep-directory-symlink
@@ -38,25 +39,16 @@ open_iscsi_up() {
                 -n "node.conn[0].timeo.$setting" -v 1
         done
     done >>"$work/iscsiadm.log"
-    logged_in=1
     iscsiadm -m node -l >>"$work/iscsiadm.log"
     wait_until 20 'both SCSI disks appear' both_disks
-    [ -z "${1:-}" ] || lines='polling_interval 1
-        max_polling_interval 1
-        fast_io_fail_tmo 1
-        no_path_retry queue'
-    printf 'defaults {
-        user_friendly_names yes
-        find_multipaths no
-        path_grouping_policy multibus
-        path_selector "round-robin 0"
-        %s
-}
-overrides {
-        path_grouping_policy multibus
-        path_selector "round-robin 0"
-        %s
-}\n' "$lines" "$lines" >/etc/multipath.conf
+    {
+        printf 'defaults {\n user_friendly_names yes\n find_multipaths no\n'
+        [ -z "${1:-}" ] || printf ' polling_interval 1\n max_polling_interval 1\n'
+        # Stronger than what multipathd knows of these targets.
+        printf '}\noverrides {\n path_grouping_policy multibus\n path_selector "round-robin 0"\n'
+        [ -z "${1:-}" ] || printf ' fast_io_fail_tmo 1\n no_path_retry queue\n'
+        printf '}\n'
+    } >/etc/multipath.conf
     multipathd -d >>"$work/multipathd.log" 2>&1 &
     multipathd=$!
     device=/dev/mapper/mpatha

@@ -1,13 +1,14 @@
-// stall DEVICE: what an application feels when a path fails, and how soon a path is used again.
+// stall DEVICE [DEVICE…]: what an application feels when a path fails, and how soon a path is used again.
 //
-// One thread writes and one reads blocks of 4 KiB, O_DIRECT, one after the other. What is asked on standard input, a
-// line each, is answered on standard output:
+// One thread writes and one reads blocks of 4 KiB of the first device, O_DIRECT, one after the other; one thread
+// each writes such a block to the other devices every 200 ms. What is asked on standard input, a line each, is
+// answered on standard output:
 //
 // begin                        measure from now on; no answer
-// end                          both threads go on until each has completed an I/O, and one second more; answer:
-//                              write MS AT read MS AT ops N errors N
-//                              MS is the longest time without a completed I/O of that thread since `begin`, AT when
-//                              it began (seconds since 1970)
+// end                          every thread goes on until it has completed an I/O, and one second more; answer:
+//                              write MS AT read MS AT others MS ops N errors N
+//                              MS is the longest time without a completed I/O of that thread since `begin` (of
+//                              the others, the longest that one I/O took), AT when it began (seconds since 1970)
 // used INTERFACE SINCE LIMIT   waits until 64 KiB more have left through the interface, more than a login needs;
 //                              answer: milliseconds since SINCE (seconds since 1970), `never` after LIMIT seconds
 #define _GNU_SOURCE
@@ -36,6 +37,7 @@ static double now(void)
 struct worker {
     pthread_t thread;
     int writes, device;
+    useconds_t pause;      // between two I/Os
     unsigned seed;
     uint64_t blocks;
     int begun;             // the measurement that it takes part in
@@ -44,7 +46,9 @@ struct worker {
     atomic_int ended;      // the last measurement that it has ended
 };
 
-static struct worker workers[2] = {{.writes = 1, .seed = 1}, {.seed = 2}};
+#define MOST 256
+static struct worker workers[MOST]; // the first device's writer and reader, then the others' writers
+static int worker_count;
 static atomic_int begun, ending; // measurements, counted from 1
 
 // The I/O that began at `last` has completed.
@@ -87,6 +91,10 @@ static void *work(void *argument)
             usleep(50000);
         }
         last = time;
+        if (me->pause) {
+            usleep(me->pause);
+            last = now();
+        }
         if (me->begun != atomic_load(&begun)) {
             me->begun = atomic_load(&begun);
             me->longest = me->at = me->end = 0;
@@ -96,34 +104,39 @@ static void *work(void *argument)
     return NULL;
 }
 
-static void start(const char *path)
+static void start(const char *path, int writes, useconds_t pause)
 {
+    struct worker *me = &workers[worker_count++];
     uint64_t size;
-    int i;
 
-    for (i = 0; i < 2; i++) {
-        workers[i].device = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
-        if (workers[i].device < 0 || ioctl(workers[i].device, BLKGETSIZE64, &size) != 0 || size < BLOCK) {
-            perror(path);
-            exit(2);
-        }
-        workers[i].blocks = size / BLOCK;
+    *me = (struct worker){.writes = writes, .pause = pause, .seed = worker_count};
+    me->device = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+    if (me->device < 0 || ioctl(me->device, BLKGETSIZE64, &size) != 0 || size < BLOCK) {
+        perror(path);
+        exit(2);
     }
-    for (i = 0; i < 2; i++)
-        if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0)
-            exit(2);
+    me->blocks = size / BLOCK;
+    if (pthread_create(&me->thread, NULL, work, me) != 0)
+        exit(2);
 }
 
 static void end(void)
 {
-    int number = atomic_load(&begun);
+    int number = atomic_load(&begun), i;
+    double others = 0;
+    long operations = 0, errors = 0;
 
     atomic_store(&ending, number);
-    while (atomic_load(&workers[0].ended) != number || atomic_load(&workers[1].ended) != number)
-        usleep(10000);
-    printf("write %.0f %.3f read %.0f %.3f ops %ld errors %ld\n", workers[0].longest * 1e3, workers[0].at,
-           workers[1].longest * 1e3, workers[1].at, workers[0].operations + workers[1].operations,
-           workers[0].errors + workers[1].errors);
+    for (i = 0; i < worker_count; i++) {
+        while (atomic_load(&workers[i].ended) != number)
+            usleep(10000);
+        operations += workers[i].operations;
+        errors += workers[i].errors;
+        if (i > 1 && workers[i].longest > others)
+            others = workers[i].longest;
+    }
+    printf("write %.0f %.3f read %.0f %.3f others %.0f ops %ld errors %ld\n", workers[0].longest * 1e3,
+           workers[0].at, workers[1].longest * 1e3, workers[1].at, others * 1e3, operations, errors);
 }
 
 static long long sent(const char *interface)
@@ -159,12 +172,16 @@ int main(int count, char **arguments)
 {
     char line[256], interface[64];
     double since, limit;
+    int i;
 
-    if (count != 2) {
-        fprintf(stderr, "usage: stall DEVICE\n");
+    if (count < 2 || count >= MOST) {
+        fprintf(stderr, "usage: stall DEVICE [DEVICE...]\n");
         return 2;
     }
-    start(arguments[1]);
+    start(arguments[1], 1, 0);
+    start(arguments[1], 0, 0);
+    for (i = 2; i < count; i++)
+        start(arguments[i], 1, 200000);
     while (fgets(line, sizeof line, stdin)) {
         if (strcmp(line, "begin\n") == 0)
             atomic_fetch_add(&begun, 1);
