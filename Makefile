@@ -60,8 +60,8 @@ bench-failover: deps build .build/open-iscsi
 
 .build/open-iscsi:
 	rm -rf $@.new && mkdir -p $@.new
-	cd $@.new && apt-get download -qq $(OPEN_ISCSI_PACKAGES) || { $(SUDO) apt-get update -qq && \
-		apt-get download -qq $(OPEN_ISCSI_PACKAGES); }
+	cd $@.new && apt-get download -qq -o APT::Sandbox::User=root $(OPEN_ISCSI_PACKAGES) || { $(SUDO) apt-get update -qq && \
+		apt-get download -qq -o APT::Sandbox::User=root $(OPEN_ISCSI_PACKAGES); }
 	mv $@.new $@
 
 # The lane in simulated worlds. A failing seed is printed with its trace; `Simulator --seed N --trace` shows it again.
