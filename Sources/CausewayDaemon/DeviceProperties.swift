@@ -12,9 +12,13 @@ struct DeviceProperties: Equatable {
     /// Names under `/dev`, separated by blanks, as `SYMLINK` takes them.
     let links: String
 
-    /// - Parameter portals: `address:port` of each path.
-    init(name: DiskName, target: ISCSIName, lun: UInt64, portals: [String], report: LogicalUnitReport) {
-        let identity = report.identity
+    /// - Parameters:
+    ///   - portals: `address:port` of each path.
+    ///   - unitSerial: VPD page 0x80, where there is one.
+    init(
+        name: DiskName, target: ISCSIName, lun: UInt64, portals: [String], inquiry: InquiryData,
+        unitSerial: TargetText?, identity: LogicalUnitIdentity
+    ) {
         let serial = Self.safe(identity.multipathWWID ?? identity.wwid)
         let iqn = Self.safe(target.text)
         var lines = [
@@ -23,14 +27,14 @@ struct DeviceProperties: Equatable {
             "CAUSEWAY_LUN=\(lun)",
             "ID_BUS=scsi",
             "ID_TYPE=disk",
-            "ID_VENDOR=\(Self.safe(report.inquiry.vendor.description))",
-            "ID_MODEL=\(Self.safe(report.inquiry.product.description))",
-            "ID_REVISION=\(Self.safe(report.inquiry.revision.description))",
+            "ID_VENDOR=\(Self.safe(inquiry.vendor.description))",
+            "ID_MODEL=\(Self.safe(inquiry.product.description))",
+            "ID_REVISION=\(Self.safe(inquiry.revision.description))",
             "ID_SERIAL=\(serial)",
             // Without the digit that says what kind of name it is.
             "ID_SERIAL_SHORT=\(identity.multipathWWID == nil ? serial : String(serial.dropFirst()))",
         ]
-        if let text = report.serial?.description, !text.isEmpty {
+        if let text = unitSerial?.description, !text.isEmpty {
             lines.append("ID_SCSI_SERIAL=\(Self.safe(text))")
         }
         var names = ["disk/by-id/scsi-\(serial)"]
@@ -42,7 +46,8 @@ struct DeviceProperties: Equatable {
             names.append("disk/by-id/wwn-0x\(digits)")
         }
         for portal in Set(portals).sorted() {
-            names.append("disk/by-path/ip-\(Self.safe(portal))-iscsi-\(iqn)-lun-\(lun)")
+            let address = Self.safe(portal.filter { $0 != "[" && $0 != "]" })
+            names.append("disk/by-path/ip-\(address)-iscsi-\(iqn)-lun-\(lun)")
         }
         properties = lines.joined(separator: "\n") + "\n"
         links = names.joined(separator: " ") + "\n"

@@ -87,7 +87,8 @@ extension Supervisor {
         let portals = disk.state.withLock(\.portals)
         let properties = DeviceProperties(
             name: disk.name, target: disk.target, lun: disk.request.lun, portals: portals,
-            report: description.report)
+            inquiry: description.report.inquiry, unitSerial: description.report.serial,
+            identity: description.report.identity)
         do throws(SystemError) {
             try devices.write(properties, for: disk.name)
         } catch {
