@@ -12,8 +12,8 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # What the build needs from Debian beside Swift, and what demo, tests and benchmarks need on top.
 BUILD_PACKAGES := libnl-3-dev libnl-genl-3-dev libnl-route-3-dev pkg-config
-LAB_PACKAGES := binutils dmsetup e2fsprogs fio gcc iproute2 jq kmod libc6-dev libnbd-bin qemu-block-extra qemu-utils \
-	shellcheck tgt user-mode-linux xfsprogs
+LAB_PACKAGES := binutils dmsetup e2fsprogs fdisk fio gcc iproute2 jq kmod libc6-dev libnbd-bin qemu-block-extra qemu-utils \
+	shellcheck tgt udev user-mode-linux xfsprogs
 
 # What fail-over is compared with. Unpacked inside User Mode Linux, never installed: a multipathd would look for its
 # disks on this machine.
@@ -79,7 +79,7 @@ install:
 	install -D -m 755 $(RELEASE)/causeway $(DESTDIR)$(PREFIX)/bin/causeway
 	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' systemd/causewayd.service | \
 		install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/causewayd.service
-	install -D -m 644 udev/99-causeway.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/99-causeway.rules
+	install -D -m 644 udev/59-causeway.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/59-causeway.rules
 	install -D -m 644 systemd/causeway.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/causeway.conf
 	for page in man/*.[1-8]; do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
