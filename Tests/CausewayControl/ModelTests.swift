@@ -45,7 +45,7 @@ import Testing
         try check(
             DiscoverRequest(portals: [Samples.portal], interfaces: ["eth1"], luns: true),
             #"{"interfaces":["eth1"],"luns":true,"portals":["10.0.1.1:3260"]}"#)
-        try check(DetachRequest(name: Samples.name(), force: true), #"{"force":true,"name":"data1"}"#)
+        try check(DetachRequest(name: Samples.name(), force: true), #"{"force":true,"forget":false,"name":"data1"}"#)
         try check(StatusRequest(name: Samples.name()), #"{"name":"data1"}"#)
     }
 

@@ -63,6 +63,10 @@ final class FakeDiskService: DiskService {
         return report
     }
 
+    func attachConfigured(_ name: DiskName) throws(ControlError) -> DiskReport {
+        throw .notConfigured(name, path: "/etc/causeway/disks/\(name).toml")
+    }
+
     func detach(_ request: DetachRequest) throws(ControlError) {
         let error = disks.withLock { disks -> ControlError? in
             guard let disk = disks[request.name.text] else { return .noSuchDisk(request.name) }
