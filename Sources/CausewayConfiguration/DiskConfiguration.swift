@@ -64,7 +64,8 @@ public struct DiskConfiguration: Sendable {
     public func request(_ settings: InheritedSettings) -> AttachRequest {
         AttachRequest(
             name: name, target: target.text, portals: portals, interfaces: interfaces, lun: lun,
-            socket: socket, readOnly: isReadOnly, policy: settings.policy, queueDepth: settings.queueDepth)
+            socket: socket, readOnly: isReadOnly, settings: settings.disk,
+            queueDepth: settings.queueDepth)
     }
 
     /// The text of its file.
@@ -144,7 +145,9 @@ extension SettingLayer {
     /// What a request says for its disk alone.
     public init(_ request: AttachRequest) {
         self.init()
-        if let policy = request.policy { add(.disk, "policy", .text(policy)) }
+        for (key, text) in request.allSettings.sorted(by: { $0.key < $1.key }) {
+            add(.disk, key, .text(text))
+        }
         if let depth = request.queueDepth { add(.disk, "queue-depth", .number(Int64(depth))) }
     }
 

@@ -1,7 +1,7 @@
 /// What is inherited, adapter → discovery address → target → disk, as it is in force for one disk.
 public struct InheritedSettings: Equatable, Sendable {
-    /// As `causeway attach --policy` takes it; nil: the daemon's choice.
-    public var policy: String?
+    /// Settings of the disk by key, as `causeway set` takes them; what is not named is as the daemon has it.
+    public var disk: [String: String] = [:]
     /// Commands in flight a path at most; nil: the daemon's choice.
     public var queueDepth: UInt32?
 
@@ -82,6 +82,15 @@ enum SettingValue: Equatable, Sendable {
     func text() throws(SettingError) -> String {
         guard case .text(let text) = self else { throw SettingError("\(shown) is not a text between quotes") }
         return text
+    }
+
+    /// For rows that read a text, whatever it is in the file.
+    var plain: String {
+        switch self {
+        case .text(let text): text
+        case .list(let texts): texts.joined(separator: ",")
+        case .number, .flag: shown
+        }
     }
 
     func word(_ words: [String]) throws(SettingError) -> String {

@@ -45,8 +45,14 @@ struct Attach: ParsableCommand {
     @Flag(help: "Attach the LUN although this machine has it already by another way.")
     var force = false
 
-    @Option(help: "How I/O is spread over the paths, such as round-robin.")
+    @Option(help: "How I/O is spread over the paths, such as round-robin,ios=8.")
     var policy: String?
+
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp("A setting as 'causeway set' takes it. May be repeated.", valueName: "key=value"),
+        transform: Setting.argument)
+    var settings: [Setting] = []
 
     @Option(help: ArgumentHelp("Commands in flight on a path at most.", valueName: "commands"))
     var queueDepth: UInt32?
@@ -60,10 +66,10 @@ struct Attach: ParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     /// nil for a disk that is to be attached as its file says.
-    func request() throws -> AttachRequest? {
+    private func request() throws -> AttachRequest? {
         let isPlain =
             interfaces.isEmpty && socket == nil && !readOnly && !force && policy == nil && queueDepth == nil
-            && !persist
+            && settings.isEmpty && !persist
         if target == nil, portals.isEmpty, lun == nil, isPlain { return nil }
         guard let target, let lun, !portals.isEmpty else {
             throw ValidationError(
@@ -73,6 +79,7 @@ struct Attach: ParsableCommand {
         return AttachRequest(
             name: name, target: target, portals: portals, interfaces: interfaces, lun: lun,
             socket: socket.map(Self.absolutePath), readOnly: readOnly, force: force, policy: policy,
+            settings: try usage { () throws(ControlError) in try Setting.byKey(settings) },
             queueDepth: queueDepth, persist: persist)
     }
 
@@ -81,9 +88,9 @@ struct Attach: ParsableCommand {
     }
 
     func run() throws {
-        let request = try request()
+        let wanted = try request()
         let disk = try connection.ask { client throws(ControlClientError) in
-            if let request { return try client.attach(request) }
+            if let wanted { return try client.attach(wanted) }
             return try client.attachConfigured(name)
         }
         if json {

@@ -7,6 +7,7 @@ public enum InterfaceDescription {
         public static let discover = "io.causeway.Discover"
         public static let attach = "io.causeway.Attach"
         public static let attachConfigured = "io.causeway.AttachConfigured"
+        public static let set = "io.causeway.Set"
         public static let detach = "io.causeway.Detach"
         public static let list = "io.causeway.List"
         public static let status = "io.causeway.Status"
@@ -111,6 +112,7 @@ public enum InterfaceDescription {
           model: string,
           readOnly: bool,
           policy: string,
+          settings: [string]string,
           paths: []Path,
           counters: Counters,
           events: []Event
@@ -136,12 +138,17 @@ public enum InterfaceDescription {
           readOnly: ?bool,
           force: ?bool,
           policy: ?string,
+          settings: ?[string]string,
           queueDepth: ?int,
           persist: ?bool
         ) -> (disk: Disk)
 
         # Attaches a disk as its file says.
         method AttachConfigured(name: string) -> (disk: Disk)
+
+        # Changes settings of a disk while it lives, by key; a key or value that is wrong changes nothing.
+        # The policy may be given to Attach as a setting or by its own name.
+        method Set(name: string, settings: [string]string) -> (disk: Disk)
 
         # Flushes, takes the device away and logs out. A device in use stays, unless force is true. With forget
         # the disk's file is removed too, also of a disk that is not attached.

@@ -10,6 +10,8 @@ public protocol DiskService: Sendable {
     func attach(_ request: AttachRequest) throws(ControlError) -> DiskReport
     /// Attaches a disk as its file says.
     func attachConfigured(_ name: DiskName) throws(ControlError) -> DiskReport
+    /// Changes settings of a disk while it lives.
+    func set(_ request: SetRequest) throws(ControlError) -> DiskReport
     func detach(_ request: DetachRequest) throws(ControlError)
     func list() throws(ControlError) -> [DiskSummary]
     func status(_ name: DiskName) throws(ControlError) -> DiskReport
