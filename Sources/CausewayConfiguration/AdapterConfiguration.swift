@@ -52,7 +52,8 @@ public struct AdapterConfiguration: Sendable {
                 for (name, scope) in reading.scopes(entry) { readTarget(name, scope, &reading) }
             default:
                 reading.unknown(
-                    entry.key, line: entry.line, known: Self.keys + SettingLayer.sectionNames, of: "this file")
+                    entry.key, line: entry.line, known: Self.keys + SettingLayer.sectionNames, of: "this file"
+                )
             }
         }
         for target in targets {
@@ -154,7 +155,8 @@ extension FileReading {
             guard case .table(let scope) = inner.value else {
                 complain(
                     inner.line,
-                    "\"\(inner.key)\" is no table; a name with dots stands between quotes: [\(entry.key).\"…\"]")
+                    "\"\(inner.key)\" is no table; a name with dots stands between quotes: [\(entry.key).\"…\"]"
+                )
                 continue
             }
             scopes.append((inner, scope))

@@ -35,7 +35,8 @@ public struct ConfigurationFiles: Sendable, Equatable {
             guard let name = Self.diskName(file) else {
                 problems.append(
                     ConfigurationProblem(
-                        file: path, reason: "the file's name is not that of a disk, NAME.toml", severity: .warning
+                        file: path, reason: "the file's name is not that of a disk, NAME.toml",
+                        severity: .warning
                     ))
                 continue
             }
@@ -59,7 +60,10 @@ public struct ConfigurationFiles: Sendable, Equatable {
         }
         if parts.dropLast().last == "disks" {
             guard let file = parts.last, let name = diskName(file) else {
-                return [ConfigurationProblem(file: path, reason: "the file's name is not that of a disk, NAME.toml")]
+                return [
+                    ConfigurationProblem(
+                        file: path, reason: "the file's name is not that of a disk, NAME.toml")
+                ]
             }
             _ = DiskConfiguration(text, name: name, file: path, problems: &problems)
         } else {

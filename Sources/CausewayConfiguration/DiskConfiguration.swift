@@ -125,7 +125,8 @@ public struct DiskConfiguration: Sendable {
                 portals = texts.compactMap { reading.portal($0, entry.line) }
             case "bind": interfaces = reading.strings(entry) ?? []
             case "lun":
-                guard case .integer(let number) = entry.value, let found = LogicalUnitNumber(Int(number)) else {
+                guard case .integer(let number) = entry.value, let found = LogicalUnitNumber(Int(number))
+                else {
                     return reading.complain(entry.line, "\"lun\" is a number from 0 to 16383")
                 }
                 lun = UInt64(found.number ?? 0)
@@ -135,7 +136,8 @@ public struct DiskConfiguration: Sendable {
                 if let text = reading.string(entry) { discovery = reading.portal(text, entry.line) }
             default:
                 reading.unknown(
-                    entry.key, line: entry.line, known: Self.keys + SettingLayer.sectionNames, of: "this file")
+                    entry.key, line: entry.line, known: Self.keys + SettingLayer.sectionNames, of: "this file"
+                )
             }
         }
     }

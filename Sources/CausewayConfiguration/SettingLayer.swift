@@ -19,19 +19,23 @@ public struct SettingLayer: Sendable {
     static var sectionNames: [String] { Setting.Section.allCases.map(\.rawValue) }
 
     /// Takes the table of a section.
-    mutating func read(_ section: Setting.Section, _ value: TOMLValue, line: Int, _ reading: inout FileReading) {
+    mutating func read(
+        _ section: Setting.Section, _ value: TOMLValue, line: Int, _ reading: inout FileReading
+    ) {
         guard case .table(let table) = value else {
             return reading.complain(line, "\"\(section.rawValue)\" is a table: write [\(section.rawValue)]")
         }
         for entry in table.entries {
             guard let setting = Setting.find(section, entry.key) else {
                 reading.unknown(
-                    entry.key, line: entry.line, known: Setting.keys(of: section), of: "[\(section.rawValue)]")
+                    entry.key, line: entry.line, known: Setting.keys(of: section), of: "[\(section.rawValue)]"
+                )
                 continue
             }
             guard let value = SettingValue(entry.value) else {
                 reading.complain(
-                    entry.line, "\"\(entry.key)\" cannot be \(entry.value.typeName); it may be \(setting.allowed)")
+                    entry.line,
+                    "\"\(entry.key)\" cannot be \(entry.value.typeName); it may be \(setting.allowed)")
                 continue
             }
             var scratch = InheritedSettings()
@@ -39,7 +43,8 @@ public struct SettingLayer: Sendable {
                 try setting.set(&scratch, value)
                 entries.append(Entry(setting: setting, value: value, line: entry.line))
             } catch {
-                reading.complain(entry.line, "\"\(entry.key)\": \(error.reason); it may be \(setting.allowed)")
+                reading.complain(
+                    entry.line, "\"\(entry.key)\": \(error.reason); it may be \(setting.allowed)")
             }
         }
     }
@@ -72,7 +77,8 @@ struct FileReading {
     mutating func unknown(_ key: String, line: Int, known: [String], of place: String) {
         let meant = SimilarWord.nearest(to: key, among: known).map { "; did you mean \"\($0)\"?" }
         complain(
-            line, "there is no \"\(key)\" in \(place)\(meant ?? "; there are \(known.joined(separator: ", "))")")
+            line,
+            "there is no \"\(key)\" in \(place)\(meant ?? "; there are \(known.joined(separator: ", "))")")
     }
 
     /// The file's tables, nil after a mistake in the syntax.

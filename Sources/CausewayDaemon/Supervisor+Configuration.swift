@@ -62,7 +62,9 @@ extension Supervisor {
         } catch {
             throw .internalFailure("the file of \(request.name) cannot be removed: \(error)")
         }
-        guard existed || isAttached else { throw .notConfigured(request.name, path: files.path(of: request.name)) }
+        guard existed || isAttached else {
+            throw .notConfigured(request.name, path: files.path(of: request.name))
+        }
         if existed { logger.info("\(request.name): forgotten") }
     }
 }

@@ -16,7 +16,9 @@ import Testing
         }
         deinit {
             for folder in ["\(path)/disks", path] {
-                for name in (try? SmallFile.list(folder)) ?? [] { _ = try? SmallFile.remove("\(folder)/\(name)") }
+                for name in (try? SmallFile.list(folder)) ?? [] {
+                    _ = try? SmallFile.remove("\(folder)/\(name)")
+                }
                 rmdir(folder)
             }
         }
@@ -47,7 +49,10 @@ import Testing
         try folder.put(Self.good + "discovery = \"192.0.2.7\"\n", "disks/e.toml")
         let (configuration, problems) = folder.files.load()
         #expect(configuration.disks.map(\.name.text) == ["a", "b", "e"])
-        #expect(problems.filter(\.isError).map { $0.file.split(separator: "/").last } == ["c.toml", "c.toml", "e.toml"])
+        #expect(
+            problems.filter(\.isError).map { $0.file.split(separator: "/").last } == [
+                "c.toml", "c.toml", "e.toml",
+            ])
         #expect(problems.filter { !$0.isError }.map { $0.file.split(separator: "/").last } == ["Big.toml"])
     }
 

@@ -79,7 +79,8 @@ import Testing
     /// Nothing that a file may hold traps: every sample cut off everywhere, and each byte of it replaced.
     @Test func `No text traps`() {
         let sample = Array(
-            "[a.\"b\"]\nc = \"x\\u00e9\"\nd=[1, 'y', {e = true}]\nf=\"\"\"g\\\n  h\"\"\"\n0x=0x1_f #\r\n".utf8)
+            "[a.\"b\"]\nc = \"x\\u00e9\"\nd=[1, 'y', {e = true}]\nf=\"\"\"g\\\n  h\"\"\"\n0x=0x1_f #\r\n".utf8
+        )
         for end in 0...sample.count {
             _ = try? TOMLReader.read(String(decoding: sample[..<end], as: UTF8.self))
         }

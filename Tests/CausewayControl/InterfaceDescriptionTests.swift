@@ -74,7 +74,7 @@ import Testing
             ),
             .noSuchLUN(3, target: "t", existing: [1, 2]), .alreadyAttached(Samples.name(), at: "/dev/nbd0"),
             .deviceInUse(Samples.name(), device: "/dev/nbd0", holders: ["mounted on /srv"]),
-            .nbdModuleAbsent(),
+            .nbdModuleAbsent(), .wrongConfiguration(["f:1: x"]),
             .identityInUse("naa.6", device: "/dev/sda"), .noSuchDisk(Samples.name()),
             .permissionDenied("attach disks"),
             .invalidName("X"), .invalidArgument("a", remedy: "b"), .busy("a"), .internalFailure("a"),

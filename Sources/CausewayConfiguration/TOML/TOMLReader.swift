@@ -51,7 +51,8 @@ struct TOMLReader {
     }
 
     /// Into a table on the way to a deeper one; makes it where it is not yet.
-    private func step(_ table: TOMLTable, _ key: String, kind: TOMLTable.Kind) throws(TOMLError) -> TOMLTable {
+    private func step(_ table: TOMLTable, _ key: String, kind: TOMLTable.Kind) throws(TOMLError) -> TOMLTable
+    {
         guard let entry = table[key] else {
             let made = TOMLTable(kind, line: line)
             _ = table.add(key, .table(made), line: line)

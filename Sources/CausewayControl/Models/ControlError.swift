@@ -26,7 +26,8 @@ public struct ControlError: Error, Equatable, Sendable {
 
         public static let all: [Kind] = [
             .noSuchInterface, .interfaceWithoutAddress, .portalUnreachable, .targetNotFound, .loginRefused,
-            .noSuchLUN, .alreadyAttached, .deviceInUse, .nbdModuleAbsent, .noSuchDisk, .wrongConfiguration, .permissionDenied,
+            .noSuchLUN, .alreadyAttached, .deviceInUse, .nbdModuleAbsent, .noSuchDisk, .wrongConfiguration,
+            .permissionDenied,
             .invalidName, .invalidArgument, .busy, .internalFailure,
         ]
     }
