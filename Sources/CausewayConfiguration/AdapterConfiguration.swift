@@ -155,7 +155,8 @@ extension FileReading {
             guard case .table(let scope) = inner.value else {
                 complain(
                     inner.line,
-                    "\"\(inner.key)\" is no table; a name with dots stands between quotes: [\(entry.key).\"…\"]"
+                    "\"\(inner.key)\" is no table; a name with dots stands between quotes: "
+                        + "[\(entry.key).\"…\"]"
                 )
                 continue
             }

@@ -1,7 +1,7 @@
 import CausewayCore
 
-/// What one place of a file says of inherited settings: the tables of its sections. Every value has passed the
-/// check of its row.
+/// What one place of a file says of inherited settings: the tables of its sections. Every value has passed
+/// the check of its row.
 public struct SettingLayer: Sendable {
     struct Entry: Sendable {
         var setting: Setting

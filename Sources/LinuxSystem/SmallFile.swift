@@ -24,8 +24,8 @@ public enum SmallFile {
         throw SystemError(call: "read", errno: Errno(rawValue: EFBIG), subject: path)
     }
 
-    /// Puts a file with this content in place of whatever has the name, readable for all: the whole of it, also
-    /// after a crash, or nothing.
+    /// Puts a file with this content in place of whatever has the name, readable for all: the whole of it,
+    /// also after a crash, or nothing.
     public static func replace(_ path: String, with text: String) throws(SystemError) {
         let temporary = "\(path).\(getpid())~"
         let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o644)

@@ -7,8 +7,8 @@ import Synchronization
 
 /// Disks that are configured and not attached yet: a few threads attach them, and try again until each is.
 ///
-/// A target or an interface that is not there yet is an ordinary thing when a machine starts, so no attempt is
-/// the last one; what went wrong is logged once for each reason.
+/// A target or an interface that is not there yet is an ordinary thing when a machine starts, so no attempt
+/// is the last one; what went wrong is logged once for each reason.
 final class ConfiguredDisks: Sendable {
     /// Attaches at the same time: each may wait for a portal that does not answer.
     private static let threadsMax = 8
