@@ -302,7 +302,7 @@ test_persist() {
     causeway config check --config "$configuration"
     daemon_stop
     daemon_start
-    wait_until 20 'the disk comes back with the daemon' path_active disk1 p1
+    wait_until 20 'the disk comes back with the daemon' test -S "$socket"
     wait_until 20 'the disk comes back over both links' path_active disk1 p2
     causeway status disk1 --json | jq -e '.settings.policy == "round-robin,ios=4"' >/dev/null ||
         fail 'the disk came back with another policy'
@@ -341,7 +341,7 @@ test_target_comes_late() {
     daemon_stop
     daemon_start
     tgt_start 64M
-    wait_until 40 'the disk comes with its target' path_active disk1 p1
+    wait_until 40 'the disk comes with its target' test -S "$socket"
     wait_until 20 'the disk comes over both links' path_active disk1 p2
     nbdinfo --size "$uri"
     disk_down
