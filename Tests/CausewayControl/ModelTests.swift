@@ -17,6 +17,7 @@ import Testing
             "interfaces":["eth1","eth2"],
             "lun":1,
             "name":"data1",
+            "persist":true,
             "policy":"round-robin",
             "portals":["10.0.1.1:3260","[2001:db8::1]:3261"],
             "queueDepth":64,
@@ -46,7 +47,9 @@ import Testing
         try check(
             DiscoverRequest(portals: [Samples.portal], interfaces: ["eth1"], luns: true),
             #"{"interfaces":["eth1"],"luns":true,"portals":["10.0.1.1:3260"]}"#)
-        try check(DetachRequest(name: Samples.name(), force: true), #"{"force":true,"name":"data1"}"#)
+        try check(
+            DetachRequest(name: Samples.name(), force: true), #"{"force":true,"forget":false,"name":"data1"}"#
+        )
         try check(
             SetRequest(name: Samples.name(), settings: ["b": "2", "a": "1"]),
             #"{"name":"data1","settings":{"a":"1","b":"2"}}"#)
