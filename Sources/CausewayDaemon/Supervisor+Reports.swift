@@ -93,7 +93,9 @@ extension Supervisor {
             latencyMicroseconds: counters.commands == 0
                 ? 0 : counters.latencyNanoseconds / counters.commands / 1000,
             latencyP99Microseconds: snapshot.percentile99.map { $0 / 1000 },
-            errors: counters.errors, fences: counters.fences, lastFence: snapshot.lastFence,
+            errors: counters.errors,
+            digestErrors: counters.headerDigestErrors + counters.dataDigestErrors + counters.rejectedDigests,
+            fences: counters.fences, lastFence: snapshot.lastFence,
             health: health(snapshot))
     }
 

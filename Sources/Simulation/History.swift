@@ -172,6 +172,9 @@ public final class History {
             later(time) { $0.heal(interface: interface) }
         case .stall: world.stall(portal: portal, time)
         case .flapping: flap(path, times: random.number(2...12))
+        case .damage:
+            let count = random.number(0...random.pick([60, 600, 20_000]))
+            world.damage(path: path, toTarget: random.chance(500), after: count)
         case .attention:
             guard random.chance(100) else { return }
             world.raiseAttention()

@@ -190,6 +190,15 @@ public final class World {
         work()
     }
 
+    /// Changes the timers of a disk while it lives.
+    public func changeTimers(disk index: Int, _ change: (inout SessionTimers) -> Void) {
+        let id = disks[index].id
+        guard var settings = lane.settings(of: id) else { return chronicle.fail("no such disk") }
+        change(&settings.timers)
+        lane.change(id, settings: settings, now: instant)
+        work()
+    }
+
     public func detach(force: Bool) {
         for disk in disks {
             lane.detach(disk.id, force: force, now: instant)

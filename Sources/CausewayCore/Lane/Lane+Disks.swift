@@ -67,6 +67,7 @@ extension Lane {
         diskQueues[index] = queue
         apply(disk.settings, to: index)
         target.disks.append(index)
+        chooseTimers(target)
         do throws(AttachError) {
             for path in specification.paths { try addPath(path, target) }
         } catch {
@@ -100,6 +101,7 @@ extension Lane {
         let disk = disks[Int(id.rawValue)]
         disk.settings = settings
         apply(settings, to: id.rawValue)
+        chooseTimers(targets[Int(disk.target)])
         let old = before.texts
         for (key, text) in settings.texts.sorted(by: { $0.key < $1.key }) where old[key] != text {
             log(.information, "\(disk.name): \(key) is \(text) now")
@@ -112,6 +114,15 @@ extension Lane {
         switch settings.policy {
         case .roundRobin(let turn): diskQueues[disk].turn = PathTurn(turn)
         }
+    }
+
+    /// The sessions of a target are shared by its disks: of each timer the shortest holds.
+    private mutating func chooseTimers(_ target: Target) {
+        guard let first = target.disks.first else { return }
+        target.timers = target.disks.dropFirst().reduce(disks[Int(first)].settings.timers) {
+            $0.shortest(disks[Int($1)].settings.timers)
+        }
+        for path in target.paths where pathQueues[path].isFullFeature { wake(at: now) }
     }
 
     private func freeSlot(_ removed: [Bool], capacity: Int) -> Int? {
@@ -130,8 +141,7 @@ extension Lane {
             throw .full("targets")
         }
         let target = Target(
-            index: Int32(slot), name: specification.target, initiatorName: specification.initiatorName,
-            settings: settings.target)
+            index: Int32(slot), name: specification.target, initiatorName: specification.initiatorName)
         if slot == targets.count { targets.append(target) } else { targets[slot] = target }
         targetPaths[slot] = TargetPaths()
         return target
@@ -412,6 +422,7 @@ extension Lane {
         // Ending its clients' requests comes back to here.
         guard !cold.isRemoved, target.disks.contains(disk) else { return }
         target.disks.removeAll { $0 == disk }
+        chooseTimers(target)
         for path in target.paths { paths[Int(path)].probes[disk] = nil }
         for index in 0..<Int32(streams.capacity)
         where (streams[index].kind == .nbd || streams[index].kind == .negotiation)

@@ -246,9 +246,13 @@ extension Lane {
         _ pdu: Reject, _ data: UnsafeRawPointer, _ path: Path, _ stream: Int32
     ) {
         let count = pdu.header.dataSegmentLength
-        guard count >= BasicHeaderSegment.byteCount, pdu.statSN == pathQueues[path.index].expStatSN,
+        guard pdu.reason != .dataDigestError, count >= BasicHeaderSegment.byteCount,
+            pdu.statSN == pathQueues[path.index].expStatSN,
             data.loadBigEndian(0, as: UInt8.self) & 0x3f == Opcode.nopOut.rawValue, pingRejected(path)
-        else { return violation(path.index, stream, .rejected(pdu.reason)) }
+        else {
+            if pdu.reason == .dataDigestError { pathQueues[path.index].counters.rejectedDigests &+= 1 }
+            return violation(path.index, stream, .rejected(pdu.reason))
+        }
         pathQueues[path.index].expStatSN = pdu.statSN.next
     }
 

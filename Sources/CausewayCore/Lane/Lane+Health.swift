@@ -33,12 +33,12 @@ extension Lane {
     // MARK: Asking
 
     mutating func checkHealth(_ path: Path) {
-        let settings = targets[Int(path.target)].settings
-        let signs = signs(path, settings)
-        switch PathHealth.judge(signs, settings) {
+        let timers = targets[Int(path.target)].timers
+        let signs = signs(path, timers)
+        switch PathHealth.judge(signs, timers) {
         case .healthy(let checkAt):
             trust(path)
-            if now.nanoseconds(since: path.transportRead) >= settings.noopInterval { inspect(path) }
+            if now.nanoseconds(since: path.transportRead) >= timers.noopInterval { inspect(path) }
             compareAnswers(path)
             wake(at: max(checkAt, now.adding(milliseconds: 10)))
         case .look:
@@ -71,7 +71,7 @@ extension Lane {
         }
     }
 
-    private func signs(_ path: Path, _ settings: TargetSettings) -> PathSigns {
+    private func signs(_ path: Path, _ timers: SessionTimers) -> PathSigns {
         let index = path.index
         var signs = PathSigns(
             now: now, lastReceived: pathQueues[index].lastReceived, patience: PathHealth.firstPatience)
@@ -80,10 +80,10 @@ extension Lane {
             signs.oldest = tasks[oldest].issuedAt
             let row = tasks[oldest].kind.historyRow(byteCount: tasks[oldest].byteCount)
             let usual = pathQueues[index].history.bound(row: row, oneOf: 512)
-            let patience = PathHealth.patience(usual: usual, settings: settings)
+            let patience = PathHealth.patience(usual: usual, timers: timers)
             // Asked and answered while this very command was out: it is the command that takes long.
             let asks = path.askedFor == tasks[oldest].issuedAt ? min(path.asks, 6) : 0
-            signs.patience = min(patience &<< asks, max(patience, settings.noopInterval))
+            signs.patience = min(patience &<< asks, max(patience, timers.noopInterval))
         }
         signs.pingSent = path.ping.sentAt
         signs.isOnTrial = path.ping.isFullSize && !carriesAny(path)

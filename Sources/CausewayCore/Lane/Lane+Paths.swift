@@ -23,7 +23,7 @@ extension Lane {
             began: now, phase: .connecting,
             deadline: now.adding(milliseconds: isForeign ? 1000 : settings.connectTimeoutMilliseconds))
         wake(at: path.attempt?.deadline ?? .never)
-        let patience = UInt32(clamping: targets[Int(path.target)].settings.recoveryTimeoutMilliseconds)
+        let patience = UInt32(clamping: targets[Int(path.target)].timers.recoveryTimeoutMilliseconds)
         effects.append(
             .connect(streamID(stream), route: by.specification.route, userTimeoutMilliseconds: patience))
     }
@@ -70,6 +70,11 @@ extension Lane {
         let target = targets[Int(path.target)]
         var options = LoginOptions(
             initiatorName: target.initiatorName, targetName: target.name, isid: path.specification.isid)
+        for disk in target.disks {
+            let settings = disks[Int(disk)].settings
+            options.wanted.headerDigest = options.wanted.headerDigest.stronger(settings.headerDigest)
+            options.wanted.dataDigest = options.wanted.dataDigest.stronger(settings.dataDigest)
+        }
         options.wanted.maxRecvDataSegmentLength = settings.maxRecvDataSegmentLength
         // One place is for data that is sent unasked.
         options.wanted.maxOutstandingR2T = TransferQueue.capacity - 1
@@ -84,7 +89,7 @@ extension Lane {
 
     /// Some targets let a login wait until the old session's writes have ended: then patience is the proof.
     private func loginTimeout(_ path: Path) -> UInt64 {
-        let usual = targets[Int(path.target)].settings.loginTimeoutMilliseconds
+        let usual = targets[Int(path.target)].timers.loginTimeoutMilliseconds
         return owesFence(path) ? max(usual, settings.fenceLoginTimeoutMilliseconds) : usual
     }
 
@@ -196,6 +201,7 @@ extension Lane {
             unsafe entry.pointee.ownsPayload = true
             chunks.heapBytes += data.count
         }
+        if !streams[index].digests.isEmpty { unsafe seal(entry, index) }
         markDirty(index)
     }
 
@@ -224,6 +230,7 @@ extension Lane {
         path.via = attempt.via
         pathQueues[index].stream = attempt.stream
         pathQueues[index].take(parameters)
+        streams[attempt.stream].digests = StreamDigests(parameters)
         pathQueues[index].isFullFeature = true
         pathQueues[index].lastReceived = now
         let depth = path.specification.depth

@@ -110,7 +110,10 @@ public struct Lane: ~Copyable {
 
 /// How large a lane's tables are, and its limits. All memory is taken once; what is never used is never
 /// touched.
+@safe
 public struct LaneSettings: Sendable {
+    /// For digests.
+    public var checksum: Checksum = unsafe CRC32C.portable
     public var taskCapacity = 8192
     /// Tasks that requests leave to the lane's own commands: one barrier or probe for each disk on each path.
     public var reservedTasks = 512
@@ -159,8 +162,6 @@ public struct LaneSettings: Sendable {
     public var reprobeMilliseconds: UInt64 = 2000
     /// How long I/O is held when no path is left; then it fails (vSphere's Misc.APDTimeout).
     public var allPathsDownTimeoutMilliseconds: UInt64 = 140_000
-    /// Timers that targets begin with.
-    public var target = TargetSettings()
     /// Reads that may be out twice at a time.
     public var hedgesAtOnce = 64
     /// Developer's switch: shows what the barrier is for by leaving it out.

@@ -47,6 +47,9 @@ public struct PathSnapshot: Sendable {
     public var held: Int
     public var counters: PathCounters
     public var lastFence: String?
+    /// Of the present session, or of the last one.
+    public var headerDigest: Digest
+    public var dataDigest: Digest
     /// What is left of the quarantine, nanoseconds; nil without one.
     public var quarantineLeft: UInt64?
     /// What TCP knew of the connection when it was last asked.
@@ -89,6 +92,8 @@ extension Lane {
             reason: reason(path, disk, carries: carries), inFlight: Int(queue.inFlight.count),
             held: Int(queue.held.count),
             counters: queue.counters, lastFence: path.lastFence,
+            headerDigest: path.negotiated?.headerDigest ?? .none,
+            dataDigest: path.negotiated?.dataDigest ?? .none,
             quarantineLeft: path.quarantine.until?.nanoseconds(since: now),
             transport: queue.isFullFeature ? path.transport : nil,
             percentile99: queue.history.percentile99, pingRoundTrip: path.ping.roundTrip)

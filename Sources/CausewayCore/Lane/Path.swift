@@ -152,7 +152,7 @@ final class Target {
     var leftWrites = false
     /// The disk with which the target goes.
     var lastDisk: Int32?
-    var settings = TargetSettings()
+    var timers = SessionTimers()
     /// Ordinals of paths that new I/O avoids while others are left: silent ones, and grey ones.
     var suspects: UInt32 = 0
     var quarantined: UInt32 = 0
@@ -161,11 +161,10 @@ final class Target {
     var comparisons: UInt64 = 0
     var isRemoved = false
 
-    init(index: Int32, name: ISCSIName, initiatorName: ISCSIName, settings: TargetSettings) {
+    init(index: Int32, name: ISCSIName, initiatorName: ISCSIName) {
         self.index = index
         self.name = name
         self.initiatorName = initiatorName
-        self.settings = settings
     }
 }
 

@@ -97,6 +97,11 @@ public struct PathCounters: BitwiseCopyable, Sendable {
     /// Slow reads of this path that were sent a second time elsewhere, and how many of those came first.
     public var hedgedReads: UInt64 = 0
     public var hedgesWon: UInt64 = 0
+    /// PDUs that came damaged, and ended the connection.
+    public var headerDigestErrors: UInt64 = 0
+    public var dataDigestErrors: UInt64 = 0
+    /// PDUs whose data the target says came damaged (Reject, reason 0x02).
+    public var rejectedDigests: UInt64 = 0
 
     public init() {}
 

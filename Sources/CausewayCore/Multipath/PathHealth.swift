@@ -49,17 +49,17 @@ enum PathHealth {
 
     /// How long a command may take until something seems wrong.
     /// - Parameter usual: what one in 512 of the path's own answers exceeded, if it has a past.
-    static func patience(usual: UInt64?, settings: TargetSettings) -> UInt64 {
+    static func patience(usual: UInt64?, timers: SessionTimers) -> UInt64 {
         guard let usual else { return firstPatience }
-        return max(shortestPatience, min(4 &* usual, settings.noopInterval))
+        return max(shortestPatience, min(4 &* usual, timers.noopInterval))
     }
 
-    static func judge(_ signs: PathSigns, _ settings: TargetSettings) -> Verdict {
+    static func judge(_ signs: PathSigns, _ timers: SessionTimers) -> Verdict {
         if let pingSent = signs.pingSent, signs.lastReceived < pingSent {
-            return judgePing(signs, settings, pingSent)
+            return judgePing(signs, timers, pingSent)
         }
         guard let oldest = signs.oldest else {
-            let due = Instant(nanoseconds: signs.lastReceived.nanoseconds &+ settings.noopInterval)
+            let due = Instant(nanoseconds: signs.lastReceived.nanoseconds &+ timers.noopInterval)
             return due <= signs.now ? .askIdle : .healthy(checkAt: due)
         }
         let since = max(oldest, signs.lastReceived)
@@ -75,17 +75,17 @@ enum PathHealth {
         return .healthy(checkAt: min(due, look))
     }
 
-    private static func judgePing(_ signs: PathSigns, _ settings: TargetSettings, _ pingSent: Instant)
+    private static func judgePing(_ signs: PathSigns, _ timers: SessionTimers, _ pingSent: Instant)
         -> Verdict
     {
         let silence = signs.now.nanoseconds(since: pingSent)
-        if silence >= settings.recoveryTimeout { return .dead(silence: silence) }
+        if silence >= timers.recoveryTimeout { return .dead(silence: silence) }
         var limit = signs.isOnTrial ? trialSilence : silenceWithSibling
         var limitAlone = trialSilenceAlone
         if let transport = signs.transport, signs.transportRead > pingSent, transport.showsLivingPeer {
             // It acknowledges and does not answer: the target is slow, not the network.
-            limit = settings.noopTimeout
-            limitAlone = settings.noopTimeout
+            limit = timers.noopTimeout
+            limitAlone = timers.noopTimeout
         }
         if signs.isOnTrial && silence >= limitAlone { return .dead(silence: silence) }
         if pingSent < signs.siblingHeard && silence >= limit { return .dead(silence: silence) }

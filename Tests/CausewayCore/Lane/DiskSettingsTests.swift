@@ -23,6 +23,19 @@ import Testing
         #expect(DiskSetting.all.allSatisfy { !$0.allowed.isEmpty })
     }
 
+    @Test func timers() {
+        #expect(set("noop-interval", "10s") == .success("10s"))
+        #expect(set("noop-timeout", "1500ms") == .success("1500ms"))
+        #expect(set("recovery-timeout", "2m") == .success("120s"))
+        #expect(set("login-timeout", "30s") == .success("30s"))
+        #expect(
+            set("noop-interval", "1ms")
+                == .failure(
+                    .wrongValue(
+                        key: "noop-interval", reason: "1ms is not from 500ms to 600s",
+                        allowed: "500ms to 600s")))
+    }
+
     @Test func policies() {
         #expect(set("policy", "round-robin") == .success("round-robin"))
         #expect(set("policy", "round-robin,ios=8,bytes=64k") == .success("round-robin"))
@@ -49,6 +62,20 @@ import Testing
         #expect(
             set("policy", text)
                 == .failure(.wrongValue(key: "policy", reason: reason, allowed: PathPolicy.allowed)))
+    }
+
+    @Test(arguments: ["header-digest", "data-digest"])
+    func digests(_ key: String) {
+        #expect(DiskSettings().texts[key] == "none")
+        for text in ["none", "prefer-none", "prefer-crc32c", "crc32c"] {
+            #expect(set(key, text) == .success(text))
+        }
+        #expect(
+            set(key, "CRC32C")
+                == .failure(
+                    .wrongValue(
+                        key: key, reason: "there is no digest \"CRC32C\"",
+                        allowed: "none, prefer-none, prefer-crc32c, crc32c")))
     }
 
     @Test(arguments: [

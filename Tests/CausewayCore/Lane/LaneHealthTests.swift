@@ -281,6 +281,21 @@ struct LaneHealthTests {
         stop(world)
     }
 
+    @Test("timers change on a live disk; of two disks of a target the shorter ones hold")
+    func timers() {
+        var options = WorldOptions()
+        options.diskCount = 2
+        let world = ready(options)
+        world.changeTimers(disk: 1) { $0.noopIntervalMilliseconds = 1000 }
+        let before = world.target.pingCount
+        world.run(limit: 30 * .second)
+        #expect((55...66).contains(world.target.pingCount - before))
+        world.changeTimers(disk: 1) { $0.noopIntervalMilliseconds = 60_000 }
+        let after = world.target.pingCount
+        world.run(limit: 30 * .second)
+        #expect((10...14).contains(world.target.pingCount - after))
+    }
+
     // MARK: The log
 
     @Test("a pulled cable is one line in the log, and its return another")

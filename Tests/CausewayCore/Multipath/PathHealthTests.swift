@@ -4,7 +4,7 @@ import Testing
 
 @Suite("The health of a path")
 struct PathHealthTests {
-    private let settings = TargetSettings()
+    private let timers = SessionTimers()
 
     /// Times in milliseconds after some moment.
     private func at(_ milliseconds: UInt64) -> Instant {
@@ -18,7 +18,7 @@ struct PathHealthTests {
             now: at(now), oldest: oldest.map(at), lastReceived: at(heard), patience: patience * 1_000_000)
     }
 
-    private func judge(_ signs: PathSigns) -> PathHealth.Verdict { PathHealth.judge(signs, settings) }
+    private func judge(_ signs: PathSigns) -> PathHealth.Verdict { PathHealth.judge(signs, timers) }
 
     @Test("an idle path is asked every noop-interval")
     func idle() {
@@ -28,10 +28,10 @@ struct PathHealthTests {
 
     @Test("suspicion comes as early as the past justifies, and not before")
     func suspicion() {
-        #expect(PathHealth.patience(usual: nil, settings: settings) == 200_000_000)
-        #expect(PathHealth.patience(usual: 1_000_000, settings: settings) == 100_000_000)
-        #expect(PathHealth.patience(usual: 512_000_000, settings: settings) == 2_048_000_000)
-        #expect(PathHealth.patience(usual: 60_000_000_000, settings: settings) == settings.noopInterval)
+        #expect(PathHealth.patience(usual: nil, timers: timers) == 200_000_000)
+        #expect(PathHealth.patience(usual: 1_000_000, timers: timers) == 100_000_000)
+        #expect(PathHealth.patience(usual: 512_000_000, timers: timers) == 2_048_000_000)
+        #expect(PathHealth.patience(usual: 60_000_000_000, timers: timers) == timers.noopInterval)
         #expect(judge(signs(now: 99, oldest: 0)) == .healthy(checkAt: at(100)))
         #expect(judge(signs(now: 100, oldest: 0)) == .ask)
         // Something came meanwhile.

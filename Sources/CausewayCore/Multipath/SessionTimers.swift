@@ -1,5 +1,5 @@
 /// Timers of a target's sessions, under the names that administrators know them by.
-public struct TargetSettings: Equatable, BitwiseCopyable, Sendable {
+public struct SessionTimers: Equatable, BitwiseCopyable, Sendable {
     /// `noop-interval`: an idle path is asked for a sign of life this often.
     public var noopIntervalMilliseconds: UInt64 = 5000
     /// `noop-timeout`: a path whose TCP connection works is given up when it has answered no ping for so
@@ -17,4 +17,14 @@ public struct TargetSettings: Equatable, BitwiseCopyable, Sendable {
     var noopInterval: UInt64 { noopIntervalMilliseconds &* 1_000_000 }
     var noopTimeout: UInt64 { noopTimeoutMilliseconds &* 1_000_000 }
     var recoveryTimeout: UInt64 { recoveryTimeoutMilliseconds &* 1_000_000 }
+
+    /// Of each timer the shorter one.
+    func shortest(_ other: SessionTimers) -> SessionTimers {
+        var both = self
+        both.noopIntervalMilliseconds = min(noopIntervalMilliseconds, other.noopIntervalMilliseconds)
+        both.noopTimeoutMilliseconds = min(noopTimeoutMilliseconds, other.noopTimeoutMilliseconds)
+        both.recoveryTimeoutMilliseconds = min(recoveryTimeoutMilliseconds, other.recoveryTimeoutMilliseconds)
+        both.loginTimeoutMilliseconds = min(loginTimeoutMilliseconds, other.loginTimeoutMilliseconds)
+        return both
+    }
 }
