@@ -31,7 +31,7 @@ public struct DiskSetting: Sendable {
 
     /// A time, milliseconds.
     private static func timer(
-        _ key: String, _ field: WritableKeyPath<SessionTimers, UInt64> & Sendable,
+        _ key: String, _ field: any WritableKeyPath<SessionTimers, UInt64> & Sendable,
         _ range: ClosedRange<UInt64>
     ) -> DiskSetting {
         DiskSetting(
