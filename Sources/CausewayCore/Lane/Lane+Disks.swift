@@ -62,12 +62,10 @@ extension Lane {
         queue.isInUse = true
         queue.target = target.index
         queue.lun = specification.lun.rawValue
-        queue.suspects = target.suspects
-        queue.quarantined = target.quarantined
         diskQueues[index] = queue
         apply(disk.settings, to: index)
         target.disks.append(index)
-        chooseTimers(target)
+        joinHealth(target)
         do throws(AttachError) {
             for path in specification.paths { try addPath(path, target) }
         } catch {
@@ -101,7 +99,7 @@ extension Lane {
         let disk = disks[Int(id.rawValue)]
         disk.settings = settings
         apply(settings, to: id.rawValue)
-        chooseTimers(targets[Int(disk.target)])
+        joinHealth(targets[Int(disk.target)])
         let old = before.texts
         for (key, text) in settings.texts.sorted(by: { $0.key < $1.key }) where old[key] != text {
             log(.information, "\(disk.name): \(key) is \(text) now")
@@ -114,15 +112,6 @@ extension Lane {
         switch settings.policy {
         case .roundRobin(let turn): diskQueues[disk].turn = PathTurn(turn)
         }
-    }
-
-    /// The sessions of a target are shared by its disks: of each timer the shortest holds.
-    private mutating func chooseTimers(_ target: Target) {
-        guard let first = target.disks.first else { return }
-        target.timers = target.disks.dropFirst().reduce(disks[Int(first)].settings.timers) {
-            $0.shortest(disks[Int($1)].settings.timers)
-        }
-        for path in target.paths where pathQueues[path].isFullFeature { wake(at: now) }
     }
 
     private func freeSlot(_ removed: [Bool], capacity: Int) -> Int? {
@@ -422,7 +411,7 @@ extension Lane {
         // Ending its clients' requests comes back to here.
         guard !cold.isRemoved, target.disks.contains(disk) else { return }
         target.disks.removeAll { $0 == disk }
-        chooseTimers(target)
+        joinHealth(target)
         for path in target.paths { paths[Int(path)].probes[disk] = nil }
         for index in 0..<Int32(streams.capacity)
         where (streams[index].kind == .nbd || streams[index].kind == .negotiation)
@@ -468,9 +457,7 @@ extension Lane {
         failTasks(of: path)
         target.paths.removeAll { $0 == path.index }
         targetPaths[target.index].indices[Int(path.ordinal)] = -1
-        target.suspects &= ~(1 &<< UInt32(path.ordinal))
-        target.quarantined &= ~(1 &<< UInt32(path.ordinal))
-        tellCarriers(target)
+        leaveHealth(path)
         if target.paths.isEmpty, let disk = target.lastDisk { diskIsGone(disk, target) }
     }
 

@@ -12,6 +12,14 @@ extension Lane {
         if hasPending { pumpPending() }
     }
 
+    /// A path is removed; its ordinal will be another's.
+    mutating func leaveHealth(_ path: Path) {
+        let target = targets[Int(path.target)]
+        target.suspects &= ~(1 &<< UInt32(path.ordinal))
+        target.quarantined &= ~(1 &<< UInt32(path.ordinal))
+        tellCarriers(target)
+    }
+
     private mutating func suspect(_ path: Path) {
         guard !path.isSuspect else { return }
         path.isSuspect = true
@@ -28,6 +36,16 @@ extension Lane {
         let target = targets[Int(path.target)]
         target.suspects &= ~(1 &<< UInt32(path.ordinal))
         tellCarriers(target)
+    }
+
+    /// The sessions of a target are shared by its disks: of each timer the shortest holds.
+    mutating func joinHealth(_ target: Target) {
+        tellCarriers(target)
+        guard let first = target.disks.first else { return }
+        target.timers = target.disks.dropFirst().reduce(disks[Int(first)].settings.timers) {
+            $0.shortest(disks[Int($1)].settings.timers)
+        }
+        for path in target.paths where pathQueues[path].isFullFeature { wake(at: now) }
     }
 
     // MARK: Asking

@@ -10,13 +10,15 @@ struct LaneHealthTests {
     }
 
     /// A load that does not end before it is stopped.
-    private func endlessLoad(_ world: World, depth: Int = 4, reads: Int = 40) {
+    private func endlessLoad(
+        _ world: World, depth: Int = 4, reads: Int = 40, pause: UInt64 = 60 * .millisecond
+    ) {
         var load = Load()
         load.depth = depth
         load.weights[0] = reads
         if reads > 40 { load.weights = [reads, 20, 0, 0, 0, 0] }
         // A steady trickle: virtual minutes are to pass in seconds.
-        load.pause = 5 * .millisecond...15 * .millisecond
+        load.pause = pause / 2...pause
         for client in world.clients { client.load(load, count: 10_000_000) }
     }
 
@@ -46,7 +48,7 @@ struct LaneHealthTests {
         options.diskCount = disks
         options.lane = WorldOptions.laneForDisks(disks)
         let world = ready(options)
-        endlessLoad(world, depth: 2)
+        endlessLoad(world, depth: 1, pause: UInt64(disks) * 10 * .millisecond)
         world.run(limit: .second)
         let pings = world.target.pingCount
         let logins = world.target.loginCount
@@ -105,7 +107,7 @@ struct LaneHealthTests {
         var load = Load()
         load.weights = [80, 20, 0, 0, 0, 0]
         load.depth = 4
-        load.pause = 5 * .millisecond...15 * .millisecond
+        load.pause = 30 * .millisecond...60 * .millisecond
         load.maxBlocks = 40
         world.client.load(load, count: 10_000_000)
         for round in 0..<30 {
@@ -138,7 +140,7 @@ struct LaneHealthTests {
         let world = ready(WorldOptions())
         var load = Load()
         load.weights = [1, 0, 0, 0, 0, 0]
-        load.pause = 5 * .millisecond...15 * .millisecond
+        load.pause = 30 * .millisecond...60 * .millisecond
         world.client.load(load, count: 10_000_000)
         world.run(limit: .second)
         world.stall(portal: 0, 3 * .second)
