@@ -154,7 +154,7 @@ extension Supervisor {
         let target = disk.target
         func rank(_ kind: PathProblem.Kind) -> Int {
             switch kind {
-            case .noSuchLUN: 0
+            case .noSuchLUN, .lunGone: 0
             case .otherLUN: 1
             case .notReady: 2
             case .targetNotFound: 3
@@ -177,7 +177,7 @@ extension Supervisor {
             return .loginRefused(
                 target.text, portal: portal, statusClass: statusClass, statusDetail: detail,
                 reason: problem.text)
-        case .noSuchLUN:
+        case .noSuchLUN, .lunGone:
             var error = ControlError.noSuchLUN(disk.request.lun, target: target.text, existing: [])
             error.message += ": \(problem.text)"
             error.remedy = "see the LUNs with: causeway discover \(portal) --luns"
@@ -251,7 +251,7 @@ extension Supervisor {
             let isBusy = snapshot.paths.contains { path in
                 switch path.standing {
                 case .connecting, .loggingIn, .verifying, .fencing: true
-                case .down, .active, .unusable, .loggingOut: false
+                case .down, .active, .standby, .unusable, .loggingOut: false
                 }
             }
             if !isBusy { return }

@@ -17,7 +17,7 @@ extension Supervisor {
                     target: report.target, lun: report.lun, sizeBytes: report.sizeBytes,
                     readOnly: report.readOnly,
                     pathsActive: UInt32(report.paths.count { $0.state == .active }),
-                    pathsTotal: UInt32(report.paths.count)))
+                    pathsTotal: UInt32(report.paths.count), notes: report.notes))
         }
         return summaries
     }
@@ -30,7 +30,7 @@ extension Supervisor {
         let known = disk.state.withLock { ($0.id, $0.description, $0.device, $0.events) }
         var snapshot: DiskSnapshot?
         if let id = known.0 {
-            guard let answer = lane.ask({ $0.lane.snapshot(id) }) else {
+            guard let answer = lane.ask({ $0.lane.snapshot(id, at: $0.time) }) else {
                 throw .internalFailure("the lane did not answer")
             }
             snapshot = answer
@@ -44,7 +44,7 @@ extension Supervisor {
             wwid: report?.identity.wwid, vendor: report.map { "\($0.inquiry.vendor)" } ?? "",
             model: report.map { "\($0.inquiry.product)" } ?? "",
             readOnly: known.1?.isReadOnly ?? disk.request.readOnly, policy: "round-robin", paths: paths,
-            counters: counters(snapshot), events: known.3)
+            counters: counters(snapshot), notes: snapshot?.notes ?? [], events: known.3)
     }
 
     private func counters(_ snapshot: DiskSnapshot?) -> DiskCounters {
@@ -56,14 +56,17 @@ extension Supervisor {
             writtenBytes: counters.writtenBytes,
             errors: counters.errors, resent: counters.sentAgain,
             fences: snapshot.paths.reduce(0) { $0 + $1.counters.fences },
-            held: UInt64(snapshot.pending + snapshot.paths.reduce(0) { $0 + $1.held }))
+            held: UInt64(snapshot.pending + snapshot.paths.reduce(0) { $0 + $1.held }),
+            activations: counters.activations, resets: counters.resets, unfenced: counters.unfenced)
     }
 
     private func diskState(_ snapshot: DiskSnapshot?, _ paths: [PathReport]) -> DiskState {
         guard let snapshot, snapshot.isReady else { return .attaching }
         if snapshot.isDetaching { return .detaching }
+        if snapshot.isLost { return .permanentDeviceLoss }
         if snapshot.isHeld || snapshot.isFailing { return .allPathsDown }
-        return paths.allSatisfy { $0.state == .active } ? .optimal : .degraded
+        // A path on standby does what it is there for.
+        return paths.allSatisfy { $0.state == .active || $0.state == .standby } ? .optimal : .degraded
     }
 
     private func path(_ snapshot: PathSnapshot) -> PathReport {
@@ -76,6 +79,7 @@ extension Supervisor {
             case .fencing: .fencing
             case .verifying: .verifying
             case .active: .active
+            case .standby: .standby
             case .unusable: .mismatch
             case .loggingOut: .disabled
             }
@@ -88,6 +92,8 @@ extension Supervisor {
             writtenBytes: counters.writtenBytes,
             latencyMicroseconds: counters.commands == 0
                 ? 0 : counters.latencyNanoseconds / counters.commands / 1000,
-            errors: counters.errors, fences: counters.fences, lastFence: snapshot.lastFence)
+            errors: counters.errors, fences: counters.fences, lastFence: snapshot.lastFence,
+            accessGroup: snapshot.accessGroup, accessState: snapshot.accessState,
+            preferred: snapshot.isPreferred)
     }
 }

@@ -10,6 +10,7 @@ public struct WorldOptions: Sendable {
     public var unit = LogicalUnitOptions()
     /// Portals that show a LUN with another identity.
     public var impostorPortals: Set<Int> = []
+    public var failure = FailureSettings()
     public var lane = WorldOptions.smallLane
     public var weather = Weather()
     public var clientWeather = Weather()
@@ -99,6 +100,7 @@ public final class World {
             target.impostors[portal] = SimulatedUnit(
                 options: other, lun: Self.lun.rawValue, random: RandomStream(seed: options.seed, "impostor"),
                 chronicle: chronicle)
+            target.impostors[portal]?.isImpostor = true
         }
         lane = Lane(settings: options.lane)
         sockets = Array(repeating: nil, count: options.lane.streamCapacity)
@@ -140,7 +142,7 @@ public final class World {
                     route: RouteID(rawValue: Int32(index)), interface: "eth\(path.interface)",
                     sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
                     isid: InitiatorSessionID(hash: UInt64(index) &+ 77))
-            })
+            }, failure: options.failure)
         do throws(AttachError) {
             disk = try lane.attach(specification, now: instant)
         } catch {
@@ -311,6 +313,7 @@ public final class World {
             switch effect {
             case .connect(let id, let route): connect(id, route)
             case .close(let id): close(id)
+            case .abort(let id): if isCurrent(id) { sockets[Int(id.index)]?.connection?.toTarget.abort() }
             case .notice(let notice): take(notice)
             }
         }
@@ -399,6 +402,7 @@ public final class World {
         case .detached:
             chronicle.trace("lane", "detached")
             isDetached = true
+        case .disk(_, _, let text): chronicle.trace("lane", text)
         case .event(_, let text): chronicle.trace("lane", text)
         }
     }

@@ -43,7 +43,7 @@ public enum InterfaceDescription {
 
         type Target (name: string, portals: []Portal, luns: []LUN)
 
-        # One bound interface x one portal. Its state is one of connecting, login, verifying, active, standby,
+        # One bound interface x one portal; accessGroup is the target port group of asymmetric access. Its state is one of connecting, login, verifying, active, standby,
         # suspect, fencing, down, mismatch, disabled; later versions may add others.
         type Path (
           interface: ?string,
@@ -60,7 +60,10 @@ public enum InterfaceDescription {
           latencyP99Microseconds: ?int,
           errors: int,
           fences: int,
-          lastFence: ?string
+          lastFence: ?string,
+          accessGroup: ?int,
+          accessState: ?string,
+          preferred: bool
         )
 
         # Requests since the disk was attached; held counts those that wait now.
@@ -75,7 +78,10 @@ public enum InterfaceDescription {
           errors: int,
           resent: int,
           fences: int,
-          held: int
+          held: int,
+          activations: int,
+          resets: int,
+          unfenced: int
         )
 
         # The time is in microseconds since 1970-01-01 00:00 UTC.
@@ -93,7 +99,8 @@ public enum InterfaceDescription {
           sizeBytes: int,
           readOnly: bool,
           pathsActive: int,
-          pathsTotal: int
+          pathsTotal: int,
+          notes: []string
         )
 
         type Disk (
@@ -112,6 +119,7 @@ public enum InterfaceDescription {
           policy: string,
           paths: []Path,
           counters: Counters,
+          notes: []string,
           events: []Event
         )
 

@@ -5,6 +5,8 @@ struct DiskQueue: BitwiseCopyable {
     /// The LUN field of commands (SAM-5 4.7).
     var lun: UInt64 = 0
     /// Bit n: path n of the target is up and showed this very LUN.
+    var shown: UInt32 = 0
+    /// Those of them that carry I/O: of the best access state (ALUA). Only `regroup` sets it.
     var usable: UInt32 = 0
     /// Where the policy goes on.
     var cursor: Int32 = 0
@@ -56,4 +58,10 @@ public struct RequestCounters: BitwiseCopyable, Sendable {
     public var errors: UInt64 = 0
     /// Commands that went out again, for whatever reason.
     public var sentAgain: UInt64 = 0
+    /// SET TARGET PORT GROUPS commands sent.
+    public var activations: UInt64 = 0
+    /// LOGICAL UNIT RESETs sent for want of another fence.
+    public var resets: UInt64 = 0
+    /// Writes sent again without any fence (`fence = none`).
+    public var unfenced: UInt64 = 0
 }
