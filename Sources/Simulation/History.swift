@@ -167,6 +167,8 @@ public final class History {
             guard random.chance(100) else { return }
             world.raiseAttention()
         case .access:
+            // A LUN that changes its states faster than commands are answered gets no work done.
+            guard swarm.interval.upperBound > 100_000_000 || random.chance(10) else { return }
             world.setPreferred(random.chance(500) ? nil : world.accessStates.keys.sorted().first)
             var states: [UInt16: UInt8] = [:]
             for group in world.accessStates.keys.sorted() {

@@ -30,6 +30,11 @@ extension TargetConnection {
         guard checkUnsolicited(header, data, task) else { return }
         session.tasks[tag] = task
         task.forced = forcedOutcome(task, session)
+        // What was under way when the news went out, no initiator can call back: a target that takes a LUN away
+        // under one refuses it.
+        if unit.isImpostor, let news = replacementStatSN, Int32(bitPattern: header[7] &- news) <= 0 {
+            task.forced = .check(.lunsChanged)
+        }
         task.isSlow = task.cdb[0] != 0 && target.random.chance(unit.options.slowPermille)
         if let forced = task.forced, !task.isOrdered, isImmediateRefusal(forced) {
             // Refused before anything else: the rest of its data is thrown away.
@@ -251,6 +256,7 @@ extension TargetConnection {
             send(header)
         case .check(let sense):
             if sense == .powerOn || sense == .reset { restartStatSN = header[6] }
+            if [.lunsChanged, .inquiryChanged, .reset].contains(sense) { replacementStatSN = header[6] }
             header[byte: 3] = 0x02
             send(header, [0, UInt8(sense.bytes.count)] + sense.bytes)
         }

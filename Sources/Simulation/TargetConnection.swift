@@ -20,6 +20,8 @@ final class TargetConnection {
     var restartStatSN: UInt32?
     /// Tasks answered before all of their Data-Out had come.
     var endedEarly: Set<UInt32> = []
+    /// The status that told of another LUN in place of the one before.
+    var replacementStatSN: UInt32?
     /// Tasks that a LOGICAL UNIT RESET ended: their data may still come.
     var abortedTags: Set<UInt32> = []
     private var pingTag: UInt32 = 0

@@ -165,7 +165,8 @@ extension World {
 
     /// Paths that carry I/O, or could if their access state were the best.
     public var pathsUp: Int {
-        snapshot()?.paths.count { $0.standing == .active || $0.standing == .standby } ?? 0
+        guard let paths = snapshot()?.paths, paths.contains(where: { $0.standing == .active }) else { return 0 }
+        return paths.count { $0.standing == .active || $0.standing == .standby }
     }
 
     /// Nothing is under way any more: the medium is held against the oracle, and the lane's tables are

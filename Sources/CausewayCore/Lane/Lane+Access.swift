@@ -156,13 +156,20 @@ extension Lane {
         let disk = tasks[task].disk
         let cold = disks[Int(disk)]
         let data = internalData.removeValue(forKey: task) ?? []
+        guard cold.access.task == task else { return releaseTask(task) }
+        let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)
+        if verdict.errorClass == .retry && tasks[task].attempts < 16 {
+            // The first command after a change is the one that hears of it.
+            note(verdict.notices.subtracting(.accessStateChanged), path, disk)
+            tasks[task].attempts += 1
+            internalData[task] = []
+            return sendInternal(task, path)
+        }
         releaseTask(task)
-        guard cold.access.task == task else { return }
         cold.access.task = -1
         if status == 0 {
             takeReport(data, path, cold)
         } else {
-            let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)
             note(verdict.notices.subtracting(.accessStateChanged), path, disk)
             if let sense, sense.key == .illegalRequest { cold.access.reportRefused(sense.additional) }
             if case .pathError(.accessState) = verdict.errorClass, let sense {

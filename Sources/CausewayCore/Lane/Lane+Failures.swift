@@ -12,6 +12,13 @@ extension Lane {
         switch verdict.errorClass {
         case .good:
             finishTask(task, error: 0)
+        case .retry where verdict.notices.contains(.accessStateChanged) && tasks[task].attempts < .max:
+            // States may change many times in a row; whoever goes on for long gets less and less of it.
+            if tasks[task].attempts < 8 {
+                sendAgain(task, first: true)
+            } else {
+                delay(task, milliseconds: 100)
+            }
         case .retry where tasks[task].attempts <= settings.retryLimit:
             sendAgain(task, first: true)
         case .retryAfterDelay where isTransition(verdict, sense) && disks[Int(disk)].access.mode != .off:
