@@ -17,6 +17,7 @@ final class Supervisor: DiskService {
     let lane: LaneHandle
     let calls = NBDCallRunner()
     let records: SessionRecords
+    let devices: DeviceRecords
     let news: Mailbox<SupervisorNews>
     private let watch: NoticeWatch
     private let manager = ServiceNotification()
@@ -43,6 +44,7 @@ final class Supervisor: DiskService {
     init(options: DaemonOptions, logger: Logger) throws(DaemonError) {
         self.options = options
         records = SessionRecords(stateDirectory: options.stateDirectory)
+        devices = DeviceRecords(stateDirectory: options.stateDirectory)
         self.logger = logger
         do throws(InitiatorNameError) {
             initiatorName = try InitiatorName.load(override: options.initiatorName)

@@ -101,7 +101,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.lane.chunkCount = options.lane.reservedChunks + random.pick([3, 40])
         options.lane.pieceBytes = random.pick([8192, 65536])
         options.lane.depthPerPath = Int32(random.pick([2, 16, 128]))
-        options.lane.commandsPerTurn = Int32(random.pick([1, 8]))
+        options.settings.policy = .roundRobin(
+            random.pick([.standard, .init(commands: 1), .init(commands: 8)]))
         options.lane.requestsPerClient = Int32(random.pick([4, 64]))
         options.lane.maxRecvDataSegmentLength = random.pick([512, 8192, 65536])
     }
@@ -129,7 +130,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
         losesCache = options.unit.hasWriteCache && random.chance(500)
         if losesCache && faults[Fault.restart.rawValue] > 0 { mayFail = true }
         if random.chance(200) {
-            options.failure.allPathsDownTimeout = .milliseconds(random.pick([200, 3000, 20_000]))
+            options.settings.failure.allPathsDownTimeout = .milliseconds(random.pick([200, 3000, 20_000]))
             mayFail = true
         }
         drawUnitFaults(random)
@@ -145,24 +146,24 @@ public struct Swarm: Sendable, CustomStringConvertible {
             options.target.knowsExtendedHeader = random.chance(700)
             let isOne = random.chance(200)
             options.target.accessGroups = options.target.portalGroups.indices.map { isOne ? 5 : UInt16($0 + 1) }
-            options.failure.access = random.pick([.automatic, .automatic, .implicit, .off])
+            options.settings.failure.access = random.pick([.automatic, .automatic, .implicit, .off])
             faults[Fault.access.rawValue] = random.number(1...20)
         }
         if random.chance(200) {
-            options.failure.fence = .logicalUnitReset
+            options.settings.failure.fence = .logicalUnitReset
             options.lane.lastFenceMilliseconds = random.pick([500, 2000, 5000])
             if random.chance(700) {
                 options.target.portalGroups = options.target.portalGroups.indices.map { UInt16($0 + 1) }
             }
         }
-        options.failure.space = random.chance(500) ? .hold : .error
-        if faults[Fault.poolFull.rawValue] > 0 && options.failure.space == .error { mayFail = true }
+        options.settings.failure.space = random.chance(500) ? .hold : .error
+        if faults[Fault.poolFull.rawValue] > 0 && options.settings.failure.space == .error { mayFail = true }
         if faults[Fault.lunGone.rawValue] + faults[Fault.otherLUN.rawValue] > 0 { mayFail = true }
     }
 
     private mutating func makeCanary(_ random: RandomStream) {
         options.lane.skipsBarrier = true
-        options.failure = FailureSettings()
+        options.settings.failure = FailureSettings()
         options.target.groupSupport = 0
         options.target.reinstatement = .returnsAtOnce
         options.unit.slowPermille = 200
@@ -197,8 +198,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
               lane     tasks \(options.lane.taskCapacity), requests \(options.lane.requestCapacity), \
             chunks \(options.lane.chunkCount), piece \(options.lane.pieceBytes), \
             depth \(options.lane.depthPerPath), \
-            APD \(options.failure.allPathsDownTimeout), TPGS \(options.target.groupSupport) \(options.target.accessGroups), \
-                       alua \(options.failure.access), fence \(options.failure.fence), space \(options.failure.space)
+            APD \(options.settings.failure.allPathsDownTimeout), TPGS \(options.target.groupSupport) \(options.target.accessGroups), \
+                       alua \(options.settings.failure.access), fence \(options.settings.failure.fence), space \(options.settings.failure.space)
               load     \(requestCount) requests, depth \(load.depth), \
             up to \(load.maxBlocks) blocks of \(load.span), \
             weights \(load.weights)

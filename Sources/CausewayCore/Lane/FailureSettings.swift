@@ -52,3 +52,23 @@ extension FailureSettings.Patience: CustomStringConvertible {
         }
     }
 }
+
+extension FailureSettings.Patience {
+    static let allowed = "seconds, a time such as 90s or 10m, or forever"
+
+    init(_ text: String) throws(WrongSettingValue) {
+        if text == "forever" {
+            self = .forever
+        } else {
+            let isPlain = !text.isEmpty && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
+            self = .milliseconds(try SettingText.milliseconds(1000...86_400_000)(isPlain ? text + "s" : text))
+        }
+    }
+
+    var settingText: String {
+        switch self {
+        case .milliseconds(let milliseconds): SettingText.time(milliseconds)
+        case .forever: "forever"
+        }
+    }
+}

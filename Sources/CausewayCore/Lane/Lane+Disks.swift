@@ -6,12 +6,12 @@ public struct DiskSpecification: Sendable {
     public var lun: LogicalUnitNumber
     public var paths: [PathSpecification]
     public var isReadOnly: Bool
-    public var failure: FailureSettings
+    public var settings: DiskSettings
 
     public init(
         name: String, target: ISCSIName, initiatorName: ISCSIName, lun: LogicalUnitNumber,
         paths: [PathSpecification],
-        isReadOnly: Bool = false, failure: FailureSettings = FailureSettings()
+        isReadOnly: Bool = false, settings: DiskSettings = DiskSettings()
     ) {
         self.name = name
         self.target = target
@@ -19,7 +19,7 @@ public struct DiskSpecification: Sendable {
         self.lun = lun
         self.paths = paths
         self.isReadOnly = isReadOnly
-        self.failure = failure
+        self.settings = settings
     }
 }
 
@@ -56,15 +56,14 @@ extension Lane {
         let index = Int32(slot)
         let disk = Disk(
             index: index, name: specification.name, target: target.index, lun: specification.lun,
-            wantsReadOnly: specification.isReadOnly)
-        disk.failure = specification.failure
-        disk.access.mode = specification.failure.access
+            wantsReadOnly: specification.isReadOnly, settings: specification.settings)
         if slot == disks.count { disks.append(disk) } else { disks[slot] = disk }
         var queue = DiskQueue()
         queue.isInUse = true
         queue.target = target.index
         queue.lun = specification.lun.rawValue
         diskQueues[index] = queue
+        apply(disk.settings, to: index)
         target.disks.append(index)
         do throws(AttachError) {
             for path in specification.paths { try addPath(path, target) }
@@ -81,6 +80,39 @@ extension Lane {
         for path in target.paths where paths[Int(path)].isUp { beginProbe(paths[Int(path)], index) }
         wake(at: now)
         return DiskID(rawValue: index)
+    }
+
+    // MARK: Settings
+
+    /// The settings in force; nil if there is no such disk.
+    public func settings(of id: DiskID) -> DiskSettings? {
+        let index = id.rawValue
+        guard index >= 0, Int(index) < disks.count, diskQueues[index].isInUse else { return nil }
+        return disks[Int(index)].settings
+    }
+
+    /// Changes the settings of a disk while it lives; what is under way stays where it is.
+    public mutating func change(_ id: DiskID, settings: DiskSettings, now: Instant) {
+        self.now = now
+        guard let before = self.settings(of: id), before != settings else { return }
+        let disk = disks[Int(id.rawValue)]
+        disk.settings = settings
+        apply(settings, to: id.rawValue)
+        let old = before.texts
+        for (key, text) in settings.texts.sorted(by: { $0.key < $1.key }) where old[key] != text {
+            log(.information, "\(disk.name): \(key) is \(text) now")
+        }
+        regroup(id.rawValue)
+        wake(at: now)
+        pumpPending()
+    }
+
+    /// Brings settings to where requests meet them.
+    private mutating func apply(_ settings: DiskSettings, to disk: Int32) {
+        switch settings.policy {
+        case .roundRobin(let turn): diskQueues[disk].turn = PathTurn(turn)
+        }
+        disks[Int(disk)].access.mode = settings.failure.access
     }
 
     private func freeSlot(_ removed: [Bool], capacity: Int) -> Int? {

@@ -26,12 +26,15 @@ extension Lane {
         effects.append(.connect(streamID(stream), route: by.specification.route))
     }
 
-    /// The paths of the same target that are up, as a mask of ordinals.
+    /// Paths that are up and lead to the portal group of a lost session, as a mask of ordinals: a login
+    /// through another group would be another session.
     func siblingsUp(_ path: Path) -> UInt32 {
         var mask: UInt32 = 0
-        for sibling in targets[Int(path.target)].paths where sibling != path.index && paths[Int(sibling)].isUp
-        {
-            mask |= 1 << UInt32(paths[Int(sibling)].ordinal)
+        for index in targets[Int(path.target)].paths where index != path.index {
+            let sibling = paths[Int(index)]
+            guard sibling.isUp, path.portalGroupTag == nil || sibling.portalGroupTag == path.portalGroupTag
+            else { continue }
+            mask |= 1 << UInt32(sibling.ordinal)
         }
         return mask
     }

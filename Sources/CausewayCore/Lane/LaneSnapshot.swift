@@ -15,6 +15,7 @@ public struct DiskSnapshot: Sendable {
     public var notes: [String]
     /// The target has declared the device lost.
     public var isLost: Bool
+    public var settings: DiskSettings
     public var paths: [PathSnapshot]
 }
 
@@ -78,6 +79,7 @@ extension Lane {
             pending: Int(diskQueues[index].pending.count), counters: diskQueues[index].counters,
             allPathsDownMilliseconds: disk.allPathsDownSince.map { now.nanoseconds(since: $0) / 1_000_000 },
             notes: notes(disk, now), isLost: disk.loss != nil,
+            settings: disk.settings,
             paths: targets[Int(disk.target)].paths.map { snapshot(paths[Int($0)], index) })
     }
 

@@ -152,6 +152,7 @@ final class Disk {
     let target: Int32
     let lun: LogicalUnitNumber
     let wantsReadOnly: Bool
+    var settings: DiskSettings
     /// The LUN as the first path showed it; later paths must show the same.
     var report: LogicalUnitReport?
     var export: ExportDescription?
@@ -159,7 +160,7 @@ final class Disk {
     var isForced = false
     var wasFlushed = false
     var detachDeadline: Instant?
-    var failure = FailureSettings()
+    var failure: FailureSettings { settings.failure }
     /// Since when no path carries it, if I/O is held for that reason.
     var allPathsDownSince: Instant?
     /// Since when every path says that the LUN is gone, until that is confirmed.
@@ -179,11 +180,15 @@ final class Disk {
     var problemsWereTold = false
     var isRemoved = false
 
-    init(index: Int32, name: String, target: Int32, lun: LogicalUnitNumber, wantsReadOnly: Bool) {
+    init(
+        index: Int32, name: String, target: Int32, lun: LogicalUnitNumber, wantsReadOnly: Bool,
+        settings: DiskSettings
+    ) {
         self.index = index
         self.name = name
         self.target = target
         self.lun = lun
         self.wantsReadOnly = wantsReadOnly
+        self.settings = settings
     }
 }
