@@ -168,7 +168,7 @@ public final class History {
             world.raiseAttention()
         case .access:
             // A LUN that changes its states faster than commands are answered gets no work done.
-            guard swarm.interval.upperBound > 100_000_000 || random.chance(10) else { return }
+            guard swarm.interval.upperBound > 100_000_000 || random.chance(4) else { return }
             world.setPreferred(random.chance(500) ? nil : world.accessStates.keys.sorted().first)
             var states: [UInt16: UInt8] = [:]
             for group in world.accessStates.keys.sorted() {

@@ -47,6 +47,10 @@ public final class SimulatedTarget {
 
     func add(_ unit: SimulatedUnit) {
         units[unit.lun] = unit
+        giveAccess(unit)
+    }
+
+    private func giveAccess(_ unit: SimulatedUnit) {
         guard options.groupSupport != 0, unit.access == nil else { return }
         let access = SimulatedAccess(
             groups: Set(portalsByGroup.keys), knowsExtendedHeader: options.knowsExtendedHeader,
@@ -90,6 +94,7 @@ public final class SimulatedTarget {
         chronicle.trace("target", "LUN \(old.lun >> 48) is \(unit == nil ? "gone" : "another")")
         let present = units[old.lun]
         units[old.lun] = unit
+        if let unit { giveAccess(unit) }
         if let present, present !== unit { former.append(present) }
         former.removeAll { former in former.tasks.isEmpty || former === unit }
         let sense = random.pick([Sense.lunsChanged, .lunsChanged, .reset, .inquiryChanged])

@@ -117,7 +117,6 @@ extension World {
             options: other, lun: Self.lun.rawValue, random: RandomStream(seed: options.seed, "other"),
             chronicle: chronicle)
         impostor.isImpostor = true
-        target.add(impostor)
         target.replace(unit, by: impostor)
     }
 

@@ -6,7 +6,9 @@ struct Attach: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Attach a LUN as a disk, over every given interface and portal.",
         discussion: """
-            The disk is there as soon as its first path is up; the other paths join as they come.
+            The disk is there as soon as its first path is up; the other paths join as they come. With --all-luns \
+            every LUN of the target becomes a disk, called NAME-lunN after its number; those that are there \
+            already are left alone.
             """)
 
     @Argument(
@@ -29,11 +31,14 @@ struct Attach: ParsableCommand {
     var interfaces: [String] = []
 
     @Option(help: "The LUN's number.")
-    var lun: UInt64
+    var lun: UInt64?
+
+    @Flag(help: "Attach every LUN of the target, as NAME-lunN.")
+    var allLuns = false
 
     @Option(
         help: ArgumentHelp(
-            "Export the disk on this Unix socket (NBD protocol) instead of a kernel device.",
+            "Export the disk on this Unix socket (NBD protocol) instead of a kernel device; with --all-luns on PATH-lunN.",
             valueName: "path"),
         completion: .file())
     var socket: String?
@@ -61,10 +66,18 @@ struct Attach: ParsableCommand {
 
     @OptionGroup var connection: ConnectionOptions
 
-    private func request() throws(ControlError) -> AttachRequest {
-        AttachRequest(
-            name: name, target: target, portals: portals, interfaces: interfaces, lun: lun,
-            socket: socket.map(Self.absolutePath), readOnly: readOnly, force: force, policy: policy,
+    /// - Parameter each: for one of all LUNs.
+    private func request(each number: UInt64? = nil) throws(ControlError) -> AttachRequest {
+        guard let lun = number ?? (allLuns ? 0 : lun) else {
+            throw .invalidArgument("no LUN is given", remedy: "give --lun or --all-luns")
+        }
+        guard self.lun == nil || !allLuns else {
+            throw .invalidArgument("--lun and --all-luns do not go together", remedy: "give one of them")
+        }
+        let suffix = number.map { "-lun\($0)" } ?? ""
+        return AttachRequest(
+            name: number == nil ? name : try DiskName(name.text + suffix), target: target, portals: portals,
+            interfaces: interfaces, lun: lun, socket: socket.map { Self.absolutePath($0) + suffix }, readOnly: readOnly, force: force, policy: policy,
             settings: try Setting.byKey(settings), queueDepth: queueDepth)
     }
 
@@ -73,6 +86,7 @@ struct Attach: ParsableCommand {
     }
 
     func run() throws {
+        if allLuns { return try attachAll() }
         let wanted = try request()
         let disk = try connection.ask { client throws(ControlClientError) in try client.attach(wanted) }
         if json {
@@ -80,6 +94,45 @@ struct Attach: ParsableCommand {
         } else {
             Terminal.write(disk.attachedLines)
         }
+    }
+
+    /// One after the other; what cannot be attached is said, and the rest is attached all the same.
+    private func attachAll() throws {
+        let discovery = try connection.ask { client throws(ControlClientError) in
+            try client.discover(DiscoverRequest(portals: portals, interfaces: interfaces, luns: true))
+        }
+        // The controller that some targets show as LUN 0 has no size.
+        let found = discovery.targets.first { $0.name == target }?.luns.filter { $0.sizeBytes != nil } ?? []
+        guard !found.isEmpty else {
+            for problem in discovery.problems { Terminal.complain(problem) }
+            Terminal.complain("\(target) shows no LUN that is a disk", remedy: "see: causeway discover --luns")
+            throw ExitCode.failure
+        }
+        let present = try connection.ask { client throws(ControlClientError) in try client.list() }
+        var disks: [DiskReport] = []
+        var hasFailed = false
+        for lun in found.map(\.lun).sorted() {
+            if present.contains(where: { $0.target == target && $0.lun == lun }) { continue }
+            do throws(ControlError) {
+                let wanted = try request(each: lun)
+                try wanted.validate()
+                do {
+                    let disk = try connection.ask { client throws(ControlClientError) in
+                        try client.attach(wanted)
+                    }
+                    disks.append(disk)
+                    if !json { Terminal.write(disk.attachedLines) }
+                } catch {
+                    hasFailed = true
+                }
+            } catch {
+                Terminal.complain(error.message, remedy: error.remedy)
+                hasFailed = true
+            }
+        }
+        if json { try Terminal.writeJSON(disks) }
+        if !json && disks.isEmpty && !hasFailed { Terminal.write(["every LUN is attached already"]) }
+        if hasFailed { throw ExitCode.failure }
     }
 
     /// The daemon has a working directory of its own, so a relative path is completed here.
