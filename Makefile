@@ -81,6 +81,7 @@ install:
 		install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/causewayd.service
 	install -D -m 644 udev/59-causeway.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/59-causeway.rules
 	install -D -m 644 systemd/causeway.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/causeway.conf
+	install -D -m 644 man/causeway.toml $(DESTDIR)$(PREFIX)/share/doc/causeway/causeway.toml
 	for page in man/*.[1-8]; do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
 	done

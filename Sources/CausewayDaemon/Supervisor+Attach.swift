@@ -10,19 +10,13 @@ extension Supervisor {
     /// How long a first path may take: longer than a login may, so that the reason of a failure is known.
     private static let firstPathMilliseconds = 25_000
 
-    func attach(_ request: AttachRequest) throws(ControlError) -> DiskReport {
+    /// Attaches a disk whose settings are all in force: what it does not say itself is inherited already.
+    func open(_ request: AttachRequest) throws(ControlError) -> DiskReport {
         let settings = try changed(DiskSettings(), request.allSettings)
         guard let lun = LogicalUnitNumber(Int(clamping: request.lun)) else {
             throw .invalidArgument("LUN \(request.lun) is out of range", remedy: "use a LUN from 0 to 16383")
         }
-        let target: ISCSIName
-        do throws(ISCSINameError) {
-            target = try ISCSIName(request.target)
-        } catch {
-            throw .invalidArgument(
-                "\"\(request.target.escapedForTerminal)\" is not the name of a target: \(error)",
-                remedy: "see the names with: causeway discover PORTAL")
-        }
+        let target = try targetName(request)
         if request.socket == nil { try checkModule() }
         let plan = try PathPlan.make(
             interfaces: request.interfaces, portals: try resolve(request.portals), lane: 0)
@@ -42,6 +36,16 @@ extension Supervisor {
         let report = try report(disk)
         logger.info("\(disk.name): attached as \(disk.place), \(report.paths.count) paths")
         return report
+    }
+
+    func targetName(_ request: AttachRequest) throws(ControlError) -> ISCSIName {
+        do throws(ISCSINameError) {
+            return try ISCSIName(request.target)
+        } catch {
+            throw .invalidArgument(
+                "\"\(request.target.escapedForTerminal)\" is not the name of a target: \(error)",
+                remedy: "see the names with: causeway discover PORTAL")
+        }
     }
 
     private func checkModule() throws(ControlError) {

@@ -109,7 +109,8 @@ extension Supervisor {
 
     // MARK: Detach
 
-    func detach(_ request: DetachRequest) throws(ControlError) {
+    /// Detaches a disk; its file is not touched.
+    func close(_ request: DetachRequest) throws(ControlError) {
         let disk = try find(request.name)
         let isFirst = disk.state.withLock { state in
             guard !state.isDetaching else { return false }

@@ -6,9 +6,10 @@ struct Attach: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Attach a LUN as a disk, over every given interface and portal.",
         discussion: """
-            The disk is there as soon as its first path is up; the other paths join as they come. With --all-luns \
-            every LUN of the target becomes a disk, called NAME-lunN after its number; those that are there \
-            already are left alone.
+            The disk is there as soon as its first path is up; the other paths join as they come.
+            With a name alone the disk is attached as its file in /etc/causeway/disks says.
+            With --all-luns every LUN of the target becomes a disk, called NAME-lunN after its number; those \
+            that are attached already are left alone.
             """)
 
     @Argument(
@@ -17,13 +18,13 @@ struct Attach: ParsableCommand {
     var name: DiskName
 
     @Option(help: ArgumentHelp("The target's name.", valueName: "iqn"))
-    var target: String
+    var target: String?
 
     @Option(
         name: .customLong("portal"), parsing: .upToNextOption,
         help: "A portal of the target: ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT. May be repeated.",
         transform: PortalAddress.argument)
-    var portals: [PortalAddress]
+    var portals: [PortalAddress] = []
 
     @Option(
         name: .customLong("bind"), parsing: .upToNextOption,
@@ -61,34 +62,47 @@ struct Attach: ParsableCommand {
     @Option(help: ArgumentHelp("Commands in flight on a path at most.", valueName: "commands"))
     var queueDepth: UInt32?
 
+    @Flag(help: "Attach the disk whenever the daemon runs: write its file.")
+    var persist = false
+
     @Flag(help: "Print JSON.")
     var json = false
 
     @OptionGroup var connection: ConnectionOptions
 
-    /// - Parameter each: for one of all LUNs.
-    private func request(each number: UInt64? = nil) throws(ControlError) -> AttachRequest {
-        guard let lun = number ?? (allLuns ? 0 : lun) else {
-            throw .invalidArgument("no LUN is given", remedy: "give --lun or --all-luns")
-        }
-        guard self.lun == nil || !allLuns else {
-            throw .invalidArgument("--lun and --all-luns do not go together", remedy: "give one of them")
+    /// nil for a disk that is to be attached as its file says.
+    /// - Parameter each: for one of all LUNs, its number.
+    private func request(each number: UInt64? = nil) throws -> AttachRequest? {
+        let isPlain =
+            interfaces.isEmpty && socket == nil && !readOnly && !force && policy == nil && queueDepth == nil
+            && settings.isEmpty && !persist && !allLuns
+        if target == nil, portals.isEmpty, lun == nil, isPlain { return nil }
+        guard lun == nil || !allLuns else { throw ValidationError("--lun and --all-luns do not go together") }
+        guard let target, let lun = number ?? (allLuns ? 0 : lun), !portals.isEmpty else {
+            throw ValidationError(
+                "--target, --portal and --lun or --all-luns go together; leave all options out to attach the "
+                    + "disk as its file says")
         }
         let suffix = number.map { "-lun\($0)" } ?? ""
         return AttachRequest(
-            name: number == nil ? name : try DiskName(name.text + suffix), target: target, portals: portals,
-            interfaces: interfaces, lun: lun, socket: socket.map { Self.absolutePath($0) + suffix }, readOnly: readOnly, force: force, policy: policy,
-            settings: try Setting.byKey(settings), queueDepth: queueDepth)
+            name: try usage { () throws(ControlError) in try DiskName(name.text + suffix) }, target: target,
+            portals: portals, interfaces: interfaces, lun: lun,
+            socket: socket.map { Self.absolutePath($0) + suffix }, readOnly: readOnly, force: force,
+            policy: policy, settings: try usage { () throws(ControlError) in try Setting.byKey(settings) },
+            queueDepth: queueDepth, persist: persist)
     }
 
     func validate() throws {
-        try usage { () throws(ControlError) in try request().validate() }
+        if let request = try request() { try usage(request.validate) }
     }
 
     func run() throws {
         if allLuns { return try attachAll() }
         let wanted = try request()
-        let disk = try connection.ask { client throws(ControlClientError) in try client.attach(wanted) }
+        let disk = try connection.ask { client throws(ControlClientError) in
+            if let wanted { return try client.attach(wanted) }
+            return try client.attachConfigured(name)
+        }
         if json {
             try Terminal.writeJSON(disk)
         } else {
@@ -98,6 +112,7 @@ struct Attach: ParsableCommand {
 
     /// One after the other; what cannot be attached is said, and the rest is attached all the same.
     private func attachAll() throws {
+        guard let target else { return }
         let discovery = try connection.ask { client throws(ControlClientError) in
             try client.discover(DiscoverRequest(portals: portals, interfaces: interfaces, luns: true))
         }
@@ -113,20 +128,19 @@ struct Attach: ParsableCommand {
         var hasFailed = false
         for lun in found.map(\.lun).sorted() {
             if present.contains(where: { $0.target == target && $0.lun == lun }) { continue }
-            do throws(ControlError) {
-                let wanted = try request(each: lun)
-                try wanted.validate()
-                do {
-                    let disk = try connection.ask { client throws(ControlClientError) in
-                        try client.attach(wanted)
-                    }
-                    disks.append(disk)
-                    if !json { Terminal.write(disk.attachedLines) }
-                } catch {
-                    hasFailed = true
+            do {
+                guard let wanted = try request(each: lun) else { continue }
+                try usage(wanted.validate)
+                let disk = try connection.ask { client throws(ControlClientError) in
+                    try client.attach(wanted)
                 }
+                disks.append(disk)
+                if !json { Terminal.write(disk.attachedLines) }
+            } catch let error as ValidationError {
+                Terminal.complain("LUN \(lun): \(error.message)")
+                hasFailed = true
             } catch {
-                Terminal.complain(error.message, remedy: error.remedy)
+                // Explained by whoever asked.
                 hasFailed = true
             }
         }

@@ -33,6 +33,7 @@ skip() {
 lab_begin() {
     work=$(mktemp -d "${TMPDIR:-/tmp}/causeway-lab.XXXXXX")
     control=$work/io.causeway
+    configuration=$work/etc/causeway.toml
     export CAUSEWAY_CONTROL=$control
     daemon='' tgtd='' lio='' namespaces=''
     trap lab_end EXIT
@@ -268,7 +269,7 @@ daemon_start() {
     mkdir -p "$work/state"
     # Not through `near`: a function in the background is a shell, and the daemon would be its child.
     ${NEAR:+ip netns exec "$NEAR"} "$binaries/causewayd" --control "$control" --state-dir "$work/state" \
-        --initiator-name "$initiator" --log-level "${CAUSEWAY_LOG_LEVEL:-debug}" "$@" >>"$work/causewayd.log" 2>&1 &
+        --config "$configuration" --initiator-name "$initiator" --log-level "${CAUSEWAY_LOG_LEVEL:-debug}" "$@" >>"$work/causewayd.log" 2>&1 &
     daemon=$!
     wait_until 10 'causewayd listens on its control socket' daemon_ready
 }

@@ -55,6 +55,9 @@ public struct PathSnapshot: Sendable {
     public var accessGroup: UInt16?
     public var accessState: String?
     public var isPreferred: Bool
+    /// Of the present session, or of the last one.
+    public var headerDigest: Digest
+    public var dataDigest: Digest
 }
 
 extension Lane {
@@ -135,7 +138,9 @@ extension Lane {
             reason: carries ? nil : problem?.text ?? accessReason(path, disk), inFlight: Int(queue.inFlight.count),
             held: Int(queue.held.count),
             counters: queue.counters, lastFence: path.lastFence, accessGroup: access?.number,
-            accessState: access?.group.map { "\($0.state)" }, isPreferred: access?.group?.isPreferred ?? false)
+            accessState: access?.group.map { "\($0.state)" }, isPreferred: access?.group?.isPreferred ?? false,
+            headerDigest: path.negotiated?.headerDigest ?? .none,
+            dataDigest: path.negotiated?.dataDigest ?? .none)
     }
 
     private func standing(_ path: Path, _ disk: Int32, carries: Bool) -> PathStanding {
