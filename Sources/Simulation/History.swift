@@ -66,7 +66,8 @@ public final class History {
         world.client.mayFail = false
         world.client.bound = 100 * Self.second
         // What was lost with a cache is told once more by each path.
-        let isLunLost = swarm.faults[Swarm.Fault.lunGone.rawValue] + swarm.faults[Swarm.Fault.otherLUN.rawValue]
+        let isLunLost =
+            swarm.faults[Swarm.Fault.lunGone.rawValue] + swarm.faults[Swarm.Fault.otherLUN.rawValue]
         world.client.mayFail = swarm.losesCache || isLunLost > 0
         world.client.load(swarm.load, count: 20)
         demand(100 * Self.second, "a healthy disk does not answer") { world.client.isIdle }

@@ -150,7 +150,9 @@ public struct Swarm: Sendable, CustomStringConvertible {
             options.target.groupSupport = UInt8(random.number(1...3))
             options.target.knowsExtendedHeader = random.chance(700)
             let isOne = random.chance(200)
-            options.target.accessGroups = options.target.portalGroups.indices.map { isOne ? 5 : UInt16($0 + 1) }
+            options.target.accessGroups = options.target.portalGroups.indices.map {
+                isOne ? 5 : UInt16($0 + 1)
+            }
             options.settings.failure.access = random.pick([.automatic, .automatic, .implicit, .off])
             faults[Fault.access.rawValue] = random.number(1...20)
         }
@@ -196,6 +198,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
     public var description: String {
         let target = options.target
         let unit = options.unit
+        let failure = options.settings.failure
         let paths = options.paths.map { "\($0.interface)-\($0.portal)" }.joined(separator: " ")
         let named = Fault.allCases.filter { faults[$0.rawValue] > 0 }.map { "\($0)=\(faults[$0.rawValue])" }
         return """
@@ -215,8 +218,9 @@ public struct Swarm: Sendable, CustomStringConvertible {
               lane     tasks \(options.lane.taskCapacity), requests \(options.lane.requestCapacity), \
             chunks \(options.lane.chunkCount), piece \(options.lane.pieceBytes), \
             depth \(options.lane.depthPerPath), \
-            APD \(options.settings.failure.allPathsDownTimeout), TPGS \(options.target.groupSupport) \(options.target.accessGroups), \
-                       alua \(options.settings.failure.access), fence \(options.settings.failure.fence), space \(options.settings.failure.space)
+            APD \(failure.allPathsDownTimeout)
+              failure  TPGS \(target.groupSupport) \(target.accessGroups), alua \(failure.access), \
+            fence \(failure.fence), space \(failure.space)
               load     \(requestCount) requests, depth \(load.depth), \
             up to \(load.maxBlocks) blocks of \(load.span), \
             weights \(load.weights)

@@ -30,8 +30,8 @@ extension TargetConnection {
         guard checkUnsolicited(header, data, task) else { return }
         session.tasks[tag] = task
         task.forced = forcedOutcome(task, session)
-        // What was under way when the news went out, no initiator can call back: a target that takes a LUN away
-        // under one refuses it.
+        // What was under way when the news went out, no initiator can call back: a target that takes a LUN
+        // away under one refuses it.
         if unit.isImpostor, let news = replacementStatSN, Int32(bitPattern: header[7] &- news) <= 0 {
             task.forced = .check(.lunsChanged)
         }

@@ -179,7 +179,9 @@ extension World {
 
     /// Paths that carry I/O, or could if their access state were the best.
     public var pathsUp: Int {
-        guard let paths = snapshot()?.paths, paths.contains(where: { $0.standing == .active }) else { return 0 }
+        guard let paths = snapshot()?.paths, paths.contains(where: { $0.standing == .active }) else {
+            return 0
+        }
         return paths.count { $0.standing == .active || $0.standing == .standby }
     }
 

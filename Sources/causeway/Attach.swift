@@ -39,7 +39,7 @@ struct Attach: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Export the disk on this Unix socket (NBD protocol) instead of a kernel device; with --all-luns on PATH-lunN.",
+            "Export the disk on this Unix socket (NBD) instead of a kernel device; on PATH-lunN with --all-luns.",
             valueName: "path"),
         completion: .file())
     var socket: String?
@@ -120,7 +120,8 @@ struct Attach: ParsableCommand {
         let found = discovery.targets.first { $0.name == target }?.luns.filter { $0.sizeBytes != nil } ?? []
         guard !found.isEmpty else {
             for problem in discovery.problems { Terminal.complain(problem) }
-            Terminal.complain("\(target) shows no LUN that is a disk", remedy: "see: causeway discover --luns")
+            Terminal.complain(
+                "\(target) shows no LUN that is a disk", remedy: "see: causeway discover --luns")
             throw ExitCode.failure
         }
         let present = try connection.ask { client throws(ControlClientError) in try client.list() }

@@ -45,7 +45,7 @@ public enum InterfaceDescription {
 
         type Target (name: string, portals: []Portal, luns: []LUN)
 
-        # One bound interface x one portal; accessGroup is the target port group of asymmetric access. Its state is one of connecting, login, verifying, active, standby,
+        # One bound interface x one portal. Its state is one of connecting, login, verifying, active, standby,
         # suspect, fencing, down, mismatch, disabled; later versions may add others.
         type Path (
           interface: ?string,
@@ -64,6 +64,7 @@ public enum InterfaceDescription {
           digestErrors: int,
           fences: int,
           lastFence: ?string,
+          # The target port group of asymmetric access that it leads to.
           accessGroup: ?int,
           accessState: ?string,
           preferred: bool

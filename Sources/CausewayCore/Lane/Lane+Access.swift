@@ -223,7 +223,9 @@ extension Lane {
         else { return false }
         // It changes state, so that a copy of it may not come late: none is sent while one may be under way.
         let target = targets[Int(cold.target)]
-        guard !target.paths.contains(where: { paths[Int($0)].accessDebts.contains(disk) }) else { return false }
+        guard !target.paths.contains(where: { paths[Int($0)].accessDebts.contains(disk) }) else {
+            return false
+        }
         guard due <= now else {
             wake(at: due)
             return false

@@ -108,8 +108,8 @@ extension Lane {
         tasks[task].lba > 0 ? paths[Int(tasks[task].lba) - 1] : nil
     }
 
-    /// The target port's access state forbids TEST UNIT READY (SPC-4 §5.15.2.5). The task set is the LUN's, not
-    /// the session's, so that an ORDERED command of another session waits for the same commands.
+    /// The target port's access state forbids TEST UNIT READY (SPC-4 §5.15.2.5). The task set is the LUN's,
+    /// not the session's, so that an ORDERED command of another session waits for the same commands.
     private mutating func rerouteBarrier(_ task: Int32, _ path: Path, _ disk: Int32) {
         let isShared = disks[Int(disk)].report?.limits.sharesTaskSet ?? false
         let carrying = targets[Int(path.target)].paths.first {
@@ -280,7 +280,8 @@ extension Lane {
     }
 
     /// A path has shown who its LUN is, and that its target port is in a state in which it says no more.
-    private mutating func identified(_ unit: IdentifiedUnit, _ path: Path, _ disk: Int32, _ sense: SenseData) {
+    private mutating func identified(_ unit: IdentifiedUnit, _ path: Path, _ disk: Int32, _ sense: SenseData)
+    {
         let cold = disks[Int(disk)]
         if let difference = mismatch(unit, path, cold) { return problem(path, disk, .otherLUN, difference) }
         noteAccess(unit, path, cold)
@@ -296,9 +297,9 @@ extension Lane {
             reported: unit.accessGroups, now: now)
     }
 
-    /// Why this is not the disk's LUN; nil if it is. Beside its name (VPD page 83h) a LUN made anew in place of
-    /// another may be told by its serial number, which is compared on each path by itself: some controllers
-    /// show their own.
+    /// Why this is not the disk's LUN; nil if it is. Beside its name (VPD page 83h) a LUN made anew in place
+    /// of another may be told by its serial number, which is compared on each path by itself: some
+    /// controllers show their own.
     private func mismatch(_ unit: IdentifiedUnit, _ path: Path, _ cold: Disk) -> String? {
         guard let known = cold.report else { return nil }
         if let difference = known.difference(from: unit) {

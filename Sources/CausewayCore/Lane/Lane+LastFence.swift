@@ -200,8 +200,8 @@ extension Lane {
 
     // MARK: What a reset has taken away
 
-    /// A reset ends commands without an answer (SAM-5 5.8.2). An ORDERED command behind them tells: once it is
-    /// answered, what was sent before it and has no answer gets none.
+    /// A reset ends commands without an answer (SAM-5 5.8.2). An ORDERED command behind them tells: once it
+    /// is answered, what was sent before it and has no answer gets none.
     mutating func beginSweep(_ path: Path, _ disk: Int32, isOwn: Bool) {
         let list = inFlight(path.index, disk)
         let isVia = isOwn && disks[Int(disk)].reset?.via == path.index

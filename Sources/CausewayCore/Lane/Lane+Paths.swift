@@ -359,8 +359,8 @@ extension Lane {
         }
     }
 
-    /// Closes a lost session's stream; abruptly where a LOGICAL UNIT RESET may have to be its fence, which does
-    /// not end the session: nothing that was not sent yet may follow later.
+    /// Closes a lost session's stream; abruptly where a LOGICAL UNIT RESET may have to be its fence, which
+    /// does not end the session: nothing that was not sent yet may follow later.
     private mutating func leaveStream(_ stream: Int32, _ path: Path) {
         let isAbrupt = targets[Int(path.target)].disks.contains {
             disks[Int($0)].failure.fence == .logicalUnitReset

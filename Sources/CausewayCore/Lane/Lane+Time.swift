@@ -80,7 +80,8 @@ extension Lane {
         if pathQueues[path.index].isFullFeature { checkHealth(path) }
     }
 
-    /// No fence was had within their disks' time-outs: writes that waited for it fail, and the disks owe it on.
+    /// No fence was had within their disks' time-outs: writes that waited for it fail, and the disks owe it
+    /// on.
     private mutating func giveUpHeld(_ path: Path, _ began: Instant) {
         var failed: [Int32] = []
         var task = pathQueues[path.index].held.first
@@ -103,8 +104,8 @@ extension Lane {
             let cold = disks[Int(disk)]
             tell(
                 .error, cold,
-                "\(path.name): no fence within \(cold.failure.allPathsDownTimeout): writes fail, and new ones "
-                    + "wait for it")
+                "\(path.name): no fence within \(cold.failure.allPathsDownTimeout): writes fail, and new "
+                    + "ones wait for it")
         }
         for task in failed { finishTask(task, error: NBDError.inputOutput.rawValue) }
     }

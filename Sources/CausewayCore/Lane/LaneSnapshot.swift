@@ -92,8 +92,8 @@ extension Lane {
         func seconds(_ since: Instant) -> String { "\(now.nanoseconds(since: since) / 1_000_000_000) s" }
         if let loss = disk.loss {
             notes.append(
-                "permanent device loss for \(seconds(loss.since)): every path says: \(loss.reason); I/O fails "
-                    + "until the same LUN is back")
+                "permanent device loss for \(seconds(loss.since)): every path says: \(loss.reason); I/O "
+                    + "fails until the same LUN is back")
         } else if let since = disk.allPathsDownSince {
             let isFailing = diskQueues[disk.index].isFailing
             notes.append(
@@ -110,7 +110,8 @@ extension Lane {
         if let blocks = disk.blockCount, let report = disk.report {
             let bytes = blocks * UInt64(report.limits.logicalBlockLength)
             if bytes != diskQueues[disk.index].sizeBytes {
-                notes.append("the LUN has \(bytes) bytes now; the disk keeps its size until it is attached anew")
+                notes.append(
+                    "the LUN has \(bytes) bytes now; the disk keeps its size until it is attached anew")
             }
         }
         let inventory = targets[Int(disk.target)].inventory
@@ -135,10 +136,12 @@ extension Lane {
             interface: path.specification.interface, sourceAddress: path.specification.sourceAddress,
             portal: path.specification.portal, portalGroupTag: path.portalGroupTag,
             standing: standing(path, disk, carries: carries),
-            reason: carries ? nil : problem?.text ?? accessReason(path, disk), inFlight: Int(queue.inFlight.count),
+            reason: carries ? nil : problem?.text ?? accessReason(path, disk),
+            inFlight: Int(queue.inFlight.count),
             held: Int(queue.held.count),
             counters: queue.counters, lastFence: path.lastFence, accessGroup: access?.number,
-            accessState: access?.group.map { "\($0.state)" }, isPreferred: access?.group?.isPreferred ?? false,
+            accessState: access?.group.map { "\($0.state)" },
+            isPreferred: access?.group?.isPreferred ?? false,
             headerDigest: path.negotiated?.headerDigest ?? .none,
             dataDigest: path.negotiated?.dataDigest ?? .none)
     }

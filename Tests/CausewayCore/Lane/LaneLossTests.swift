@@ -69,7 +69,8 @@ struct LaneLossTests {
         settle(world)
     }
 
-    @Test("another LUN in its place gets nothing", arguments: [World.Replacement.otherIdentity, .otherSerial])
+    @Test(
+        "another LUN in its place gets nothing", arguments: [World.Replacement.otherIdentity, .otherSerial])
     func otherLUN(_ replacement: World.Replacement) {
         let world = ready(WorldOptions())
         world.client.load(count: 100)
@@ -135,7 +136,8 @@ struct LaneLossTests {
         settle(world)
     }
 
-    @Test("a full pool ends writes with ENOSPC, or holds them until there is space", arguments: [true, false])
+    @Test(
+        "a full pool ends writes with ENOSPC, or holds them until there is space", arguments: [true, false])
     func poolFull(_ isHeld: Bool) {
         var options = WorldOptions()
         options.settings.failure.space = isHeld ? .hold : .error
@@ -210,7 +212,8 @@ struct LaneLossTests {
         #expect(world.snapshot()?.paths.map(\.held).reduce(0, +) == 1)
     }
 
-    @Test("lun-reset: the ghost is waited for", arguments: [TargetOptions.Reinstatement.drains, .returnsAtOnce])
+    @Test(
+        "lun-reset: the ghost is waited for", arguments: [TargetOptions.Reinstatement.drains, .returnsAtOnce])
     func logicalUnitReset(_ kind: TargetOptions.Reinstatement) {
         let (world, answers) = lastFence(.logicalUnitReset, kind)
         #expect(world.failure == nil)
