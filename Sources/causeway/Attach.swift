@@ -39,7 +39,7 @@ struct Attach: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Export the disk on this Unix socket (NBD) instead of a kernel device; on PATH-lunN with --all-luns.",
+            "Export on this Unix socket (NBD protocol) instead of a kernel device; PATH-lunN with --all-luns.",
             valueName: "path"),
         completion: .file())
     var socket: String?

@@ -202,7 +202,7 @@ extension Lane {
             wake(at: disks[Int(disk)].access.askAt ?? now)
         }
         // Not of a session's end, which ended the session's own commands: this lane knows of those.
-        if notices.contains(.reset) && !notices.contains(.nexusLost) && path.isUp {
+        if notices.contains(.reset) && !notices.contains(.nexusLost) && path.isUp && hasCommands(path, disk) {
             beginSweep(path, disk, isOwn: false)
         }
         if notices.contains(.lunListChanged) { askInventory(targets[Int(path.target)], soon: true) }
@@ -214,6 +214,15 @@ extension Lane {
             path.reprobeAt = now
             wake(at: now)
         }
+    }
+
+    private func hasCommands(_ path: Path, _ disk: Int32) -> Bool {
+        var task = pathQueues[path.index].inFlight.first
+        while task >= 0 {
+            if tasks[task].disk == disk && tasks[task].request >= 0 { return true }
+            task = tasks[task].next
+        }
+        return false
     }
 
     /// The target restarted: what it had acknowledged and not synchronised may be gone. The next FLUSH says

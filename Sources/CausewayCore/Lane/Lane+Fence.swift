@@ -344,7 +344,8 @@ extension Lane {
         diskQueues[disk].shown |= 1 &<< UInt32(path.ordinal)
         regroup(disk)
         wake(at: cold.access.askAt ?? .never)
-        askInventory(targets[Int(path.target)], soon: false)
+        let target = targets[Int(path.target)]
+        askInventory(target, soon: target.inventory.isStale)
         checkAllPathsDown(path.target)
         tellProblems(path.target)
     }

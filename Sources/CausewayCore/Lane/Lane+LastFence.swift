@@ -6,8 +6,12 @@ extension Lane {
     /// What has reached the target it takes up within this time, while it answers.
     private static var settlingMilliseconds: UInt64 { 1000 }
     private static var resetPauseMilliseconds: UInt64 { 10_000 }
+    /// A sign of life counts for so long.
+    private static var staleNanoseconds: UInt64 { 5_000_000_000 }
     /// Commands that a reset has taken away show within this time, or their session is begun anew.
-    private static var sweepMilliseconds: UInt64 { 10_000 }
+    private static var sweepMilliseconds: UInt64 { 60_000 }
+    /// The same for a target that may not be sent a barrier.
+    private static var blindSweepMilliseconds: UInt64 { 10_000 }
 
     private func resetTag(_ disk: Int32) -> UInt32 { PingState.tagBase - 0x1000 - UInt32(disk) }
 
@@ -21,8 +25,8 @@ extension Lane {
             if let attempt = path.attempt, case .loggingIn = attempt.phase {
                 // A login that waits for earlier commands is a fence under way.
                 let patience = settings.fenceLoginTimeoutMilliseconds - settings.loginTimeoutMilliseconds
-                let begun = attempt.deadline.nanoseconds - patience * 1_000_000
-                due = max(due, Instant(nanoseconds: begun))
+                let early = Instant(nanoseconds: patience * 1_000_000)
+                due = max(due, Instant(nanoseconds: attempt.deadline.nanoseconds(since: early)))
             }
             due = max(due, cold.resetNotBefore)
             guard due <= now else {
@@ -95,6 +99,12 @@ extension Lane {
             let due = moment.adding(milliseconds: Self.settlingMilliseconds)
             guard due <= now else { return wake(at: due) }
             cold.resetCheck = .none
+            // Known from before the loss, it says nothing.
+            let lost = target.paths.map { paths[Int($0)] }.filter { owesFence($0, disk) && !$0.isUp }
+            let isOld = lost.contains {
+                moment < $0.downSince.adding(milliseconds: settings.lastFenceMilliseconds)
+            }
+            if isOld || now.nanoseconds(since: due) > Self.staleNanoseconds { return wake(at: now) }
         }
         let index = via.index
         let stream = pathQueues[index].stream
@@ -129,7 +139,7 @@ extension Lane {
         var list: [LogicalUnitReset.Command] = []
         var task = pathQueues[path].inFlight.first
         while task >= 0 {
-            if tasks[task].disk == disk && tasks[task].kind != .resetBarrier {
+            if tasks[task].disk == disk {
                 list.append(LogicalUnitReset.Command(task: task, generation: tasks[task].generation))
             }
             task = tasks[task].next
@@ -205,9 +215,10 @@ extension Lane {
     mutating func beginSweep(_ path: Path, _ disk: Int32, isOwn: Bool) {
         let list = inFlight(path.index, disk)
         let isVia = isOwn && disks[Int(disk)].reset?.via == path.index
-        guard isVia || !list.isEmpty, path.sweeps[disk] == nil else { return }
-        var sweep = Sweep(commands: list, deadline: now.adding(milliseconds: Self.sweepMilliseconds))
+        guard isVia || !list.isEmpty else { return }
+        var sweep = Sweep(commands: list, deadline: now.adding(milliseconds: Self.blindSweepMilliseconds))
         if path.proof != .waitsForTasks {
+            sweep.deadline = now.adding(milliseconds: Self.sweepMilliseconds)
             guard let task = issueInternal(.resetBarrier, disk: disk, path: path) else { return }
             sweep.task = task
         }

@@ -74,6 +74,7 @@ extension Lane {
             }
             task = next
         }
+        guard count > 0 || !diskQueues[disk].isDetaching else { return }
         let cold = disks[Int(disk)]
         tell(.error, cold, "\(reason): \(count) held commands were answered with an error, as others will be")
     }

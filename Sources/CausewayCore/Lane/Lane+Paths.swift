@@ -251,7 +251,10 @@ extension Lane {
             text: reason)
         pathQueues[index].counters.losses &+= 1
         path.gone = [:]
-        for disk in targets[Int(path.target)].disks { hide(disk, on: path) }
+        for disk in targets[Int(path.target)].disks {
+            disks[Int(disk)].access.forget(path: path.ordinal)
+            hide(disk, on: path)
+        }
         let moved = emptyPath(path)
         // A session that does not last is not asked for again and again without a pause: another machine may
         // use this initiator name.
@@ -353,7 +356,9 @@ extension Lane {
                 target.inventory.askAt = now.adding(milliseconds: 500)
                 wake(at: now.adding(milliseconds: 500))
             }
-        case .signOfLife: if cold.resetCheck == .asked(task) { cold.resetCheck = .none }
+        case .signOfLife:
+            if cold.resetCheck == .asked(task) { cold.resetCheck = .none }
+            wake(at: now)
         case .barrier where owner >= 0: barrierLost(owner: owner, via: path.index, disk)
         default: break
         }
