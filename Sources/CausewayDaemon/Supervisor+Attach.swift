@@ -113,6 +113,7 @@ extension Supervisor {
         case .success: break
         case .failure(.full(let table)):
             throw .busy("the daemon has no room for more \(table)")
+        case .failure(.setting(let error)): throw ControlError(error)
         case nil:
             throw .internalFailure("the lane did not answer")
         }
@@ -249,7 +250,7 @@ extension Supervisor {
             let isBusy = snapshot.paths.contains { path in
                 switch path.standing {
                 case .connecting, .loggingIn, .verifying, .fencing: true
-                case .down, .active, .unusable, .loggingOut: false
+                case .down, .active, .standby, .unusable, .loggingOut: false
                 }
             }
             if !isBusy { return }

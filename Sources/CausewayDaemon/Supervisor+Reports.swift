@@ -16,7 +16,7 @@ extension Supervisor {
                     name: disk.name, device: report.device, socket: report.socket, state: report.state,
                     target: report.target, lun: report.lun, sizeBytes: report.sizeBytes,
                     readOnly: report.readOnly,
-                    pathsActive: UInt32(report.paths.count { $0.state == .active }),
+                    pathsActive: UInt32(report.paths.count { $0.state == .active || $0.state == .standby }),
                     pathsTotal: UInt32(report.paths.count)))
         }
         return summaries
@@ -64,7 +64,7 @@ extension Supervisor {
         guard let snapshot, snapshot.isReady else { return .attaching }
         if snapshot.isDetaching { return .detaching }
         if snapshot.isHeld || snapshot.isFailing { return .allPathsDown }
-        return paths.allSatisfy { $0.state == .active } ? .optimal : .degraded
+        return paths.allSatisfy { $0.state == .active || $0.state == .standby } ? .optimal : .degraded
     }
 
     private func path(_ snapshot: PathSnapshot) -> PathReport {
@@ -77,6 +77,7 @@ extension Supervisor {
             case .fencing: .fencing
             case .verifying: .verifying
             case .active: .active
+            case .standby: .standby
             case .unusable: .mismatch
             case .loggingOut: .disabled
             }

@@ -23,6 +23,7 @@ public final class History {
     private let swarm: Swarm
     private let world: World
     private let random: RandomStream
+    private let changes: RandomStream
     private var isCalm = false
     private var faultCount = 0
 
@@ -34,6 +35,7 @@ public final class History {
         self.swarm = swarm
         world = World(swarm.options)
         random = RandomStream(seed: seed, "faults")
+        changes = RandomStream(seed: seed, "what changes")
     }
 
     public func run() -> Verdict {
@@ -56,6 +58,7 @@ public final class History {
         world.client.bound = 400 * Self.second
         world.client.load(swarm.load, count: swarm.requestCount)
         planFault()
+        planChange()
         world.run(limit: 60 * Self.second) { world.client.isIdle }
         // Liveness.
         isCalm = true
@@ -102,6 +105,17 @@ public final class History {
             guard !isCalm else { return }
             if !world.client.isIdle { strike() }
             planFault()
+        }
+    }
+
+    private func planChange() {
+        guard swarm.changesPolicy else { return }
+        world.timeline.after(changes.nanoseconds(swarm.changeInterval)) { [unowned self] in
+            guard !isCalm else { return }
+            if !world.client.isIdle, let error = world.set(policy: swarm.policy(changes)) {
+                world.chronicle.fail("a policy is not taken: \(error)")
+            }
+            planChange()
         }
     }
 

@@ -108,7 +108,9 @@ extension World {
 
     public func snapshot() -> DiskSnapshot? { lane.snapshot(disk) }
 
-    public var pathsUp: Int { snapshot()?.paths.count { $0.standing == .active } ?? 0 }
+    public var pathsUp: Int {
+        snapshot()?.paths.count { $0.standing == .active || $0.standing == .standby } ?? 0
+    }
 
     /// Nothing is under way any more: the medium is held against the oracle, and the lane's tables are
     /// counted.

@@ -155,6 +155,21 @@ public final class World {
         work()
     }
 
+    /// Changes the policy of the living disk. Returns why it was not taken.
+    @discardableResult
+    public func set(policy: PathPolicy) -> DiskSettingError? {
+        guard var settings = lane.settings(of: disk) else { return nil }
+        settings.policy = policy
+        do throws(DiskSettingError) {
+            try lane.change(disk, settings: settings, now: instant)
+        } catch {
+            return error
+        }
+        chronicle.trace("admin", "policy \(policy)")
+        work()
+        return nil
+    }
+
     private func connectClient() {
         guard let id = lane.addClient(disk, negotiates: false, now: instant) else {
             return chronicle.fail("the lane refuses its client")

@@ -250,7 +250,7 @@ extension Lane {
             }
         }
         guard path.isUp else { return }
-        diskQueues[disk].usable |= 1 &<< UInt32(path.ordinal)
+        pathJoined(path, disk)
         if cold.allPathsDownSince != nil {
             cold.allPathsDownSince = nil
             log(.information, "\(cold.name): a path is back, I/O goes on")

@@ -300,6 +300,7 @@ extension Lane {
         }
         pathQueues[index].firstTransfer = -1
         pathQueues[index].lastTransfer = -1
+        pathQueues[index].load.empty()
         for task in moved.reversed() { sendAgain(task, first: true) }
         return moved.count
     }

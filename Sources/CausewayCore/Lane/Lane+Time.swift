@@ -160,6 +160,9 @@ extension Lane {
                 wake(at: deadline)
             }
         }
+        if let failBackAt = disk.failBackAt {
+            if failBackAt <= now { failBack(disk) } else { wake(at: failBackAt) }
+        }
         if let since = disk.allPathsDownSince {
             let deadline = since.adding(milliseconds: settings.allPathsDownTimeoutMilliseconds)
             if deadline <= now {

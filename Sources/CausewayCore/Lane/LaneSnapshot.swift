@@ -25,6 +25,8 @@ public enum PathStanding: Sendable, Equatable {
     case verifying
     /// Carries I/O.
     case active
+    /// Could carry I/O; the policy prefers another.
+    case standby
     /// The LUN behind it does not do.
     case unusable
     case loggingOut
@@ -69,12 +71,14 @@ extension Lane {
 
     private func snapshot(_ path: Path, _ disk: Int32) -> PathSnapshot {
         let queue = pathQueues[path.index]
-        let carries = diskQueues[disk].usable & (1 << UInt32(path.ordinal)) != 0
+        let bit: UInt32 = 1 << UInt32(path.ordinal)
+        let carries = diskQueues[disk].usable & bit != 0
+        let isChosen = diskQueues[disk].choice.candidates & bit != 0
         let problem = path.diskProblems[disk] ?? path.problem
         return PathSnapshot(
             interface: path.specification.interface, sourceAddress: path.specification.sourceAddress,
             portal: path.specification.portal, portalGroupTag: path.portalGroupTag,
-            standing: standing(path, disk, carries: carries),
+            standing: carries && !isChosen ? .standby : standing(path, disk, carries: carries),
             reason: carries ? nil : problem?.text, inFlight: Int(queue.inFlight.count),
             held: Int(queue.held.count),
             counters: queue.counters, lastFence: path.lastFence)

@@ -152,6 +152,9 @@ final class Disk {
     /// Since when no path carries it, if I/O is held for that reason.
     var allPathsDownSince: Instant?
     var problemsWereTold = false
+    var failBack = FailBack()
+    /// When a preferred path that came back takes over.
+    var failBackAt: Instant?
     var isRemoved = false
 
     init(
