@@ -36,7 +36,8 @@ extension Supervisor {
             snapshot = answer
         }
         let report = known.1?.report
-        let paths = (snapshot?.paths ?? []).map(path)
+        let wanted = disk.state.withLock { $0.wanted }
+        let paths = (snapshot?.paths ?? []).map(path) + waitingPaths(wanted, snapshot)
         let settings = snapshot?.settings.texts ?? [:]
         return DiskReport(
             name: disk.name, device: known.2?.node, socket: disk.request.socket,
@@ -45,7 +46,22 @@ extension Supervisor {
             wwid: report?.identity.wwid, vendor: report.map { "\($0.inquiry.vendor)" } ?? "",
             model: report.map { "\($0.inquiry.product)" } ?? "",
             readOnly: known.1?.isReadOnly ?? disk.request.readOnly, policy: settings["policy"] ?? "",
-            settings: settings, paths: paths, counters: counters(snapshot), events: known.3)
+            settings: settings, paths: paths, counters: counters(snapshot),
+            warnings: NetworkAdvice.warnings(wanted), events: known.3)
+    }
+
+    /// What will become of interfaces that are not there yet.
+    private func waitingPaths(_ wanted: WantedPaths, _ snapshot: DiskSnapshot?) -> [PathReport] {
+        let taken = Set((snapshot?.paths ?? []).map(\.portal))
+        let free = wanted.portals.filter { !taken.contains("\($0)") }
+        return wanted.waiting.flatMap { interface in
+            (free.isEmpty ? wanted.portals : free).map { portal in
+                PathReport(
+                    interface: interface,
+                    portal: (try? PortalAddress(parsing: "\(portal)")) ?? PortalAddress(host: "\(portal)"),
+                    state: .waiting, reason: "waits for the interface \(interface)")
+            }
+        }
     }
 
     private func counters(_ snapshot: DiskSnapshot?) -> DiskCounters {
@@ -79,7 +95,8 @@ extension Supervisor {
             case .active: .active
             case .standby: .standby
             case .unusable: .mismatch
-            case .loggingOut: .disabled
+            case .loggingOut, .removing: .removing
+            case .disabled: .disabled
             }
         return PathReport(
             interface: snapshot.interface.isEmpty ? nil : snapshot.interface,

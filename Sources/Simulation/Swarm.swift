@@ -20,6 +20,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
     public var longestFault: UInt64 = 1_000_000_000
     /// The policy changes now and then.
     public var changesPolicy = false
+    /// Paths are added, removed, disabled and enabled now and then.
+    public var changesPaths = false
     /// Nanoseconds between such changes.
     public var changeInterval: ClosedRange<UInt64> = 1_000_000...100_000_000
     public var losesCache = false
@@ -149,6 +151,15 @@ public struct Swarm: Sendable, CustomStringConvertible {
     private mutating func drawChanges(_ random: RandomStream) {
         if random.chance(600) { options.settings.policy = policy(random) }
         changesPolicy = random.chance(400)
+        if random.chance(400) {
+            changesPaths = true
+            // Each path may need its own commands at the same time as the others.
+            let more = 2 * (options.interfaceCount * options.target.portalGroups.count - options.paths.count)
+            options.lane.reservedTasks += more
+            options.lane.taskCapacity += more
+            options.lane.reservedChunks += more
+            options.lane.chunkCount += more
+        }
         let mean = random.pick([2_000_000 as UInt64, 50_000_000, 1_000_000_000])
         changeInterval = mean / 10...mean * 2
     }
@@ -214,7 +225,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
               lane     tasks \(options.lane.taskCapacity), requests \(options.lane.requestCapacity), \
             chunks \(options.lane.chunkCount), piece \(options.lane.pieceBytes), \
             depth \(options.lane.depthPerPath), \
-            policy \(options.settings.policy)\(changesPolicy ? " and others" : ""), \
+            policy \(options.settings.policy)\(changesPolicy ? " and others" : "")\(changesPaths ? ", paths change" : ""), \
             APD \(options.lane.allPathsDownTimeoutMilliseconds) ms
               load     \(requestCount) requests, depth \(load.depth), \
             up to \(load.maxBlocks) blocks of \(load.span), \

@@ -24,7 +24,8 @@ import Testing
             "readOnly":true,
             "settings":{"fence":"barrier"},
             "socket":"/run/data1.sock",
-            "target":"iqn.2001-04.com.example:storage"}
+            "target":"iqn.2001-04.com.example:storage",
+            "waitForInterfaces":true}
             """)
     }
 
@@ -53,6 +54,12 @@ import Testing
         try check(
             SetRequest(name: Samples.name(), settings: ["b": "2", "a": "1"]),
             #"{"name":"data1","settings":{"a":"1","b":"2"}}"#)
+        try check(
+            AddPathsRequest(name: Samples.name(), interfaces: ["eth3"], portals: [Samples.portal]),
+            #"{"interfaces":["eth3"],"name":"data1","portals":["10.0.1.1:3260"]}"#)
+        try check(
+            ChangePathsRequest(name: Samples.name(), paths: ["eth3"], force: true),
+            #"{"force":true,"name":"data1","paths":["eth3"]}"#)
         try check(StatusRequest(name: Samples.name()), #"{"name":"data1"}"#)
     }
 
@@ -106,6 +113,7 @@ import Testing
             "settings":{"fence":"barrier","policy":"round-robin"},
             "sizeBytes":10737418240,"socket":"/run/data1.sock",
             "state":"degraded","target":"iqn.2001-04.com.example:storage","vendor":"LIO-ORG",
+            "warnings":["eth1 and eth2 share a subnet"],
             "wwid":"naa.6001405f1b"}
             """)
     }

@@ -15,7 +15,7 @@ enum Samples {
     static let attach = AttachRequest(
         name: name(), target: iqn, portals: [portal, portal6], interfaces: ["eth1", "eth2"], lun: 1,
         socket: "/run/data1.sock", readOnly: true, force: true, policy: "round-robin",
-        settings: ["fence": "barrier"], queueDepth: 64, persist: true)
+        settings: ["fence": "barrier"], queueDepth: 64, waitForInterfaces: true, persist: true)
 
     static let discovery = Discovery(
         targets: [
@@ -60,6 +60,7 @@ enum Samples {
             reads: 100, writes: 50, flushes: 3, trims: 2, writeZeroes: 1, readBytes: 5 << 30,
             writtenBytes: 1536,
             errors: 0, resent: 7, fences: 1, held: 4),
+        warnings: ["eth1 and eth2 share a subnet"],
         events: [
             EventReport(timeMicroseconds: 1_767_225_599_999_999, message: "eth2 10.0.2.1:3260: link lost")
         ])

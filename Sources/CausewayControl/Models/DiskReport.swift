@@ -39,7 +39,12 @@ public struct PathState: RawRepresentable, Hashable, Codable, Sendable {
     public static let down = PathState(rawValue: "down")
     /// Not the same LUN: it never carries I/O.
     public static let mismatch = PathState(rawValue: "mismatch")
+    /// Out of use until it is enabled.
     public static let disabled = PathState(rawValue: "disabled")
+    /// Out of use for good; what it owes is being settled.
+    public static let removing = PathState(rawValue: "removing")
+    /// Its interface is not there yet.
+    public static let waiting = PathState(rawValue: "waiting")
 }
 
 /// A disk in one line, for `io.causeway.List`.
@@ -98,6 +103,8 @@ public struct DiskReport: Codable, Equatable, Sendable {
     public var settings: [String: String]
     public var paths: [PathReport]
     public var counters: DiskCounters
+    /// What keeps the disk from being as good as it could be.
+    public var warnings: [String]
     /// The newest events, oldest first.
     public var events: [EventReport]
 
@@ -107,7 +114,7 @@ public struct DiskReport: Codable, Equatable, Sendable {
         sizeBytes: UInt64, blockLength: UInt32, wwid: String?, vendor: String, model: String,
         readOnly: Bool = false, policy: String, settings: [String: String] = [:], paths: [PathReport],
         counters: DiskCounters = DiskCounters(),
-        events: [EventReport] = []
+        warnings: [String] = [], events: [EventReport] = []
     ) {
         self.name = name
         self.device = device
@@ -125,6 +132,7 @@ public struct DiskReport: Codable, Equatable, Sendable {
         self.settings = settings
         self.paths = paths
         self.counters = counters
+        self.warnings = warnings
         self.events = events
     }
 }

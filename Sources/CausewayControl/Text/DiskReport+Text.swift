@@ -20,7 +20,7 @@ extension DiskSummary {
 extension DiskReport {
     /// What `causeway attach` prints: where the disk is, and its paths.
     public var attachedLines: [String] {
-        [headline, ""] + connectionLines
+        [headline, ""] + connectionLines + warnings.map { "  Warning: \($0)".escapedForTerminal }
     }
 
     /// What `causeway status` prints.
@@ -40,6 +40,7 @@ extension DiskReport {
         lines += notes(paths.compactMap { path in path.lastFence.map { (path, "last fence: \($0)") } })
         lines += notes(
             paths.filter { $0.digestErrors > 0 }.map { ($0, "\($0.digestErrors) PDUs damaged on their way") })
+        lines += warnings.map { "  Warning: \($0)".escapedForTerminal }
         lines += [""] + counters.lines
         if !events.isEmpty {
             lines += ["", "Events"]

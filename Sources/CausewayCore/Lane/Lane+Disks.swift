@@ -113,8 +113,10 @@ extension Lane {
         return target
     }
 
-    private mutating func addPath(_ specification: PathSpecification, _ target: Target) throws(AttachError) {
-        for path in target.paths where paths[Int(path)].specification.isid == specification.isid { return }
+    mutating func addPath(_ specification: PathSpecification, _ target: Target) throws(AttachError) {
+        for path in target.paths where paths[Int(path)].specification.isid == specification.isid {
+            return enable(paths[Int(path)])
+        }
         var ordinal: Int32 = 0
         while ordinal < TargetPaths.capacity && targetPaths[target.index].indices[Int(ordinal)] >= 0 {
             ordinal += 1
@@ -431,9 +433,11 @@ extension Lane {
     /// The last path of a target has logged out.
     mutating func pathRemoved(_ path: Path) {
         let target = targets[Int(path.target)]
+        let isClean = !owesFence(path) && !path.owesPredecessor
         failTasks(of: path)
         target.paths.removeAll { $0 == path.index }
         targetPaths[target.index].indices[Int(path.ordinal)] = -1
+        if target.lastDisk == nil { tellRemoved(path, target, isClean: isClean) }
         if target.paths.isEmpty, let disk = target.lastDisk { diskIsGone(disk, target) }
     }
 

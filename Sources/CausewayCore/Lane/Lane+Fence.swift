@@ -144,7 +144,10 @@ extension Lane {
         }
         for task in released.reversed() { sendAgain(task, first: true) }
         path.wasTried = true
-        if path.isForeign {
+        if path.intent != .inUse {
+            path.state = .standIn
+            leave(path)
+        } else if path.isForeign {
             path.state = .standIn
             path.retryAt = now.adding(milliseconds: settings.ownRouteRetryMilliseconds)
             wake(at: path.retryAt ?? .never)
@@ -160,7 +163,7 @@ extension Lane {
     // MARK: Which LUN is it?
 
     mutating func beginProbe(_ path: Path, _ disk: Int32) {
-        guard path.isUp, !diskQueues[disk].isDetaching else { return }
+        guard path.isUp, path.intent == .inUse, !diskQueues[disk].isDetaching else { return }
         let probe = LogicalUnitProbe(maxTransferBytes: UInt32(settings.pieceBytes))
         path.diskProblems[disk] = nil
         issueProbe(probe, path, disk)
@@ -249,7 +252,7 @@ extension Lane {
                 return problem(path, disk, .noSuchLUN, "the LUN cannot be exported: \(error)")
             }
         }
-        guard path.isUp else { return }
+        guard path.isUp, path.intent == .inUse else { return }
         pathJoined(path, disk)
         if cold.allPathsDownSince != nil {
             cold.allPathsDownSince = nil

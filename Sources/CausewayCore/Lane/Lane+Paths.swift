@@ -383,6 +383,7 @@ extension Lane {
     @inline(never)
     mutating func sessionEnded(_ path: Path) {
         if pathQueues[path.index].stream >= 0 { _ = emptyPath(path) }
+        if path.intent != .removed && targets[Int(path.target)].lastDisk == nil { return rest(path) }
         path.state = .removed
         pathRemoved(path)
     }

@@ -76,10 +76,9 @@ extension Lane {
         guard case .fixed(let preferred?) = settings.policy,
             !paths.contains(where: { preferred.fits(interface: $0.interface, portal: $0.portal) })
         else { return }
-        let names = paths.map { $0.interface.isEmpty ? $0.portal : "\($0.interface)/\($0.portal)" }
         throw .wrongValue(
             key: "policy", reason: "no path is \"\(preferred.text)\"",
-            allowed: "preferred may be one of \(names.joined(separator: ", "))")
+            allowed: "preferred may be one of \(paths.map(\.name).joined(separator: ", "))")
     }
 
     /// Brings settings to where requests meet them.

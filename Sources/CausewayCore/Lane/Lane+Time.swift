@@ -67,6 +67,7 @@ extension Lane {
             return
         case .down, .standIn, .up, .draining: break
         }
+        leave(path)
         if let retryAt = path.retryAt {
             if retryAt <= now { beginAttempt(path) } else { wake(at: retryAt) }
         }

@@ -30,6 +30,10 @@ public enum PathStanding: Sendable, Equatable {
     /// The LUN behind it does not do.
     case unusable
     case loggingOut
+    /// Out of use until it is enabled.
+    case disabled
+    /// Out of use for good, and not gone yet.
+    case removing
 }
 
 /// What `status` shows of a path, copied out of the lane.
@@ -90,7 +94,12 @@ extension Lane {
     }
 
     private func standing(_ path: Path, _ disk: Int32, carries: Bool) -> PathStanding {
-        switch path.state {
+        switch path.intent {
+        case .inUse: break
+        case .disabled: return .disabled
+        case .removed: return .removing
+        }
+        return switch path.state {
         case .up: carries ? .active : path.diskProblems[disk] == nil ? .verifying : .unusable
         case .draining, .standIn: .fencing
         case .loggingOut, .removed: .loggingOut

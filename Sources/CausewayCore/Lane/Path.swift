@@ -35,7 +35,13 @@ final class Path {
     let index: Int32
     let target: Int32
     let ordinal: Int32
-    let specification: PathSpecification
+    var specification: PathSpecification
+
+    /// What the administrator wants of it.
+    enum Intent { case inUse, disabled, removed }
+    var intent = Intent.inUse
+    /// When what still runs on a path that leaves is given up.
+    var leavesBy = Instant.never
 
     var state = State.down
     var attempt: Attempt?

@@ -41,6 +41,14 @@ struct PathChoice: BitwiseCopyable {
         return false
     }
 
+    /// The path is no more; its ordinal may soon be another's.
+    mutating func forget(_ ordinal: Int32) {
+        let bit: UInt32 = 1 &<< UInt32(truncatingIfNeeded: ordinal)
+        usable &= ~bit
+        favourites &= ~bit
+        wereLost &= ~bit
+    }
+
     private mutating func usableChanged(from before: UInt32) {
         wereLost |= before & ~usable & favourites
         settled &= usable
