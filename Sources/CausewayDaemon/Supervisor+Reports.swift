@@ -16,7 +16,7 @@ extension Supervisor {
                     name: disk.name, device: report.device, socket: report.socket, state: report.state,
                     target: report.target, lun: report.lun, sizeBytes: report.sizeBytes,
                     readOnly: report.readOnly,
-                    pathsActive: UInt32(report.paths.count { $0.state == .active }),
+                    pathsActive: UInt32(report.paths.count { $0.state == .active || $0.state == .standby }),
                     pathsTotal: UInt32(report.paths.count), notes: report.notes))
         }
         return summaries
@@ -36,7 +36,8 @@ extension Supervisor {
             snapshot = answer
         }
         let report = known.1?.report
-        let paths = (snapshot?.paths ?? []).map(path)
+        let wanted = disk.state.withLock { $0.wanted }
+        let paths = (snapshot?.paths ?? []).map(path) + waitingPaths(wanted, snapshot)
         let settings = snapshot?.settings.texts ?? [:]
         return DiskReport(
             name: disk.name, device: known.2?.node, socket: disk.request.socket,
@@ -46,7 +47,21 @@ extension Supervisor {
             model: report.map { "\($0.inquiry.product)" } ?? "",
             readOnly: known.1?.isReadOnly ?? disk.request.readOnly, policy: settings["policy"] ?? "",
             settings: settings, paths: paths, counters: counters(snapshot),
-            notes: snapshot?.notes ?? [], events: known.3)
+            notes: (snapshot?.notes ?? []) + NetworkAdvice.warnings(wanted), events: known.3)
+    }
+
+    /// What will become of interfaces that are not there yet.
+    private func waitingPaths(_ wanted: WantedPaths, _ snapshot: DiskSnapshot?) -> [PathReport] {
+        let taken = Set((snapshot?.paths ?? []).map(\.portal))
+        let free = wanted.portals.filter { !taken.contains("\($0)") }
+        return wanted.waiting.flatMap { interface in
+            (free.isEmpty ? wanted.portals : free).map { portal in
+                PathReport(
+                    interface: interface,
+                    portal: (try? PortalAddress(parsing: "\(portal)")) ?? PortalAddress(host: "\(portal)"),
+                    state: .waiting, reason: "waits for the interface \(interface)")
+            }
+        }
     }
 
     private func counters(_ snapshot: DiskSnapshot?) -> DiskCounters {
@@ -83,7 +98,8 @@ extension Supervisor {
             case .active: .active
             case .standby: .standby
             case .unusable: .mismatch
-            case .loggingOut: .disabled
+            case .loggingOut, .removing: .removing
+            case .disabled: .disabled
             }
         return PathReport(
             interface: snapshot.interface.isEmpty ? nil : snapshot.interface,

@@ -19,6 +19,12 @@ public struct Swarm: Sendable, CustomStringConvertible {
     /// Nanoseconds between faults, and for how long they last.
     public var interval: ClosedRange<UInt64> = 1_000_000...100_000_000
     public var longestFault: UInt64 = 1_000_000_000
+    /// The policy changes now and then.
+    public var changesPolicy = false
+    /// Paths are added, removed, disabled and enabled now and then.
+    public var changesPaths = false
+    /// Nanoseconds between such changes.
+    public var changeInterval: ClosedRange<UInt64> = 1_000_000...100_000_000
     public var losesCache = false
     /// I/O may end with errors: all paths may be down for too long, or a cache be lost.
     public var mayFail = false
@@ -33,6 +39,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
         drawLane(random)
         drawLoad(random)
         drawFaults(random)
+        // From a stream of its own: histories of before stay what they were.
+        drawChanges(RandomStream(seed: seed, "changes"))
         drawDigests(RandomStream(seed: seed, "digests"))
         if isCanary { makeCanary(random) }
     }
@@ -103,8 +111,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.lane.chunkCount = options.lane.reservedChunks + random.pick([3, 40])
         options.lane.pieceBytes = random.pick([8192, 65536])
         options.lane.depthPerPath = Int32(random.pick([2, 16, 128]))
-        options.settings.policy = .roundRobin(
-            random.pick([.standard, .init(commands: 1), .init(commands: 8)]))
+        let commands = Int32(random.pick([1, 8]))
+        options.settings.policy = .roundRobin(.init(commands: commands))
         options.lane.requestsPerClient = Int32(random.pick([4, 64]))
         options.lane.maxRecvDataSegmentLength = random.pick([512, 8192, 65536])
     }
@@ -168,6 +176,37 @@ public struct Swarm: Sendable, CustomStringConvertible {
         if faults[Fault.lunGone.rawValue] + faults[Fault.otherLUN.rawValue] > 0 { mayFail = true }
     }
 
+    /// What the administrator does meanwhile.
+    private mutating func drawChanges(_ random: RandomStream) {
+        if random.chance(600) { options.settings.policy = policy(random) }
+        changesPolicy = random.chance(400)
+        if random.chance(400) {
+            changesPaths = true
+            // Each path may need its own commands at the same time as the others.
+            let more = 2 * (options.interfaceCount * options.target.portalGroups.count - options.paths.count)
+            options.lane.reservedTasks += more
+            options.lane.taskCapacity += more
+            options.lane.reservedChunks += more
+            options.lane.chunkCount += more
+        }
+        let mean = random.pick([2_000_000 as UInt64, 50_000_000, 1_000_000_000])
+        changeInterval = mean / 10...mean * 2
+    }
+
+    /// Any policy, for some path of this world.
+    func policy(_ random: RandomStream) -> PathPolicy {
+        let path = options.paths[random.below(options.paths.count)]
+        let names = [
+            "eth\(path.interface)", "198.51.100.\(path.portal)",
+            "eth\(path.interface)/198.51.100.\(path.portal)",
+        ]
+        return random.pick([
+            .standard, .roundRobin(.init(commands: 1)), .roundRobin(.init(bytes: 4096)), .leastQueueDepth,
+            .serviceTime, .fixed(preferred: nil), .fixed(preferred: PathName(random.pick(names))),
+            .mostRecentlyUsed,
+        ])
+    }
+
     private mutating func drawDigests(_ random: RandomStream) {
         guard random.chance(350) else { return }
         options.settings.headerDigest = random.pick([.prohibited, .discouraged, .preferred, .preferred])
@@ -218,7 +257,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
               lane     tasks \(options.lane.taskCapacity), requests \(options.lane.requestCapacity), \
             chunks \(options.lane.chunkCount), piece \(options.lane.pieceBytes), \
             depth \(options.lane.depthPerPath), \
-            APD \(failure.allPathsDownTimeout)
+            policy \(options.settings.policy)\(changesPolicy ? " and others" : "")\
+            \(changesPaths ? ", paths change" : ""), APD \(failure.allPathsDownTimeout)
               failure  TPGS \(target.groupSupport) \(target.accessGroups), alua \(failure.access), \
             fence \(failure.fence), space \(failure.space)
               load     \(requestCount) requests, depth \(load.depth), \

@@ -177,7 +177,7 @@ extension World {
 
     public func snapshot() -> DiskSnapshot? { lane.snapshot(disk) }
 
-    /// Paths that carry I/O, or could if their access state were the best.
+    /// Paths that carry I/O, or could if their access state were the best or the policy wanted them.
     public var pathsUp: Int {
         guard let paths = snapshot()?.paths, paths.contains(where: { $0.standing == .active }) else {
             return 0

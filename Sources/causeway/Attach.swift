@@ -59,6 +59,9 @@ struct Attach: ParsableCommand {
         transform: Setting.argument)
     var settings: [Setting] = []
 
+    @Flag(help: "Let interfaces join when they appear; at least one must be there now.")
+    var waitForInterfaces = false
+
     @Option(help: ArgumentHelp("Commands in flight on a path at most.", valueName: "commands"))
     var queueDepth: UInt32?
 
@@ -89,7 +92,7 @@ struct Attach: ParsableCommand {
             portals: portals, interfaces: interfaces, lun: lun,
             socket: socket.map { Self.absolutePath($0) + suffix }, readOnly: readOnly, force: force,
             policy: policy, settings: try usage { () throws(ControlError) in try Setting.byKey(settings) },
-            queueDepth: queueDepth, persist: persist)
+            queueDepth: queueDepth, waitForInterfaces: waitForInterfaces, persist: persist)
     }
 
     func validate() throws {

@@ -24,7 +24,8 @@ import Testing
             "readOnly":true,
             "settings":{"fence":"barrier"},
             "socket":"/run/data1.sock",
-            "target":"iqn.2001-04.com.example:storage"}
+            "target":"iqn.2001-04.com.example:storage",
+            "waitForInterfaces":true}
             """)
     }
 
@@ -53,6 +54,12 @@ import Testing
         try check(
             SetRequest(name: Samples.name(), settings: ["b": "2", "a": "1"]),
             #"{"name":"data1","settings":{"a":"1","b":"2"}}"#)
+        try check(
+            AddPathsRequest(name: Samples.name(), interfaces: ["eth3"], portals: [Samples.portal]),
+            #"{"interfaces":["eth3"],"name":"data1","portals":["10.0.1.1:3260"]}"#)
+        try check(
+            ChangePathsRequest(name: Samples.name(), paths: ["eth3"], force: true),
+            #"{"force":true,"name":"data1","paths":["eth3"]}"#)
         try check(StatusRequest(name: Samples.name()), #"{"name":"data1"}"#)
     }
 

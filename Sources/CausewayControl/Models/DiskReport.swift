@@ -39,7 +39,12 @@ public struct PathState: RawRepresentable, Hashable, Codable, Sendable {
     public static let down = PathState(rawValue: "down")
     /// Not the same LUN: it never carries I/O.
     public static let mismatch = PathState(rawValue: "mismatch")
+    /// Out of use until it is enabled.
     public static let disabled = PathState(rawValue: "disabled")
+    /// Out of use for good; what it owes is being settled.
+    public static let removing = PathState(rawValue: "removing")
+    /// Its interface is not there yet.
+    public static let waiting = PathState(rawValue: "waiting")
 }
 
 /// A disk in one line, for `io.causeway.List`.

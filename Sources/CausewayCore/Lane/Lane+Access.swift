@@ -53,6 +53,7 @@ extension Lane {
             let index = targetPaths[diskQueues[disk].target].indices[ordinal]
             guard index >= 0 else { continue }
             let path = paths[Int(index)]
+            pathJoined(path.ordinal, disk)
             effects.append(
                 .notice(
                     .pathChanged(

@@ -35,6 +35,8 @@ public struct DiskDescription: Sendable {
 public enum AttachError: Error, Equatable, Sendable {
     /// A table of the lane is full; its name.
     case full(String)
+    /// A setting does not fit the paths.
+    case setting(DiskSettingError)
 }
 
 /// Disks coming, going, and without paths.
@@ -46,6 +48,12 @@ extension Lane {
     {
         self.now = now
         let target = try findTarget(specification)
+        do throws(DiskSettingError) {
+            let present = target.paths.map { paths[Int($0)].specification }
+            try check(specification.settings, paths: specification.paths + present)
+        } catch {
+            throw .setting(error)
+        }
         guard
             let slot = freeSlot(
                 disks.map { $0.isRemoved && diskQueues[$0.index].requests == 0 },
@@ -63,7 +71,6 @@ extension Lane {
         queue.target = target.index
         queue.lun = specification.lun.rawValue
         diskQueues[index] = queue
-        apply(disk.settings, to: index)
         target.disks.append(index)
         do throws(AttachError) {
             for path in specification.paths { try addPath(path, target) }
@@ -71,6 +78,8 @@ extension Lane {
             removeDisk(index)
             throw error
         }
+        apply(disk.settings, to: index)
+        pathsChanged(target)
         // Writes of a predecessor, or of a disk that went by force, may still come: none of ours before their
         // fence, on whichever path.
         for path in target.paths
@@ -80,39 +89,6 @@ extension Lane {
         for path in target.paths where paths[Int(path)].isUp { beginProbe(paths[Int(path)], index) }
         wake(at: now)
         return DiskID(rawValue: index)
-    }
-
-    // MARK: Settings
-
-    /// The settings in force; nil if there is no such disk.
-    public func settings(of id: DiskID) -> DiskSettings? {
-        let index = id.rawValue
-        guard index >= 0, Int(index) < disks.count, diskQueues[index].isInUse else { return nil }
-        return disks[Int(index)].settings
-    }
-
-    /// Changes the settings of a disk while it lives; what is under way stays where it is.
-    public mutating func change(_ id: DiskID, settings: DiskSettings, now: Instant) {
-        self.now = now
-        guard let before = self.settings(of: id), before != settings else { return }
-        let disk = disks[Int(id.rawValue)]
-        disk.settings = settings
-        apply(settings, to: id.rawValue)
-        let old = before.texts
-        for (key, text) in settings.texts.sorted(by: { $0.key < $1.key }) where old[key] != text {
-            log(.information, "\(disk.name): \(key) is \(text) now")
-        }
-        regroup(id.rawValue)
-        wake(at: now)
-        pumpPending()
-    }
-
-    /// Brings settings to where requests meet them.
-    private mutating func apply(_ settings: DiskSettings, to disk: Int32) {
-        switch settings.policy {
-        case .roundRobin(let turn): diskQueues[disk].turn = PathTurn(turn)
-        }
-        disks[Int(disk)].access.mode = settings.failure.access
     }
 
     private func freeSlot(_ removed: [Bool], capacity: Int) -> Int? {
@@ -137,8 +113,10 @@ extension Lane {
         return target
     }
 
-    private mutating func addPath(_ specification: PathSpecification, _ target: Target) throws(AttachError) {
-        for path in target.paths where paths[Int(path)].specification.isid == specification.isid { return }
+    mutating func addPath(_ specification: PathSpecification, _ target: Target) throws(AttachError) {
+        for path in target.paths where paths[Int(path)].specification.isid == specification.isid {
+            return enable(paths[Int(path)])
+        }
         var ordinal: Int32 = 0
         while ordinal < TargetPaths.capacity && targetPaths[target.index].indices[Int(ordinal)] >= 0 {
             ordinal += 1
@@ -366,6 +344,7 @@ extension Lane {
         // Ending its clients' requests comes back to here.
         guard !cold.isRemoved, target.disks.contains(disk) else { return }
         target.disks.removeAll { $0 == disk }
+        pathsChanged(target)
         for index in target.paths {
             let path = paths[Int(index)]
             path.probes[disk] = nil
@@ -415,9 +394,11 @@ extension Lane {
     /// The last path of a target has logged out.
     mutating func pathRemoved(_ path: Path) {
         let target = targets[Int(path.target)]
+        let isClean = !owesFence(path) && !path.owesPredecessor
         failTasks(of: path)
         target.paths.removeAll { $0 == path.index }
         targetPaths[target.index].indices[Int(path.ordinal)] = -1
+        if target.lastDisk == nil { tellRemoved(path, target, isClean: isClean) }
         if target.paths.isEmpty, let disk = target.lastDisk { diskIsGone(disk, target) }
     }
 

@@ -24,27 +24,8 @@ extension Lane {
         hasPending = true
     }
 
-    /// The path that the disk's policy wants next, if one has room.
     @inline(__always)
-    mutating func choosePath(_ disk: Int32, _ task: Int32) -> Int32? {
-        if tasks[task].kind.isWrite && diskQueues[disk].fenceDebts > 0 { return nil }
-        let target = diskQueues[disk].target
-        var candidates = diskQueues[disk].candidates
-        let start = diskQueues[disk].turn.start
-        while candidates != 0 {
-            let ordinal = PathTurn.first(of: candidates, from: start)
-            let path = targetPaths[target].indices[Int(ordinal)]
-            if hasRoom(path) {
-                diskQueues[disk].turn.took(ordinal, bytes: tasks[task].byteCount)
-                return path
-            }
-            candidates &= ~(1 &<< UInt32(truncatingIfNeeded: ordinal))
-        }
-        return nil
-    }
-
-    @inline(__always)
-    private func hasRoom(_ path: Int32) -> Bool {
+    func hasRoom(_ path: Int32) -> Bool {
         pathQueues[path].inFlight.count < pathQueues[path].depth && pathQueues[path].hasWindow
             && streams[pathQueues[path].stream].send.room > Self.urgentReserve
     }
@@ -80,6 +61,9 @@ extension Lane {
         tasks[task].nextDataSN = 0
         tasks[task].issuedAt = now
         pathQueues[path].inFlight.append(task, tasks)
+        if pathQueues[path].load.isMeasured {
+            tasks[task].mark = pathQueues[path].load.issued(bytes: tasks[task].byteCount)
+        }
         // A path that was idle is watched from now on.
         if pathQueues[path].inFlight.count == 1 {
             wake(at: Instant(nanoseconds: now.nanoseconds &+ settings.health.suspicion))

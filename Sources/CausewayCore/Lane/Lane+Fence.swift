@@ -190,7 +190,10 @@ extension Lane {
         }
         for task in released.reversed() { sendAgain(task, first: true) }
         path.wasTried = true
-        if path.isForeign {
+        if path.intent != .inUse {
+            path.state = .standIn
+            leave(path)
+        } else if path.isForeign {
             path.state = .standIn
             path.retryAt = now.adding(milliseconds: settings.ownRouteRetryMilliseconds)
             wake(at: path.retryAt ?? .never)
@@ -206,7 +209,7 @@ extension Lane {
     // MARK: Which LUN is it?
 
     mutating func beginProbe(_ path: Path, _ disk: Int32) {
-        guard path.isUp, !diskQueues[disk].isDetaching else { return }
+        guard path.isUp, path.intent == .inUse, !diskQueues[disk].isDetaching else { return }
         let probe = LogicalUnitProbe(maxTransferBytes: UInt32(settings.pieceBytes))
         path.diskProblems[disk] = nil
         issueProbe(probe, path, disk)
@@ -336,7 +339,7 @@ extension Lane {
             }
             path.serials[disk] = report.serial
         }
-        guard path.isUp else { return }
+        guard path.isUp, path.intent == .inUse else { return }
         noteCapacity(report.limits, path, cold)
         noteAccess(report.identified, path, cold)
         lunIsBack(path, disk)

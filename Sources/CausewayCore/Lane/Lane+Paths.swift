@@ -310,6 +310,7 @@ extension Lane {
         }
         pathQueues[index].firstTransfer = -1
         pathQueues[index].lastTransfer = -1
+        pathQueues[index].load.empty()
         for task in moved.reversed() { sendAgain(task, first: true) }
         loseResets(path)
         return moved.count
@@ -425,6 +426,7 @@ extension Lane {
     @inline(never)
     mutating func sessionEnded(_ path: Path) {
         if pathQueues[path.index].stream >= 0 { _ = emptyPath(path) }
+        if path.intent != .removed && targets[Int(path.target)].lastDisk == nil { return rest(path) }
         path.state = .removed
         pathRemoved(path)
     }

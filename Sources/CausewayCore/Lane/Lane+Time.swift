@@ -68,6 +68,7 @@ extension Lane {
             return
         case .down, .standIn, .up, .draining: break
         }
+        leave(path)
         if let retryAt = path.retryAt {
             if retryAt <= now { beginAttempt(path) } else { wake(at: retryAt) }
         }
@@ -172,6 +173,9 @@ extension Lane {
             }
         }
         guard !disk.isRemoved else { return }
+        if let failBackAt = disk.failBackAt {
+            if failBackAt <= now { failBack(disk) } else { wake(at: failBackAt) }
+        }
         tickAccess(disk)
         tickReset(disk)
         tickSpace(disk)

@@ -28,6 +28,8 @@ public enum LaneNotice: Sendable {
     /// Every path was tried once and none showed the LUN; the reasons, path by path. The lane goes on trying.
     case notReady(DiskID, [PathProblem])
     case pathChanged(DiskID, interface: String, portal: String, isUp: Bool, reason: String)
+    /// A path that was to be removed is gone; `isClean` unless it left writes without a fence.
+    case pathRemoved(DiskID, InitiatorSessionID, isClean: Bool)
     /// An NBD client went away; `requested` if it said so with DISC.
     case clientGone(DiskID, requested: Bool)
     /// `isClean` unless it left sent writes without a fence.

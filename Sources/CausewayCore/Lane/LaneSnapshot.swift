@@ -31,11 +31,15 @@ public enum PathStanding: Sendable, Equatable {
     case verifying
     /// Carries I/O.
     case active
-    /// Shows the LUN, and others are better: by access state.
+    /// Could carry I/O, and others are better: by access state, or as the policy has it.
     case standby
     /// The LUN behind it does not do.
     case unusable
     case loggingOut
+    /// Out of use until it is enabled.
+    case disabled
+    /// Out of use for good, and not gone yet.
+    case removing
 }
 
 /// What `status` shows of a path, copied out of the lane.
@@ -130,12 +134,14 @@ extension Lane {
     private func snapshot(_ path: Path, _ disk: Int32) -> PathSnapshot {
         let queue = pathQueues[path.index]
         let access = disks[Int(disk)].access.standing(path: path.ordinal)
-        let carries = diskQueues[disk].usable & (1 << UInt32(path.ordinal)) != 0
+        let bit: UInt32 = 1 << UInt32(path.ordinal)
+        let carries = diskQueues[disk].usable & bit != 0
+        let isChosen = diskQueues[disk].choice.candidates & bit != 0
         let problem = path.diskProblems[disk] ?? path.problem
         return PathSnapshot(
             interface: path.specification.interface, sourceAddress: path.specification.sourceAddress,
             portal: path.specification.portal, portalGroupTag: path.portalGroupTag,
-            standing: standing(path, disk, carries: carries),
+            standing: carries && !isChosen ? .standby : standing(path, disk, carries: carries),
             reason: carries ? nil : problem?.text ?? accessReason(path, disk),
             inFlight: Int(queue.inFlight.count),
             held: Int(queue.held.count),
@@ -147,15 +153,20 @@ extension Lane {
     }
 
     private func standing(_ path: Path, _ disk: Int32, carries: Bool) -> PathStanding {
+        switch path.intent {
+        case .inUse: break
+        case .disabled: return .disabled
+        case .removed: return .removing
+        }
         switch path.state {
-        case .up where carries: .active
-        case .up where diskQueues[disk].shown & (1 << UInt32(path.ordinal)) != 0: .standby
+        case .up where carries: return .active
+        case .up where diskQueues[disk].shown & (1 << UInt32(path.ordinal)) != 0: return .standby
         case .up:
             // Known by identity: it is merely not to be used now.
             switch path.diskProblems[disk]?.kind {
-            case nil: .verifying
-            case .notReady: .standby
-            default: .unusable
+            case nil: return .verifying
+            case .notReady: return .standby
+            default: return .unusable
             }
         case .draining, .standIn: .fencing
         case .loggingOut, .removed: .loggingOut

@@ -35,7 +35,13 @@ final class Path {
     let index: Int32
     let target: Int32
     let ordinal: Int32
-    let specification: PathSpecification
+    var specification: PathSpecification
+
+    /// What the administrator wants of it.
+    enum Intent { case inUse, disabled, removed }
+    var intent = Intent.inUse
+    /// When what still runs on a path that leaves is given up.
+    var leavesBy = Instant.never
 
     var state = State.down
     var attempt: Attempt?
@@ -178,6 +184,9 @@ final class Disk {
     /// As the LUN last said; the disk keeps the size that it was attached with.
     var blockCount: UInt64?
     var problemsWereTold = false
+    var failBack = FailBack()
+    /// When a preferred path that came back takes over.
+    var failBackAt: Instant?
     var isRemoved = false
 
     init(

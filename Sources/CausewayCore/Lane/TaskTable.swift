@@ -80,6 +80,8 @@ struct Task: BitwiseCopyable {
     /// Pinned as long as `data` may still be needed.
     var chunk = ChunkID.none
     var issuedAt = Instant(nanoseconds: 0)
+    /// For `PathLoad`.
+    var mark = PathLoad.noMark
     /// When a delayed task may go.
     var dueAt = Instant(nanoseconds: 0)
 
