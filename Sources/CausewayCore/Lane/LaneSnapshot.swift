@@ -158,15 +158,15 @@ extension Lane {
         case .disabled: return .disabled
         case .removed: return .removing
         }
-        switch path.state {
-        case .up where carries: return .active
-        case .up where diskQueues[disk].shown & (1 << UInt32(path.ordinal)) != 0: return .standby
+        return switch path.state {
+        case .up where carries: .active
+        case .up where diskQueues[disk].shown & (1 << UInt32(path.ordinal)) != 0: .standby
         case .up:
             // Known by identity: it is merely not to be used now.
             switch path.diskProblems[disk]?.kind {
-            case nil: return .verifying
-            case .notReady: return .standby
-            default: return .unusable
+            case nil: .verifying
+            case .notReady: .standby
+            default: .unusable
             }
         case .draining, .standIn: .fencing
         case .loggingOut, .removed: .loggingOut
