@@ -39,7 +39,7 @@ struct Attach: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Export on this Unix socket (NBD protocol) instead of a kernel device; PATH-lunN with --all-luns.",
+            "Export on this Unix socket (NBD protocol) instead of a kernel device; of all LUNs on PATH-lunN.",
             valueName: "path"),
         completion: .file())
     var socket: String?

@@ -50,7 +50,8 @@ public enum InterfaceDescription {
         type Target (name: string, portals: []Portal, luns: []LUN)
 
         # One bound interface x one portal. Its state is one of connecting, login, verifying, active, standby,
-        # suspect, fencing, down, mismatch, disabled, removing, waiting; later versions may add others.
+        # suspect, fencing, down, mismatch, disabled, removing, waiting; later versions may add others. accessGroup is
+        # the target port group of asymmetric access that it leads to.
         type Path (
           interface: ?string,
           sourceAddress: ?string,
@@ -68,7 +69,6 @@ public enum InterfaceDescription {
           digestErrors: int,
           fences: int,
           lastFence: ?string,
-          # The target port group of asymmetric access that it leads to.
           accessGroup: ?int,
           accessState: ?string,
           preferred: bool

@@ -13,11 +13,12 @@ extension Lane {
         case .good:
             finishTask(task, error: 0)
         case .retry where verdict.notices.contains(.accessStateChanged) && tasks[task].attempts < .max:
-            // States may change many times in a row; whoever goes on for long gets less and less of it.
+            // States may change many times in a row; all attempts together last as long as all paths may be
+            // down.
             if tasks[task].attempts < 8 {
                 sendAgain(task, first: true)
             } else {
-                delay(task, milliseconds: 100)
+                delay(task, milliseconds: tasks[task].attempts < 64 ? 100 : 750)
             }
         case .retry where tasks[task].attempts <= settings.retryLimit:
             sendAgain(task, first: true)
