@@ -116,15 +116,16 @@ import Testing
               Settings  fence=barrier
 
               INTERFACE  ADDRESS   PORTAL         TPG  STATE   IN FLIGHT    I/OS\
-               READ  WRITTEN   MEAN     P99  ERRORS  FENCES
+              SHARE   READ  WRITTEN   MEAN     P99  ERRORS  FENCES
               eth1       10.0.1.2  10.0.1.1:3260    1  active         12  123456\
-              5 GiB  1.5 KiB  85 us  1.2 ms       2       1
+              100 %  5 GiB  1.5 KiB  85 us  1.2 ms       2       1
               eth2       -         10.0.2.1:3260    -  down            0       0\
-                0 B      0 B      -       -       0       0
+                0 %    0 B      0 B      -       -       0       0
               eth1 10.0.1.1:3260: slow
               eth2 10.0.2.1:3260: connection reset by the target
               eth1 10.0.1.1:3260: last fence: reinstated on eth2, then the barrier, 4 ms
               eth1 10.0.1.1:3260: 3 PDUs damaged on their way
+              Warning: eth1 and eth2 share a subnet
 
               Requests  reads 100 (5 GiB), writes 50 (1.5 KiB), flushes 3, trims 2, write-zeroes 1
               Trouble   errors 0, sent again 7, fences 1, held now 4
