@@ -119,11 +119,11 @@ import Testing
               ! no space on the LUN for 7 s: writes are held (space = hold)
 
               INTERFACE  ADDRESS   PORTAL         TPG  STATE   IN FLIGHT    I/OS\
-               READ  WRITTEN   MEAN     P99  ERRORS  FENCES
+              SHARE   READ  WRITTEN   MEAN     P99  ERRORS  FENCES
               eth1       10.0.1.2  10.0.1.1:3260    1  active         12  123456\
-              5 GiB  1.5 KiB  85 us  1.2 ms       2       1
+              100 %  5 GiB  1.5 KiB  85 us  1.2 ms       2       1
               eth2       -         10.0.2.1:3260    -  down            0       0\
-                0 B      0 B      -       -       0       0
+                 0 %    0 B      0 B      -       -       0       0
 
               INTERFACE  PORTAL         TARGET PORT GROUP  ACCESS            PREFERRED
               eth1       10.0.1.1:3260                  2  active/optimized  yes

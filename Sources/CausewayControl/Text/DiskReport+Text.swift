@@ -107,11 +107,18 @@ extension DiskReport {
         return [""] + table.lines(indent: 2)
     }
 
+    /// A path's part of what was moved over all of them.
+    private func share(of path: PathReport) -> String? {
+        let all = paths.reduce(0.0) { $0 + Double($1.readBytes) + Double($1.writtenBytes) }
+        guard all > 0 else { return nil }
+        return "\(Int(((Double(path.readBytes) + Double(path.writtenBytes)) / all * 100).rounded())) %"
+    }
+
     private var trafficLines: [String] {
         var table = TextTable([
             .left("INTERFACE"), .left("ADDRESS"), .left("PORTAL"), .right("TPG"), .left("STATE"),
             .right("IN FLIGHT"),
-            .right("I/OS"), .right("READ"), .right("WRITTEN"), .right("MEAN"), .right("P99"),
+            .right("I/OS"), .right("SHARE"), .right("READ"), .right("WRITTEN"), .right("MEAN"), .right("P99"),
             .right("ERRORS"),
             .right("FENCES"),
         ])
@@ -119,7 +126,8 @@ extension DiskReport {
             table.append([
                 path.interface, path.sourceAddress, path.portal.description,
                 path.portalGroupTag.map { "\($0)" },
-                path.state.rawValue, "\(path.inFlight)", "\(path.ios)", Quantities.bytes(path.readBytes),
+                path.state.rawValue, "\(path.inFlight)", "\(path.ios)", share(of: path),
+                Quantities.bytes(path.readBytes),
                 Quantities.bytes(path.writtenBytes),
                 path.ios > 0 ? Quantities.duration(microseconds: path.latencyMicroseconds) : nil,
                 path.latencyP99Microseconds.map { Quantities.duration(microseconds: $0) }, "\(path.errors)",
