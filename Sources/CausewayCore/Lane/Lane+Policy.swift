@@ -53,8 +53,8 @@ extension Lane {
         return disks[Int(index)].settings
     }
 
-    /// Changes the settings of a disk while it lives; what is under way stays where it is. If one does not fit
-    /// the disk, none is changed.
+    /// Changes the settings of a disk while it lives; what is under way stays where it is. If one does not
+    /// fit the disk, none is changed.
     public mutating func change(
         _ id: DiskID, settings: DiskSettings, now: Instant
     ) throws(DiskSettingError) {
