@@ -24,8 +24,52 @@ extension Lane {
         hasPending = true
     }
 
+    /// The path that the disk's policy wants next, if one has room.
     @inline(__always)
-    func hasRoom(_ path: Int32) -> Bool {
+    mutating func choosePath(_ disk: Int32, _ task: Int32) -> Int32? {
+        if tasks[task].kind.isWrite && diskQueues[disk].fenceDebts > 0 { return nil }
+        if diskQueues[disk].choice.rule != .turns { return chooseByLoad(disk, tasks[task].byteCount) }
+        let target = diskQueues[disk].target
+        var candidates = diskQueues[disk].choice.candidates
+        let start = diskQueues[disk].turn.start
+        while candidates != 0 {
+            let ordinal = PathTurn.first(of: candidates, from: start)
+            let path = targetPaths[target].indices[Int(ordinal)]
+            if hasRoom(path) {
+                diskQueues[disk].turn.took(ordinal, bytes: tasks[task].byteCount)
+                return path
+            }
+            candidates &= ~(1 &<< UInt32(truncatingIfNeeded: ordinal))
+        }
+        return nil
+    }
+
+    /// The path with the least to do. Where they are equal, they take turns.
+    @inline(never)
+    private mutating func chooseByLoad(_ disk: Int32, _ bytes: Int32) -> Int32? {
+        let target = diskQueues[disk].target
+        let rule = diskQueues[disk].choice.rule
+        let start = diskQueues[disk].turn.start
+        var candidates = diskQueues[disk].choice.candidates
+        var best: (path: Int32, ordinal: Int32, load: UInt64) = (-1, 0, .max)
+        while candidates != 0 {
+            let ordinal = PathTurn.first(of: candidates, from: start)
+            candidates &= ~(1 &<< UInt32(truncatingIfNeeded: ordinal))
+            let path = targetPaths[target].indices[Int(ordinal)]
+            guard hasRoom(path) else { continue }
+            let load =
+                rule == .serviceTime
+                ? pathQueues[path].load.expected(bytes: bytes, now: now.nanoseconds)
+                : UInt64(truncatingIfNeeded: pathQueues[path].inFlight.count)
+            if load < best.load { best = (path, ordinal, load) }
+        }
+        guard best.path >= 0 else { return nil }
+        diskQueues[disk].turn.took(best.ordinal, bytes: 0)
+        return best.path
+    }
+
+    @inline(__always)
+    private func hasRoom(_ path: Int32) -> Bool {
         pathQueues[path].inFlight.count < pathQueues[path].depth && pathQueues[path].hasWindow
             && streams[pathQueues[path].stream].send.room > Self.urgentReserve
     }
