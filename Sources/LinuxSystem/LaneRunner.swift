@@ -252,6 +252,7 @@ public struct LaneRunner: ~Copyable {
             case .connect(let id, let route, let userTimeout): connect(id, route, userTimeout)
             case .inspect(let id): inspect(id)
             case .close(let id): close(id)
+            case .abort(let id): abort(id)
             case .notice(let notice): onNotice(notice)
             }
         }
@@ -275,6 +276,13 @@ public struct LaneRunner: ~Copyable {
         _ = Glibc.shutdown(sockets[slot].descriptor, Int32(SHUT_RDWR))
         _ = Glibc.close(sockets[slot].descriptor)
         sockets[slot] = StreamSocket()
+    }
+
+    /// Throws away what TCP has not sent, and tells the peer so (RST).
+    private mutating func abort(_ id: StreamID) {
+        let slot = Int(id.index)
+        guard sockets[slot].id == id, sockets[slot].descriptor >= 0 else { return }
+        TCPConnection.abort(sockets[slot].descriptor)
     }
 
     private func report(_ id: StreamID) -> TransportReport? {

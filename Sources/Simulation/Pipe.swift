@@ -63,6 +63,7 @@ final class Pipe {
     private(set) var lastSent: UInt64 = 0
     private(set) var isBroken = false
     private(set) var isFinished = false
+    private var isAborted = false
 
     /// Bytes that arrived and were not taken.
     private(set) var arrived: [UInt8] = []
@@ -121,6 +122,13 @@ final class Pipe {
         plan(Segment(time: 0, bytes: [], end: end))
     }
 
+    /// The sender's TCP forgets what it has not got through: what is stopped by a gate, now or before it
+    /// arrives, never comes.
+    func abort() {
+        isAborted = true
+        if gates.contains(where: \.isShut) { breakOff() }
+    }
+
     /// What is under way is lost, and nothing more arrives.
     func breakOff() {
         isBroken = true
@@ -177,6 +185,10 @@ final class Pipe {
         guard let gate = gates.first(where: { $0.stops(bytes) }) else {
             stuckSince = nil
             return false
+        }
+        if isAborted {
+            breakOff()
+            return true
         }
         if !isWaiting { gate.wait(self) }
         isWaiting = true

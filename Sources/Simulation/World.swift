@@ -88,6 +88,10 @@ public final class World {
         var isListed = false
     }
 
+    /// (interface, portal) by route.
+    public internal(set) var routes: [(interface: Int, portal: Int)]
+    /// Paths that were removed and are gone.
+    public private(set) var removedCount = 0
     private var sockets: [Socket?]
     private var readable: [StreamID] = []
     private var isWorkPlanned = false
@@ -128,8 +132,10 @@ public final class World {
             target.impostors[portal] = SimulatedUnit(
                 options: other, lun: Self.lun.rawValue, random: RandomStream(seed: options.seed, "impostor"),
                 chronicle: chronicle)
+            target.impostors[portal]?.isImpostor = true
         }
         lane = Lane(settings: options.lane)
+        routes = options.paths
         sockets = Array(repeating: nil, count: options.lane.streamCapacity)
         unsafe vectors = .allocate(capacity: Self.vectorCapacity)
         network.isListening = { [unowned self] _ in !target.isDown }
@@ -156,6 +162,10 @@ public final class World {
 
     // MARK: The disks
 
+    /// What changes in a world's middle is the first disk's.
+    var disk: DiskID { disks[0].id }
+    var unit: SimulatedUnit { disks[0].unit }
+
     /// Of the first disk, the first.
     public var client: NBDClient { disks[0].clients[0] }
     public let clients: [NBDClient]
@@ -176,12 +186,7 @@ public final class World {
         }
         let specification = DiskSpecification(
             name: disk.name, target: name, initiatorName: initiator, lun: disk.lun,
-            paths: options.paths.enumerated().map { index, path in
-                PathSpecification(
-                    route: RouteID(rawValue: Int32(index)), interface: "eth\(path.interface)",
-                    sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
-                    isid: InitiatorSessionID(hash: UInt64(index) &+ 77))
-            }, settings: options.settings)
+            paths: options.paths.indices.map(specification), settings: options.settings)
         do throws(AttachError) {
             disk.id = try lane.attach(specification, now: instant)
         } catch {
@@ -190,20 +195,19 @@ public final class World {
         work()
     }
 
-    /// Changes the timers of a disk while it lives.
-    public func changeTimers(disk index: Int, _ change: (inout SessionTimers) -> Void) {
-        let id = disks[index].id
-        guard var settings = lane.settings(of: id) else { return chronicle.fail("no such disk") }
-        change(&settings.timers)
-        lane.change(id, settings: settings, now: instant)
-        work()
-    }
-
     public func detach(force: Bool) {
         for disk in disks {
             lane.detach(disk.id, force: force, now: instant)
             work()
         }
+    }
+
+    func specification(_ route: Int) -> PathSpecification {
+        let path = routes[route]
+        return PathSpecification(
+            route: RouteID(rawValue: Int32(route)), interface: "eth\(path.interface)",
+            sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
+            isid: InitiatorSessionID(hash: UInt64(route) &+ 77))
     }
 
     private func connect(_ client: NBDClient, of disk: SimulatedDisk) {
@@ -371,6 +375,7 @@ public final class World {
             case .connect(let id, let route, _): connect(id, route)
             case .inspect(let id): inspect(id)
             case .close(let id): close(id)
+            case .abort(let id): if isCurrent(id) { sockets[Int(id.index)]?.connection?.toTarget.abort() }
             case .notice(let notice): take(notice)
             }
         }
@@ -403,7 +408,7 @@ public final class World {
     }
 
     private func connect(_ id: StreamID, _ route: RouteID) {
-        let path = options.paths[Int(route.rawValue)]
+        let path = routes[Int(route.rawValue)]
         let connection = network.connect(interface: path.interface, portal: path.portal) {
             [unowned self] connection, problem in
             guard isCurrent(id) else { return }
@@ -463,6 +468,9 @@ public final class World {
             for problem in problems { chronicle.trace("lane", "not ready: \(problem.text)") }
         case .pathChanged(_, let interface, let portal, let isUp, let reason):
             chronicle.trace("lane", "\(interface) \(portal) \(isUp ? "up" : "down \(reason)")")
+        case .pathRemoved(_, let isid, let isClean):
+            removedCount += 1
+            chronicle.trace("lane", "path \(isid) removed, clean \(isClean)")
         case .clientGone: chronicle.trace("lane", "client gone")
         case .detached(let id, _):
             guard let disk = disks.first(where: { $0.id == id }) else {
@@ -470,7 +478,7 @@ public final class World {
             }
             chronicle.trace("lane", "\(disk.name) is detached")
             disk.isDetached = true
-        case .event(let severity, let text):
+        case .disk(_, let severity, let text), .event(let severity, let text):
             chronicle.trace("lane", text)
             if keepsLog { log.append((severity, text)) }
         }

@@ -6,8 +6,8 @@ extension Lane {
     /// The disks of a target hear which paths to keep away from.
     mutating func tellCarriers(_ target: Target) {
         for disk in target.disks {
-            diskQueues[disk].suspects = target.suspects
-            diskQueues[disk].quarantined = target.quarantined
+            diskQueues[disk].choice.suspects = target.suspects
+            diskQueues[disk].choice.quarantined = target.quarantined
         }
         if hasPending { pumpPending() }
     }
@@ -104,16 +104,22 @@ extension Lane {
             signs.patience = min(patience &<< asks, max(patience, timers.noopInterval))
         }
         signs.pingSent = path.ping.sentAt
-        signs.isOnTrial = path.ping.isFullSize && !carriesAny(path)
+        signs.isOnTrial = path.ping.isFullSize && !showsAny(path)
         signs.transport = path.transport
         signs.transportRead = path.transportRead
         signs.siblingHeard = siblingHeard(path)
         return signs
     }
 
+    /// Whether a path carries a disk, or would if it were chosen.
     private func carriesAny(_ path: Path) -> Bool {
         let bit: UInt32 = 1 &<< UInt32(path.ordinal)
         return targets[Int(path.target)].disks.contains { diskQueues[$0].usable & bit != 0 }
+    }
+
+    private func showsAny(_ path: Path) -> Bool {
+        let bit: UInt32 = 1 &<< UInt32(path.ordinal)
+        return targets[Int(path.target)].disks.contains { diskQueues[$0].shown & bit != 0 }
     }
 
     /// Has TCP asked what it knows of a path's connection.
@@ -304,6 +310,14 @@ extension Lane {
         target.quarantined &= ~(1 &<< UInt32(path.ordinal))
         tellCarriers(target)
         log(.information, "\(label(path)): its quarantine is over")
+    }
+
+    /// Someone has looked after the path: what it did before counts no more.
+    mutating func pardon(_ path: Path) {
+        path.quarantine = Quarantine()
+        let target = targets[Int(path.target)]
+        target.quarantined &= ~(1 &<< UInt32(path.ordinal))
+        tellCarriers(target)
     }
 
     /// The hold-off of a grey path has passed: back it comes, unless it is silent just now.

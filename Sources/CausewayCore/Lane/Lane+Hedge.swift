@@ -27,7 +27,7 @@ extension Lane {
         let disk = tasks[task].disk
         let counters = diskQueues[disk].counters
         guard counters.hedgedReads < Self.firstHedges + counters.reads / Self.hedgeShare else { return false }
-        guard diskQueues[disk].candidates & (1 &<< UInt32(path.ordinal)) == 0,
+        guard diskQueues[disk].choice.candidates & (1 &<< UInt32(path.ordinal)) == 0,
             let other = choosePath(disk, task), let copy = takeTask()
         else { return false }
         fillTask(
