@@ -123,7 +123,7 @@ import Testing
               eth1       10.0.1.2  10.0.1.1:3260    1  active         12  123456\
               100 %  5 GiB  1.5 KiB  85 us  1.2 ms       2       1
               eth2       -         10.0.2.1:3260    -  down            0       0\
-                 0 %    0 B      0 B      -       -       0       0
+                0 %    0 B      0 B      -       -       0       0
 
               INTERFACE  PORTAL         TARGET PORT GROUP  ACCESS            PREFERRED
               eth1       10.0.1.1:3260                  2  active/optimized  yes
