@@ -157,6 +157,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
         if random.chance(300) {
             options.target.groupSupport = UInt8(random.number(1...3))
             options.target.knowsExtendedHeader = random.chance(700)
+            options.target.miscountsExtendedHeader = random.chance(300)
             let isOne = random.chance(200)
             options.target.accessGroups = options.target.portalGroups.indices.map {
                 isOne ? 5 : UInt16($0 + 1)

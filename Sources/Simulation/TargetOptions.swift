@@ -14,6 +14,8 @@ public struct TargetOptions: Sendable {
     /// The target port group (SPC-4) of each portal; those beyond the end are in group 1.
     public var accessGroups: [UInt16] = []
     public var knowsExtendedHeader = true
+    /// Its report with the extended header is four bytes short.
+    public var miscountsExtendedHeader = false
     public var reinstatement = Reinstatement.drains
     public var initialR2T = false
     public var immediateData = true

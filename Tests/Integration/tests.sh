@@ -507,7 +507,8 @@ test_lun_deleted() {
     disk_down
 }
 
-# A new LUN in the disk's place without a moment in between, under load.
+# A new LUN in the disk's place, after a moment in which I/O meets none. tgt tells no session, and only one of
+# the two may have met it.
 test_lun_replaced() {
     disk_up
     local other=$work/other
@@ -515,6 +516,7 @@ test_lun_replaced() {
     verified_fio_in_background load --rw=randwrite --bs=16k --iodepth=8 --size=32M --rate=4M --loops=4
     sleep 2
     tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    sleep 0.5
     tgt_admin --op new --mode logicalunit --tid 1 --lun 1 --backing-store "$other" --bstype rdwr
     tgt_admin --op update --mode logicalunit --tid 1 --lun 1 --params scsi_sn=ANOTHER,scsi_id=ANOTHER
     sleep 4

@@ -190,7 +190,12 @@ extension Lane {
                 tell(.information, cold, change)
             }
         } catch {
-            log(.warning, "\(cold.name) \(path.name): the report of target port groups is nonsense: \(error)")
+            log(
+                .information,
+                "\(cold.name) \(path.name): the report of target port groups is nonsense: \(error)")
+            // Linux's target counts it without the extended header, and cuts off as much at its end.
+            cold.access.reportRefused(.invalidFieldInCDB)
+            wake(at: now)
         }
         regroup(disk)
         let isUrgent =
