@@ -225,7 +225,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
               lane     tasks \(options.lane.taskCapacity), requests \(options.lane.requestCapacity), \
             chunks \(options.lane.chunkCount), piece \(options.lane.pieceBytes), \
             depth \(options.lane.depthPerPath), \
-            policy \(options.settings.policy)\(changesPolicy ? " and others" : "")\(changesPaths ? ", paths change" : ""), \
+            policy \(options.settings.policy)\(changesPolicy ? " and others" : ""), \
+            paths \(changesPaths ? "change" : "stay"), \
             APD \(options.lane.allPathsDownTimeoutMilliseconds) ms
               load     \(requestCount) requests, depth \(load.depth), \
             up to \(load.maxBlocks) blocks of \(load.span), \
