@@ -152,7 +152,6 @@ import Testing
               eth2       -         10.0.2.1:3260    -  down
               eth1 10.0.1.1:3260: slow
               eth2 10.0.2.1:3260: connection reset by the target
-              Warning: eth1 and eth2 share a subnet
             """)
     }
 }

@@ -35,8 +35,8 @@ extension Lane {
         }
     }
 
-    /// One path says that the LUN is gone or another: no other carries I/O before it has been asked who its LUN
-    /// is. Not every target tells each session by itself (tgt does not, measured).
+    /// One path says that the LUN is gone or another: no other carries I/O before it has been asked who its
+    /// LUN is. Not every target tells each session by itself (tgt does not, measured).
     mutating func doubtOthers(_ path: Path, _ disk: Int32) {
         for index in targets[Int(path.target)].paths where index != path.index {
             let other = paths[Int(index)]
