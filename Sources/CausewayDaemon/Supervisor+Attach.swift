@@ -275,7 +275,9 @@ extension Supervisor {
             let isBusy = snapshot.paths.contains { path in
                 switch path.standing {
                 case .connecting, .loggingIn, .verifying, .fencing: true
-                case .down, .active, .standby, .unusable, .loggingOut, .disabled, .removing: false
+                case .down, .active, .suspect, .quarantined, .standby, .unusable, .loggingOut, .disabled,
+                    .removing:
+                    false
                 }
             }
             if !isBusy { return }

@@ -123,8 +123,8 @@ final class Supervisor: DiskService {
             find(id)?.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: problems)))
         case .pathChanged(let id, let interface, let portal, let isUp, let reason):
             guard let disk = find(id) else { return }
+            // For the log the lane has a line of its own: one for the path, however many disks it carries.
             disk.remember("\(interface) \(portal): " + (isUp ? "active" : "lost: \(reason)"))
-            if isUp { logger.info("\(disk.name): path \(interface) -> \(portal) is active") }
         case .pathRemoved(let id, let isid, let isClean):
             if let disk = find(id) { pathRemoved(disk, isid, isClean: isClean) }
         case .clientGone(let id, let requested):

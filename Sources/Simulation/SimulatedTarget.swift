@@ -32,6 +32,9 @@ public final class SimulatedTarget {
     public private(set) var loginCount = 0
     public private(set) var ghostCount = 0
     public private(set) var commandCount = 0
+    /// NOP-Outs that wanted an echo, and those of them that carried data.
+    public internal(set) var pingCount = 0
+    public internal(set) var fullPingCount = 0
     var onCacheLost: () -> Void = {}
     /// Asked before a command is carried out; how much longer it takes, nanoseconds.
     var delay: (TargetTask) -> UInt64 = { _ in 0 }
@@ -135,6 +138,30 @@ public final class SimulatedTarget {
 
     var isPaused: Bool { timeline.now < pausedUntil }
     var isIdle: Bool { allUnits.allSatisfy { $0.tasks.isEmpty } }
+
+    /// What comes in through a portal is neither read nor answered, though its TCP goes on.
+    private var stalledUntil: [Int: UInt64] = [:]
+
+    func isStalled(_ portal: Int) -> Bool { timeline.now < stalledUntil[portal] ?? 0 }
+
+    func stall(portal: Int, _ nanoseconds: UInt64) {
+        chronicle.trace("target", "portal \(portal) stalls for \(nanoseconds / 1_000_000) ms")
+        stalledUntil[portal] = timeline.now + nanoseconds
+        timeline.after(nanoseconds) { [weak self] in
+            guard let self, !isStalled(portal) else { return }
+            for connection in connections where connection.connection.portal == portal {
+                connection.goOnAfterStall()
+            }
+        }
+    }
+
+    func endStalls() {
+        let portals = stalledUntil.keys
+        stalledUntil = [:]
+        for connection in connections where portals.contains(connection.connection.portal) {
+            connection.goOnAfterStall()
+        }
+    }
 
     func accept(_ connection: Connection) {
         connections.removeAll { $0.isClosed }

@@ -7,6 +7,10 @@ public struct Swarm: Sendable, CustomStringConvertible {
         case cut, cutWithGhost, cutAtByte, blackHole, portalBlackHole, carrier, pause, restart, window,
             halfClose
         case attention
+        /// A path that only carries small segments, one that is slow, one that fails again and again.
+        case largeSegments, slowPath, flapping
+        /// The process behind a portal hangs.
+        case stall
         case damage
         case access, lunGone, otherLUN, resize, poolFull
     }
@@ -39,6 +43,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
         drawLane(random)
         drawLoad(random)
         drawFaults(random)
+        drawCompany(random)
         // From a stream of its own: histories of before stay what they were.
         drawChanges(RandomStream(seed: seed, "changes"))
         drawDigests(RandomStream(seed: seed, "digests"))
@@ -101,6 +106,19 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.unit.taskSetFullPermille = random.pick([0, 0, 20])
         options.unit.abortedPermille = random.pick([0, 0, 20])
         options.unit.attentionPermille = random.pick([0, 0, 5])
+    }
+
+    /// More than one disk, and more than one client, now and then.
+    private mutating func drawCompany(_ random: RandomStream) {
+        options.diskCount = random.pick([1, 1, 1, 2, 4])
+        options.clientsPerDisk = random.pick([1, 1, 1, 2])
+        let clients = options.diskCount * options.clientsPerDisk
+        options.lane.reservedTasks *= options.diskCount
+        options.lane.taskCapacity +=
+            options.lane.reservedTasks - options.lane.reservedTasks / options.diskCount
+        requestCount = max(20, requestCount / clients)
+        options.target.echoesPings = random.chance(800)
+        options.target.rejectsPingData = random.chance(50)
     }
 
     private mutating func drawLane(_ random: RandomStream) {
@@ -265,6 +283,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
               load     \(requestCount) requests, depth \(load.depth), \
             up to \(load.maxBlocks) blocks of \(load.span), \
             weights \(load.weights)
+              company  \(options.diskCount) disks, \(options.clientsPerDisk) clients each
               faults   \(named.joined(separator: " ")), every \(interval.upperBound / 1_000_000) ms, up to \
             \(longestFault / 1_000_000) ms, cache lost \(losesCache), may fail \(mayFail)
             """

@@ -30,6 +30,10 @@ public struct TargetOptions: Sendable {
     /// Commands that a session may have under way.
     public var window = 32
     public var loginLatency: ClosedRange<UInt64> = 100_000...500_000
+    /// The data of a ping comes back with its echo.
+    public var echoesPings = true
+    /// A ping with data is rejected.
+    public var rejectsPingData = false
     /// 0: never.
     public var pingInterval: UInt64 = 0
     /// A new session after a restart that took the cache away is told 29/01.

@@ -33,11 +33,12 @@ import Testing
         #expect(try types["LUN"] == keys(lun))
         #expect(try types["Target"] == keys(Samples.discovery.targets[0]))
         #expect(try types["Path"] == keys(Samples.path))
+        #expect(try types["Health"] == keys(Samples.path.health))
         #expect(try types["Counters"] == keys(Samples.report.counters))
         #expect(try types["Event"] == keys(Samples.report.events[0]))
         #expect(try types["DiskSummary"] == keys(Samples.summary))
         #expect(try types["Disk"] == keys(Samples.report))
-        #expect(types.count == 8)
+        #expect(types.count == 9)
     }
 
     @Test func methodsMatchTheRequests() throws {

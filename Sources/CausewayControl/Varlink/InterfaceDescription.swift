@@ -50,8 +50,8 @@ public enum InterfaceDescription {
         type Target (name: string, portals: []Portal, luns: []LUN)
 
         # One bound interface x one portal. Its state is one of connecting, login, verifying, active, standby,
-        # suspect, fencing, down, mismatch, disabled, removing, waiting; later versions may add others. accessGroup is
-        # the target port group of asymmetric access that it leads to.
+        # suspect, quarantined, fencing, down, mismatch, disabled, removing, waiting; later versions may add
+        # others. accessGroup is the target port group of asymmetric access that it leads to.
         type Path (
           interface: ?string,
           sourceAddress: ?string,
@@ -71,7 +71,26 @@ public enum InterfaceDescription {
           lastFence: ?string,
           accessGroup: ?int,
           accessState: ?string,
-          preferred: bool
+          preferred: bool,
+          health: Health
+        )
+
+        # How well a path has been. Round trip and segments sent again are of the present connection; fences
+        # are counted by their proof; quarantines end in microseconds since 1970-01-01 00:00 UTC.
+        type Health (
+          rttMicroseconds: ?int,
+          retransmits: ?int,
+          losses: int,
+          pings: int,
+          suspicions: int,
+          quarantines: int,
+          quarantinedUntilMicroseconds: ?int,
+          hedgedReads: int,
+          hedgesWon: int,
+          fencesByBarrier: int,
+          fencesByLogin: int,
+          lastFenceMicroseconds: ?int,
+          heldWrites: int
         )
 
         # Requests since the disk was attached; held counts those that wait now.
@@ -86,6 +105,8 @@ public enum InterfaceDescription {
           errors: int,
           resent: int,
           fences: int,
+          fencedWrites: int,
+          hedgedReads: int,
           held: int,
           activations: int,
           resets: int,

@@ -72,6 +72,7 @@ extension Lane {
         queue.lun = specification.lun.rawValue
         diskQueues[index] = queue
         target.disks.append(index)
+        joinHealth(target)
         do throws(AttachError) {
             for path in specification.paths { try addPath(path, target) }
         } catch {
@@ -344,6 +345,7 @@ extension Lane {
         // Ending its clients' requests comes back to here.
         guard !cold.isRemoved, target.disks.contains(disk) else { return }
         target.disks.removeAll { $0 == disk }
+        joinHealth(target)
         pathsChanged(target)
         for index in target.paths {
             let path = paths[Int(index)]
@@ -398,6 +400,7 @@ extension Lane {
         failTasks(of: path)
         target.paths.removeAll { $0 == path.index }
         targetPaths[target.index].indices[Int(path.ordinal)] = -1
+        leaveHealth(path)
         if target.lastDisk == nil { tellRemoved(path, target, isClean: isClean) }
         if target.paths.isEmpty, let disk = target.lastDisk { diskIsGone(disk, target) }
     }

@@ -109,7 +109,7 @@ extension Lane {
         }
         // A path that was idle is watched from now on.
         if pathQueues[path].inFlight.count == 1 {
-            wake(at: Instant(nanoseconds: now.nanoseconds &+ settings.health.suspicion))
+            wake(at: Instant(nanoseconds: now.nanoseconds &+ PathHealth.shortestPatience))
         }
     }
 
@@ -132,7 +132,7 @@ extension Lane {
         var flags: SCSICommand.Flags = .final
         var attribute: SCSICommand.TaskAttribute = .simple
         switch kind {
-        case .read, .getLBAStatus, .inquiry, .accessReport:
+        case .read, .hedgedRead, .hedge, .discarded, .getLBAStatus, .inquiry, .accessReport:
             if length > 0 { flags = [.final, .read] }
         case .inventory:
             flags = [.final, .read]
@@ -194,7 +194,8 @@ extension Lane {
         let lba = tasks[task].lba
         let blocks = tasks[task].blocks
         switch tasks[task].kind {
-        case .read: return CommandDescriptorBlock.read16(lba: lba, blocks: blocks).words
+        case .read, .hedgedRead, .hedge, .discarded:
+            return CommandDescriptorBlock.read16(lba: lba, blocks: blocks).words
         case .write:
             return CommandDescriptorBlock.write16(lba: lba, blocks: blocks, fua: tasks[task].forceUnitAccess)
                 .words
