@@ -5,13 +5,15 @@ public struct InheritedSettings: Equatable, Sendable {
     /// Commands in flight a path at most; nil: the daemon's choice.
     public var queueDepth: UInt32?
 
+    public var chap = CHAPSettings()
+
     public init() {}
 }
 
 /// A setting that is inherited: a row of `Setting.all`. In a file it stands in the table of its section.
 public struct Setting: Sendable {
     public enum Section: String, CaseIterable, Sendable {
-        case disk
+        case chap, disk
     }
 
     public let section: Section
@@ -21,7 +23,7 @@ public struct Setting: Sendable {
     let set: @Sendable (inout InheritedSettings, SettingValue) throws(SettingError) -> Void
 
     /// The one place where they are described.
-    public static let all: [Setting] = disk
+    public static let all: [Setting] = chap + disk
 
     static func keys(of section: Section) -> [String] { all.filter { $0.section == section }.map(\.key) }
 

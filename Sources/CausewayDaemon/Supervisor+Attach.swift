@@ -11,7 +11,9 @@ extension Supervisor {
     private static let firstPathMilliseconds = 25_000
 
     /// Attaches a disk whose settings are all in force: what it does not say itself is inherited already.
-    func open(_ request: AttachRequest) throws(ControlError) -> DiskReport {
+    func open(
+        _ request: AttachRequest, _ authentication: Authentication
+    ) throws(ControlError) -> DiskReport {
         let settings = try changed(DiskSettings(), request.allSettings)
         guard let lun = LogicalUnitNumber(Int(clamping: request.lun)) else {
             throw .invalidArgument("LUN \(request.lun) is out of range", remedy: "use a LUN from 0 to 16383")
@@ -24,7 +26,7 @@ extension Supervisor {
         let disk = AttachedDisk(request: request, target: target, lane: lane)
         try reserve(disk)
         do throws(ControlError) {
-            let description = try attachToLane(disk, plan.paths, lun, settings)
+            let description = try attachToLane(disk, plan.paths, lun, settings, authentication)
             try checkIdentity(disk, description)
             try export(disk, description)
         } catch {
@@ -82,7 +84,8 @@ extension Supervisor {
     }
 
     private func attachToLane(
-        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings
+        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings,
+        _ authentication: Authentication
     ) throws(ControlError) -> DiskDescription {
         let target = disk.target
         let ids = state.withLock { state in plan.map { state.route(to: target, $0.isid) } }
@@ -98,10 +101,11 @@ extension Supervisor {
             paths.append(specification)
         }
         disk.state.withLock { $0.sessions = plan.map(\.isid) }
-        let specification = DiskSpecification(
+        var specification = DiskSpecification(
             name: disk.name.text, target: target, initiatorName: initiatorName, lun: lun, paths: paths,
             isReadOnly: disk.request.readOnly, settings: settings)
-        let answer = lane.ask { [routes] runner -> Result<DiskID, AttachError> in
+        specification.authentication = authentication
+        let answer = lane.ask { [routes, specification] runner -> Result<DiskID, AttachError> in
             for (id, route) in routes { runner.addRoute(id, route) }
             do throws(AttachError) {
                 let id = try runner.lane.attach(specification, now: runner.time)
@@ -161,9 +165,10 @@ extension Supervisor {
             case .notReady: 2
             case .targetNotFound: 3
             case .loginRefused: 4
-            case .protocolViolation: 5
-            case .timedOut: 6
-            case .unreachable: 7
+            case .authentication: 5
+            case .protocolViolation: 6
+            case .timedOut: 7
+            case .unreachable: 8
             }
         }
         guard let problem = problems.min(by: { rank($0.kind) < rank($1.kind) }) else {
@@ -174,6 +179,8 @@ extension Supervisor {
         case .unreachable, .timedOut:
             return .portalUnreachable(
                 portal, interface: problem.interface.isEmpty ? nil : problem.interface, reason: problem.text)
+        case .authentication:
+            return .authenticationFailed(target.text, place: problem.portal, reason: problem.text)
         case .targetNotFound: return .targetNotFound(target.text, portal: portal)
         case .loginRefused(let statusClass, let detail):
             return .loginRefused(

@@ -45,9 +45,10 @@ extension Supervisor {
     private func attach(_ disk: DiskConfiguration, force: Bool) throws(ControlError) -> DiskReport {
         var configuration = Configuration()
         configuration.adapter = adapter
-        var request = disk.request(configuration.settings(of: disk))
+        let settings = configuration.settings(of: disk)
+        var request = disk.request(settings)
         request.force = force
-        return try open(request)
+        return try open(request, try settings.chap.authentication())
     }
 
     func detach(_ request: DetachRequest) throws(ControlError) {

@@ -134,7 +134,7 @@ public final class World {
         else {
             return chronicle.fail("the simulator's own names are not names")
         }
-        let specification = DiskSpecification(
+        var specification = DiskSpecification(
             name: "disk", target: name, initiatorName: initiator, lun: Self.lun,
             paths: options.paths.enumerated().map { index, path in
                 PathSpecification(
@@ -142,6 +142,7 @@ public final class World {
                     sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
                     isid: InitiatorSessionID(hash: UInt64(index) &+ 77))
             }, settings: options.settings)
+        specification.authentication = options.target.chap.authentication(seed: options.seed)
         do throws(AttachError) {
             disk = try lane.attach(specification, now: instant)
         } catch {

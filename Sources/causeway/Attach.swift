@@ -1,6 +1,5 @@
 import ArgumentParser
 import CausewayControl
-import Glibc
 
 struct Attach: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -63,6 +62,8 @@ struct Attach: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
+    @OptionGroup var chap: CHAPOptions
+
     @OptionGroup var connection: ConnectionOptions
 
     /// nil for a disk that is to be attached as its file says.
@@ -70,7 +71,8 @@ struct Attach: ParsableCommand {
         let isPlain =
             interfaces.isEmpty && socket == nil && !readOnly && !force && policy == nil && queueDepth == nil
             && settings.isEmpty && !persist
-        if target == nil, portals.isEmpty, lun == nil, isPlain { return nil }
+        let chap = try chap.request()
+        if target == nil, portals.isEmpty, lun == nil, chap == nil, isPlain { return nil }
         guard let target, let lun, !portals.isEmpty else {
             throw ValidationError(
                 "--target, --portal and --lun go together; leave all options out to attach the disk as its "
@@ -78,9 +80,9 @@ struct Attach: ParsableCommand {
         }
         return AttachRequest(
             name: name, target: target, portals: portals, interfaces: interfaces, lun: lun,
-            socket: socket.map(Self.absolutePath), readOnly: readOnly, force: force, policy: policy,
+            socket: socket.map(FilePath.absolute), readOnly: readOnly, force: force, policy: policy,
             settings: try usage { () throws(ControlError) in try Setting.byKey(settings) },
-            queueDepth: queueDepth, persist: persist)
+            queueDepth: queueDepth, persist: persist, chap: chap)
     }
 
     func validate() throws {
@@ -98,12 +100,5 @@ struct Attach: ParsableCommand {
         } else {
             Terminal.write(disk.attachedLines)
         }
-    }
-
-    /// The daemon has a working directory of its own, so a relative path is completed here.
-    private static func absolutePath(_ path: String) -> String {
-        guard !path.isEmpty, !path.hasPrefix("/"), let folder = unsafe getcwd(nil, 0) else { return path }
-        defer { unsafe free(folder) }
-        return unsafe String(cString: folder) + "/" + path
     }
 }

@@ -118,9 +118,12 @@ public enum InterfaceDescription {
           events: []Event
         )
 
+        # Names, and paths of files that hold the secrets and that only root can read.
+        type CHAP (user: string, secretFile: string, mutualUser: ?string, mutualSecretFile: ?string)
+
         # Asks portals (ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT) for their targets, through each of the
         # interfaces. With luns, logs in to every target and describes its logical units.
-        method Discover(portals: []string, interfaces: ?[]string, luns: ?bool) -> (
+        method Discover(portals: []string, interfaces: ?[]string, luns: ?bool, chap: ?CHAP) -> (
           targets: []Target,
           problems: []string
         )
@@ -140,7 +143,8 @@ public enum InterfaceDescription {
           policy: ?string,
           settings: ?[string]string,
           queueDepth: ?int,
-          persist: ?bool
+          persist: ?bool,
+          chap: ?CHAP
         ) -> (disk: Disk)
 
         # Attaches a disk as its file says.
@@ -165,6 +169,8 @@ public enum InterfaceDescription {
         error TargetNotFound (message: string, remedy: string)
         # The status of the login response, RFC 7143 §11.13.5.
         error LoginRefused (message: string, remedy: string, statusClass: ?int, statusDetail: ?int)
+        # One side does not prove to the other who it is (CHAP).
+        error AuthenticationFailed (message: string, remedy: string)
         error NoSuchLUN (message: string, remedy: string)
         error AlreadyAttached (message: string, remedy: string)
         # The holders are mount points, processes or devices.

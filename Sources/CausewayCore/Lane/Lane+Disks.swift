@@ -6,6 +6,7 @@ public struct DiskSpecification: Sendable {
     public var lun: LogicalUnitNumber
     public var paths: [PathSpecification]
     public var isReadOnly: Bool
+    public var authentication = Authentication.none
     public var settings: DiskSettings
 
     public init(
@@ -46,6 +47,8 @@ extension Lane {
     {
         self.now = now
         let target = try findTarget(specification)
+        // The newest word: that is how a changed secret reaches a target that has other disks.
+        target.authentication = specification.authentication
         guard
             let slot = freeSlot(
                 disks.map { $0.isRemoved && diskQueues[$0.index].requests == 0 },

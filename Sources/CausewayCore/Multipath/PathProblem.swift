@@ -3,6 +3,8 @@ public struct PathProblem: Sendable {
     public enum Kind: Sendable, Equatable {
         case unreachable
         case loginRefused(class: UInt8, detail: UInt8)
+        /// One side does not prove to the other who it is.
+        case authentication
         case targetNotFound
         case noSuchLUN
         /// The LUN is there and takes no I/O on this path now.
