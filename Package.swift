@@ -87,7 +87,8 @@ let package = Package(
             name: "CausewayConfigurationTests", dependencies: ["CausewayConfiguration"],
             path: "Tests/CausewayConfiguration", swiftSettings: tested),
         .testTarget(
-            name: "CausewayDaemonTests", dependencies: ["CausewayDaemon", "CCrypto"], path: "Tests/CausewayDaemon",
+            name: "CausewayDaemonTests", dependencies: ["CausewayDaemon", "CCrypto"],
+            path: "Tests/CausewayDaemon",
             swiftSettings: tested),
         .testTarget(
             name: "SimulationTests", dependencies: ["Simulation"], path: "Tests/Simulation",

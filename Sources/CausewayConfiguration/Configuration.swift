@@ -23,7 +23,8 @@ public struct Configuration: Sendable {
             }
             // What the adapter's own sections have wrong is told there.
             let problem = settings(of: disk).chap.problem
-            let outer = adapter.settings(target: disk.target, portals: disk.portals, discovery: disk.discovery)
+            let outer = adapter.settings(
+                target: disk.target, portals: disk.portals, discovery: disk.discovery)
             if let problem, outer.chap.problem != problem {
                 problems.append(ConfigurationProblem(file: file, reason: problem))
             }

@@ -100,7 +100,10 @@ extension Supervisor {
             specification.depth = Int32(clamping: disk.request.queueDepth ?? 0)
             paths.append(specification)
         }
-        disk.state.withLock { $0.sessions = plan.map(\.isid) }
+        disk.state.withLock { state in
+            state.sessions = plan.map(\.isid)
+            state.portals = plan.map(\.portal.description)
+        }
         var specification = DiskSpecification(
             name: disk.name.text, target: target, initiatorName: initiatorName, lun: lun, paths: paths,
             isReadOnly: disk.request.readOnly, settings: settings)
@@ -234,6 +237,7 @@ extension Supervisor {
     /// Takes a disk off the books; with the last of its target go the routes, and what was logged out in
     /// order goes off the record.
     func forget(_ disk: AttachedDisk) {
+        devices.remove(disk.name)
         let routes = state.withLock { state -> [InitiatorSessionID: RouteID] in
             if state.disks[disk.name.text] === disk { state.disks[disk.name.text] = nil }
             guard !state.disks.values.contains(where: { $0.target == disk.target }) else { return [:] }

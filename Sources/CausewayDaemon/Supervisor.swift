@@ -20,6 +20,7 @@ final class Supervisor: DiskService {
     let lane: LaneHandle
     let calls = NBDCallRunner()
     let records: SessionRecords
+    let devices: DeviceRecords
     let news: Mailbox<SupervisorNews>
     private let watch: NoticeWatch
     private let manager = ServiceNotification()
@@ -46,6 +47,7 @@ final class Supervisor: DiskService {
     init(options: DaemonOptions, logger: Logger) throws(DaemonError) {
         self.options = options
         records = SessionRecords(stateDirectory: options.stateDirectory)
+        devices = DeviceRecords(stateDirectory: options.stateDirectory)
         self.logger = logger
         let (configuration, problems) = options.configuration.load()
         let mistakes = problems.filter { $0.isError && $0.file == options.configuration.adapter }

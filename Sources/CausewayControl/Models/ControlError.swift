@@ -26,7 +26,8 @@ public struct ControlError: Error, Equatable, Sendable {
         public static let internalFailure = Kind(rawValue: "Internal")
 
         public static let all: [Kind] = [
-            .noSuchInterface, .interfaceWithoutAddress, .portalUnreachable, .targetNotFound, .loginRefused, .authenticationFailed,
+            .noSuchInterface, .interfaceWithoutAddress, .portalUnreachable, .targetNotFound, .loginRefused,
+            .authenticationFailed,
             .noSuchLUN, .alreadyAttached, .deviceInUse, .nbdModuleAbsent, .noSuchDisk, .wrongConfiguration,
             .permissionDenied,
             .invalidName, .invalidArgument, .busy, .internalFailure,

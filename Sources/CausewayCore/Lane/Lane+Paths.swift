@@ -55,7 +55,8 @@ extension Lane {
         var options = LoginOptions(
             initiatorName: target.initiatorName, targetName: target.name, isid: path.specification.isid)
         options.wanted.maxRecvDataSegmentLength = settings.maxRecvDataSegmentLength
-        let authentication = target.offersMD5Alone ? target.authentication.withMD5Alone : target.authentication
+        let authentication =
+            target.offersMD5Alone ? target.authentication.withMD5Alone : target.authentication
         options.authentication = authentication.knowing(target.challenges)
         // One place is for data that is sent unasked.
         options.wanted.maxOutstandingR2T = TransferQueue.capacity - 1

@@ -40,7 +40,9 @@ enum SecretFile {
 
     private static let pageBytes = 4096
 
-    private static func take(_ file: borrowing OwnedDescriptor, _ path: String) throws(SecretError) -> CHAPSecret {
+    private static func take(_ file: borrowing OwnedDescriptor, _ path: String) throws(SecretError)
+        -> CHAPSecret
+    {
         guard
             let page = unsafe mmap(
                 nil, pageBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),

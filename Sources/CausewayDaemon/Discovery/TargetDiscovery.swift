@@ -9,8 +9,9 @@ import LinuxSystem
 struct TargetDiscovery: Sendable {
     /// How to prove who we are: to a portal that is asked for its targets, and to a target that it listed.
     struct Authentications: Sendable {
-        var discovery:
-            @Sendable (CausewayControl.PortalAddress) throws(ControlError) -> Authentication = { _ in .none }
+        var discovery: @Sendable (CausewayControl.PortalAddress) throws(ControlError) -> Authentication = {
+            _ in .none
+        }
         var target:
             @Sendable (ISCSIName, [CausewayControl.PortalAddress]) throws(ControlError) -> Authentication = {
                 _, _ in .none

@@ -20,7 +20,8 @@ import Testing
     static let own = "our secret 12"
     static let theirs = "their secret 12"
 
-    static func hex(_ algorithm: UInt8, _ identifier: UInt8, _ secret: String, _ challenge: [UInt8]) -> String {
+    static func hex(_ algorithm: UInt8, _ identifier: UInt8, _ secret: String, _ challenge: [UInt8]) -> String
+    {
         TextValue.hexadecimal([algorithm, identifier] + Array(secret.utf8) + challenge)
     }
 
@@ -123,7 +124,8 @@ import Testing
 
     @Test func `The largest challenge is taken`() {
         for text in [
-            "0x" + String(repeating: "5a", count: 1024), "0b" + String(repeating: "Wlpa", count: 341) + "Wg==",
+            "0x" + String(repeating: "5a", count: 1024),
+            "0b" + String(repeating: "Wlpa", count: 341) + "Wg==",
         ] {
             let target = Self.responded(Self.chap(), ["CHAP_A=5", "CHAP_I=7", "CHAP_C=\(text)"])
             let challenge = [UInt8](repeating: 0x5a, count: 1024)
@@ -179,7 +181,8 @@ import Testing
         target = Self.target(Self.chap())
         _ = target.start()
         #expect(
-            target.respond(["AuthMethod=Reject"]).error == .authentication(.targetHasNoCHAP(answer: "Reject")))
+            target.respond(["AuthMethod=Reject"]).error == .authentication(.targetHasNoCHAP(answer: "Reject"))
+        )
         target = Self.target(Self.chap())
         _ = target.start()
         _ = target.respond(["AuthMethod=CHAP"])
@@ -201,7 +204,8 @@ import Testing
         _ = target.start()
         _ = target.respond(["AuthMethod=CHAP"])
         #expect(
-            target.respond(["CHAP_A=\(answer)"]).error == .authentication(.noCommonAlgorithm(offered: "SHA3-256")))
+            target.respond(["CHAP_A=\(answer)"]).error
+                == .authentication(.noCommonAlgorithm(offered: "SHA3-256")))
     }
 
     @Test(arguments: [[[1, 2]], [[9], [1, 2], [3]]] as [[[UInt8]]])
@@ -262,7 +266,8 @@ import Testing
         var silent = Self.responded(Self.mutual { $0.mutualLevel = .preferred })
         #expect(silent.respond().isSend)
         var wrong = Self.responded(Self.mutual { $0.mutualLevel = .preferred })
-        #expect(wrong.respond(["CHAP_N=array", "CHAP_R=0x00"]).error == .authentication(.wrongResponse(.md5)))
+        #expect(
+            wrong.respond(["CHAP_N=array", "CHAP_R=0x00"]).error == .authentication(.wrongResponse(.md5)))
     }
 
     @Test func `A target that was not asked proves nothing unasked`() {
@@ -295,7 +300,9 @@ import Testing
                 == .authentication(.targetWantsCHAP(.authenticationFailure)))
         target = LoginTarget()
         _ = target.start()
-        #expect(target.respond(["AuthMethod=CHAP"], transit: false).error == .authentication(.targetWantsCHAP(nil)))
+        #expect(
+            target.respond(["AuthMethod=CHAP"], transit: false).error
+                == .authentication(.targetWantsCHAP(nil)))
         target = LoginTarget()
         _ = target.start()
         #expect("\(target.machine.connectionClosed())".contains("[chap]"))
@@ -330,7 +337,10 @@ import Testing
         #expect(Self.chap().problem == nil)
         #expect(Self.mutual().problem == nil)
         let wrong: [(CHAPOptions, String)] = [
-            (CHAPOptions(user: "u", secret: Self.secret("elevenbytes"), functions: Self.functions), "11 bytes"),
+            (
+                CHAPOptions(user: "u", secret: Self.secret("elevenbytes"), functions: Self.functions),
+                "11 bytes"
+            ),
             (CHAPOptions(user: "", secret: Self.secret(Self.own), functions: Self.functions), "user"),
             (Self.chap { $0.algorithms = [] }, "algorithm"),
             (Self.chap { $0.mutualLevel = .required }, "not set"),

@@ -20,7 +20,9 @@ import Testing
         deinit { unlink(path) }
     }
 
-    static func text(_ secret: CHAPSecret) -> String { secret.withBytes { String(decoding: $0, as: UTF8.self) } }
+    static func text(_ secret: CHAPSecret) -> String {
+        secret.withBytes { String(decoding: $0, as: UTF8.self) }
+    }
 
     static func reason(_ path: String, owner: uid_t = geteuid()) -> SecretError.Reason? {
         do {
