@@ -21,7 +21,7 @@ public enum AuthenticationError: Error, Equatable, Sendable, CustomStringConvert
         switch self {
         case .targetWantsCHAP(let status):
             """
-            the target wants CHAP and none is configured for it\(status.map { " (login status \($0.code))" } ?? ""): \
+            the target wants CHAP and none is configured for it\(Self.suffix(status)): \
             set user and secret-file under [chap], or give --chap-user and --chap-secret-file
             """
         case .targetHasNoCHAP(let answer):
@@ -60,5 +60,9 @@ public enum AuthenticationError: Error, Equatable, Sendable, CustomStringConvert
             """
         case .randomness: "the random numbers of this machine are not random"
         }
+    }
+
+    private static func suffix(_ status: LoginStatus?) -> String {
+        status.map { " (login status \($0.code))" } ?? ""
     }
 }

@@ -1,5 +1,5 @@
-/// The SecurityNegotiation stage of a login (RFC 7143 §6.3.2, §12.1): a machine of its own inside the login,
-/// which only carries its pairs to and fro.
+/// The SecurityNegotiation stage of a login (RFC 7143 §6.3.2, §12.1): a machine of its own inside the login
+/// machine, which only carries its pairs to and fro.
 ///
 ///     methodsOffered ─ CHAP ─► algorithmsOffered ─ A, I, C ─► responded ─ N, R ─► done
 ///            └────────────────────── None ───────────────────────────────────────▲

@@ -15,8 +15,8 @@ import Testing
         bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
-    /// Identifier 0x61 ("a"), secret "bcdefghijklm", challenge "nopqrstuvwxyz": so the hash of the alphabet, as
-    /// RFC 1321 §A.5 has it for MD5; the others by sha1sum, sha256sum and openssl dgst -sha3-256.
+    /// Identifier 0x61 ("a"), secret "bcdefghijklm", challenge "nopqrstuvwxyz": so the hash of the alphabet,
+    /// as RFC 1321 §A.5 has it for MD5; the others by sha1sum, sha256sum and openssl dgst -sha3-256.
     @Test(arguments: [
         (CHAPAlgorithm.md5, "c3fcd3d76192e4007dfb496cca67e13b"),
         (.sha1, "32d10c7b8cf96570ca04ce37f2a19d84240d3a89"),
@@ -32,8 +32,8 @@ import Testing
         #expect(response.count == algorithm.digestByteCount)
     }
 
-    /// A library that asks for FIPS where there is no such provider gives no hash at all, as one with it gives
-    /// no MD5.
+    /// A library that asks for FIPS where there is no such provider gives no hash at all, as one with it
+    /// gives no MD5.
     @Test func `What the library refuses is an error`() throws {
         let library = try #require(OSSL_LIB_CTX_new())
         defer { OSSL_LIB_CTX_free(library) }
