@@ -15,7 +15,7 @@ extension Setting {
             }),
     ]
 
-    private typealias Field<Value> = WritableKeyPath<CHAPSettings, Value?> & Sendable
+    private typealias Field<Value> = any WritableKeyPath<CHAPSettings, Value?> & Sendable
 
     private static func level(_ key: String, _ field: Field<AuthenticationLevel>) -> Setting {
         let words = AuthenticationLevel.allCases.map(\.rawValue)

@@ -1,4 +1,4 @@
-public import CausewayCore
+import CausewayCore
 import Synchronization
 
 /// CHAP in the simulated world: the same on both sides, with a hash of no worth.
@@ -29,7 +29,7 @@ public enum SimulatedCHAP: String, CaseIterable, Sendable {
                 let bytes = unsafe secret.withBytes { unsafe Array($0) }
                 return Self.response(algorithm.rawValue, identifier, bytes, challenge)
             },
-            random: { count in drawn.bytes(count) })
+            randomBytes: { count in drawn.bytes(count) })
         var options = CHAPOptions(user: Self.user, secret: Self.kept(Self.secret), functions: functions)
         if self == .mutual {
             options.mutualLevel = .required

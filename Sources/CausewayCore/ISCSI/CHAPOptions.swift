@@ -38,11 +38,13 @@ public final class CHAPSecret: @unchecked Sendable {
         try unsafe body(bytes)
     }
 
-    public var byteCount: Int { bytes.count }
+    public var byteCount: Int { unsafe bytes.count }
 
     public func isSame(as other: CHAPSecret) -> Bool {
-        unsafe bytes.count == other.bytes.count
-            && zip(bytes, other.bytes).reduce(0) { $0 | ($1.0 ^ $1.1) } == 0
+        guard byteCount == other.byteCount else { return false }
+        var difference: UInt8 = 0
+        for index in 0..<byteCount { difference |= unsafe bytes[index] ^ other.bytes[index] }
+        return difference == 0
     }
 }
 
@@ -51,15 +53,15 @@ public struct CHAPFunctions: Sendable {
     /// H(identifier ‖ secret ‖ challenge).
     public var hash: @Sendable (CHAPAlgorithm, UInt8, CHAPSecret, [UInt8]) throws(CHAPHashError) -> [UInt8]
     /// So many bytes that nobody can foresee.
-    public var random: @Sendable (Int) -> [UInt8]
+    public var randomBytes: @Sendable (Int) -> [UInt8]
 
     public init(
         hash:
             @escaping @Sendable (CHAPAlgorithm, UInt8, CHAPSecret, [UInt8]) throws(CHAPHashError) -> [UInt8],
-        random: @escaping @Sendable (Int) -> [UInt8]
+        randomBytes: @escaping @Sendable (Int) -> [UInt8]
     ) {
         self.hash = hash
-        self.random = random
+        self.randomBytes = randomBytes
     }
 }
 

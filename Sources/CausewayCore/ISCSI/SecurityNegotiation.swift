@@ -138,7 +138,7 @@ struct SecurityNegotiation: Sendable {
             state = .responded(nil)
             return answer
         }
-        let own = options.functions.random(Self.challengeByteCount + 1)
+        let own = options.functions.randomBytes(Self.challengeByteCount + 1)
         guard own.count == Self.challengeByteCount + 1, let ownIdentifier = own.first,
             case let ownChallenge = Array(own.dropFirst()), ownChallenge != challenge,
             !options.knownChallenges.contains(ownChallenge)

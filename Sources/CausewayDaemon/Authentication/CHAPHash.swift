@@ -5,10 +5,10 @@ import CausewayCore
 enum CHAPHash {
     static let functions = CHAPFunctions(
         hash: { (algorithm, identifier, secret, challenge) throws(CHAPHashError) in
-            try respond(algorithm, identifier, secret, challenge)
+            try unsafe respond(algorithm, identifier, secret, challenge)
         },
         // From the kernel's generator.
-        random: { count in (0..<count).map { _ in UInt8.random(in: .min ... .max) } })
+        randomBytes: { count in (0..<count).map { _ in UInt8.random(in: .min ... .max) } })
 
     /// H(identifier ‖ secret ‖ challenge).
     ///

@@ -71,12 +71,12 @@ enum SecretFile {
         }
         let secret = unsafe UnsafeRawBufferPointer(start: page, count: count)
         guard CHAPSecret.byteCounts.contains(count) else { throw SecretError(path, .length(count)) }
-        for byte in unsafe secret where byte == 0 || byte == 0x0a || byte == 0x0d {
+        guard unsafe !secret.contains(where: { $0 == 0 || $0 == 0x0a || $0 == 0x0d }) else {
             throw SecretError(path, .severalLines)
         }
         isKept = true
-        return unsafe CHAPSecret(adopting: secret) { bytes in
-            if let base = unsafe bytes.baseAddress { unsafe wipe(UnsafeMutableRawPointer(mutating: base)) }
+        return unsafe CHAPSecret(adopting: secret) { (bytes: UnsafeRawBufferPointer) in
+            if let base = bytes.baseAddress { unsafe wipe(UnsafeMutableRawPointer(mutating: base)) }
         }
     }
 

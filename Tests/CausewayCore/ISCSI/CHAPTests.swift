@@ -15,7 +15,7 @@ import Testing
         hash: { (algorithm, identifier, secret, challenge) throws(CHAPHashError) in
             return [algorithm.rawValue, identifier] + secret.withBytes { Array($0) } + challenge
         },
-        random: { count in (0..<count).map { UInt8(0xa0 + $0) } })
+        randomBytes: { count in (0..<count).map { UInt8(0xa0 + $0) } })
 
     static let own = "our secret 12"
     static let theirs = "their secret 12"
@@ -281,7 +281,7 @@ import Testing
     @Test func `A hash that cannot be had is an error`() {
         let functions = CHAPFunctions(
             hash: { (_, _, _, _) throws(CHAPHashError) in throw CHAPHashError(reason: "FIPS") },
-            random: { [UInt8](repeating: 1, count: $0) })
+            randomBytes: { [UInt8](repeating: 1, count: $0) })
         var target = Self.target(CHAPOptions(user: "u", secret: Self.secret(Self.own), functions: functions))
         _ = target.start()
         _ = target.respond(["AuthMethod=CHAP"])

@@ -47,7 +47,7 @@ import Testing
     }
 
     @Test func `Random bytes differ`() {
-        #expect(CHAPHash.functions.random(17).count == 17)
-        #expect(CHAPHash.functions.random(17) != CHAPHash.functions.random(17))
+        #expect(CHAPHash.functions.randomBytes(17).count == 17)
+        #expect(CHAPHash.functions.randomBytes(17) != CHAPHash.functions.randomBytes(17))
     }
 }

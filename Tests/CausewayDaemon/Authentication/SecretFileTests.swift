@@ -13,7 +13,7 @@ import Testing
         init(_ content: String, mode: mode_t = 0o600) throws {
             var template = Array("/tmp/causeway-secret.XXXXXX".utf8CString)
             close(mkstemp(&template))
-            path = String(cString: template)
+            path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
             try SmallFile.write(content, to: path)
             chmod(path, mode)
         }
@@ -31,6 +31,11 @@ import Testing
         } catch {
             return error.reason
         }
+    }
+
+    static func reason(of content: String) throws -> SecretError.Reason? {
+        let file = try Secret(content)
+        return withExtendedLifetime(file) { reason(file.path) }
     }
 
     @Test(arguments: [
@@ -52,12 +57,12 @@ import Testing
     @Test func `What is wrong is told, and nothing of the secret`() throws {
         let file = try Secret("twelve bytes")
         #expect(Self.reason(file.path, owner: geteuid() + 1) == .owner(geteuid()))
-        #expect(Self.reason(try Secret("elevenbytes").path) == .length(11))
-        #expect(Self.reason(try Secret("").path) == .length(0))
-        #expect(Self.reason(try Secret(String(repeating: "x", count: 1025)).path) == .length(1025))
-        #expect(Self.reason(try Secret(String(repeating: "x", count: 9000)).path) == .length(4096))
-        #expect(Self.reason(try Secret("first line\nsecond line").path) == .severalLines)
-        #expect(Self.reason(try Secret("a NUL\0in the text").path) == .severalLines)
+        #expect(try Self.reason(of: "elevenbytes") == .length(11))
+        #expect(try Self.reason(of: "") == .length(0))
+        #expect(try Self.reason(of: String(repeating: "x", count: 1025)) == .length(1025))
+        #expect(try Self.reason(of: String(repeating: "x", count: 9000)) == .length(4096))
+        #expect(try Self.reason(of: "first line\nsecond line") == .severalLines)
+        #expect(try Self.reason(of: "a NUL\0in the text") == .severalLines)
         #expect(Self.reason("/tmp") == .notAFile)
         #expect(Self.reason("/dev/null") == .notAFile)
         let absent = try SecretError("/no/such", #require(Self.reason("/no/such")))
