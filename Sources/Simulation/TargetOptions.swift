@@ -32,6 +32,12 @@ public struct TargetOptions: Sendable {
     public var chap = SimulatedCHAP.none
     /// Takes the number of a CHAP algorithm other than MD5 for another one.
     public var mistakesAlgorithms = false
+    /// Digests that the target takes.
+    public var headerDigest = false
+    public var dataDigest = false
+    /// A Data-Out that came damaged ends the connection, as LIO does; otherwise the command, once all of its
+    /// data has come (RFC 7143 §7.8).
+    public var closesOnDamage = false
 
     public init() {}
 }

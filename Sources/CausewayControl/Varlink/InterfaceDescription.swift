@@ -61,6 +61,7 @@ public enum InterfaceDescription {
           latencyMicroseconds: int,
           latencyP99Microseconds: ?int,
           errors: int,
+          digestErrors: int,
           fences: int,
           lastFence: ?string
         )

@@ -54,6 +54,11 @@ extension Lane {
         let target = targets[Int(path.target)]
         var options = LoginOptions(
             initiatorName: target.initiatorName, targetName: target.name, isid: path.specification.isid)
+        for disk in target.disks {
+            let settings = disks[Int(disk)].settings
+            options.wanted.headerDigest = options.wanted.headerDigest.stronger(settings.headerDigest)
+            options.wanted.dataDigest = options.wanted.dataDigest.stronger(settings.dataDigest)
+        }
         options.wanted.maxRecvDataSegmentLength = settings.maxRecvDataSegmentLength
         let authentication =
             target.offersMD5Alone ? target.authentication.withMD5Alone : target.authentication
@@ -210,6 +215,7 @@ extension Lane {
             unsafe entry.pointee.ownsPayload = true
             chunks.heapBytes += data.count
         }
+        if !streams[index].digests.isEmpty { unsafe seal(entry, index) }
         markDirty(index)
     }
 
@@ -239,6 +245,7 @@ extension Lane {
         path.via = attempt.via
         pathQueues[index].stream = attempt.stream
         pathQueues[index].take(parameters)
+        streams[attempt.stream].digests = StreamDigests(parameters)
         pathQueues[index].isFullFeature = true
         pathQueues[index].lastReceived = now
         let depth = path.specification.depth
