@@ -12,7 +12,7 @@ extension Supervisor {
 
     /// Attaches a disk whose settings are all in force: what it does not say itself is inherited already.
     func open(
-        _ request: AttachRequest, _ authentication: Authentication
+        _ request: AttachRequest, _ authentication: Authentication, _ parameters: WantedParameters
     ) throws(ControlError) -> DiskReport {
         let settings = try changed(DiskSettings(), request.allSettings)
         guard let lun = LogicalUnitNumber(Int(clamping: request.lun)) else {
@@ -26,7 +26,7 @@ extension Supervisor {
         let disk = AttachedDisk(request: request, target: target, lane: lane)
         try reserve(disk)
         do throws(ControlError) {
-            let description = try attachToLane(disk, plan.paths, lun, settings, authentication)
+            let description = try attachToLane(disk, plan.paths, lun, settings, authentication, parameters)
             try checkIdentity(disk, description)
             try export(disk, description)
         } catch {
@@ -85,7 +85,7 @@ extension Supervisor {
 
     private func attachToLane(
         _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings,
-        _ authentication: Authentication
+        _ authentication: Authentication, _ parameters: WantedParameters
     ) throws(ControlError) -> DiskDescription {
         let target = disk.target
         let ids = state.withLock { state in plan.map { state.route(to: target, $0.isid) } }
@@ -108,6 +108,7 @@ extension Supervisor {
             name: disk.name.text, target: target, initiatorName: initiatorName, lun: lun, paths: paths,
             isReadOnly: disk.request.readOnly, settings: settings)
         specification.authentication = authentication
+        specification.parameters = parameters
         let answer = lane.ask { [routes, specification] runner -> Result<DiskID, AttachError> in
             for (id, route) in routes { runner.addRoute(id, route) }
             do throws(AttachError) {

@@ -48,7 +48,7 @@ extension Supervisor {
         let settings = configuration.settings(of: disk)
         var request = disk.request(settings)
         request.force = force
-        return try open(request, try settings.chap.authentication())
+        return try open(request, try settings.chap.authentication(), settings.parameters)
     }
 
     func detach(_ request: DetachRequest) throws(ControlError) {

@@ -101,7 +101,7 @@ import Testing
         ("[target.x]\n", #"f:1: "x" is no iSCSI name: it must begin with iqn., eui. or naa."#),
         ("target = 1", #"f:1: "target" is a table: write [target."…"]"#),
         (
-            "[discovery.192.0]", #"f:1: there is no "0" in [discovery."…"]; there are chap, disk"#
+            "[discovery.192.0]", #"f:1: there is no "0" in [discovery."…"]; there are chap, parameters, disk"#
         ),
         ("initiator-name = true", #"f:1: "initiator-name" is a text between quotes, not true or false"#),
         (
@@ -120,6 +120,37 @@ import Testing
     ])
     func `A mistake is named with its line and its remedy`(text: String, expected: String) {
         #expect(Self.problems(text) == [expected])
+    }
+
+    @Test func `Parameters bear the names of the standard and stay in range`() throws {
+        let adapter = try Self.adapter(
+            """
+            [parameters]
+            InitialR2T = true
+            ImmediateData = "No"
+            MaxBurstLength = 65536
+            [target."iqn.2026-01.example:t".parameters]
+            MaxBurstLength = 16384
+            """)
+        let wanted = adapter.settings(target: try ISCSIName(Self.iqn)).parameters
+        #expect(wanted.initialR2T && !wanted.immediateData && wanted.maxBurstLength == 16384)
+        #expect(adapter.settings(target: nil).parameters.maxBurstLength == 65536)
+        for row in SessionParameter.all where row.values != .digest {
+            guard case .number(let range) = row.values else { continue }
+            #expect(Self.problems("[parameters]\n\(row.key.name) = \(range.lowerBound)") == [])
+            #expect(Self.problems("[parameters]\n\(row.key.name) = \(range.upperBound)") == [])
+            #expect(Self.problems("[parameters]\n\(row.key.name) = \(range.upperBound + 1)").count == 1)
+            #expect(Self.problems("[parameters]\n\(row.key.name) = \(range.lowerBound - 1)").count == 1)
+            #expect(Self.problems("[parameters]\n\(row.key.name) = \"1\"").count == 1)
+        }
+        #expect(
+            Self.problems("[parameters]\nmaxburstlength = 1") == [
+                "f:2: there is no \"maxburstlength\" in [parameters]; did you mean \"MaxBurstLength\"?"
+            ])
+        #expect(
+            Self.problems("[parameters]\nDataPDUInOrder = false") == [
+                "f:2: \"DataPDUInOrder\": false is not possible; it may be Yes"
+            ])
     }
 
     @Test func `CHAP is inherited key by key`() throws {
@@ -164,8 +195,8 @@ import Testing
         ),
         (
             "mutual-secret-file = \"/b\"",
-            "f: [chap] mutual-level is required, so level must be required too: the target proves who it is only "
-                + "after this side has"
+            "f: [chap] mutual-level is required, so level must be required too: the target proves who it is "
+                + "only after this side has"
         ),
         (
             "user = \"u\"\nsecret-file = \"/a\"\nmutual-secret-file = \"/a\"",
@@ -183,8 +214,8 @@ import Testing
         ),
         (
             "secret-file = \"a.secret\"",
-            "f:2: \"secret-file\": it is not an absolute path; it may be the absolute path of a file that only "
-                + "root can read"
+            "f:2: \"secret-file\": it is not an absolute path; it may be the absolute path of a file that "
+                + "only root can read"
         ),
         (
             "algorithms = [\"MD4\"]",

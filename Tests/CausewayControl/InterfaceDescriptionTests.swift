@@ -37,7 +37,9 @@ import Testing
         #expect(try types["Event"] == keys(Samples.report.events[0]))
         #expect(try types["DiskSummary"] == keys(Samples.summary))
         #expect(try types["Disk"] == keys(Samples.report))
-        #expect(types.count == 9)
+        #expect(try types["ParameterKey"] == keys(Samples.parameters.keys[0]))
+        #expect(try types["PathParameters"] == keys(Samples.parameters.paths[0]))
+        #expect(types.count == 11)
     }
 
     @Test func methodsMatchTheRequests() throws {
@@ -55,9 +57,10 @@ import Testing
         #expect(try methods["AttachConfigured"] == keys(AttachConfiguredRequest(name: Samples.name())))
         #expect(try methods["Set"] == keys(SetRequest(name: Samples.name(), settings: ["a": "b"])))
         #expect(try methods["Detach"] == keys(DetachRequest(name: Samples.name())))
+        #expect(try methods["Params"] == keys(StatusRequest(name: Samples.name())))
         #expect(methods["List"] == [])
         #expect(try methods["Status"] == keys(StatusRequest(name: Samples.name())))
-        #expect(methods.count == 7)
+        #expect(methods.count == 8)
     }
 
     @Test func errorsMatchTheKinds() {

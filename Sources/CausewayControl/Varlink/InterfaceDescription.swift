@@ -11,6 +11,7 @@ public enum InterfaceDescription {
         public static let detach = "io.causeway.Detach"
         public static let list = "io.causeway.List"
         public static let status = "io.causeway.Status"
+        public static let params = "io.causeway.Params"
         public static let getInfo = "org.varlink.service.GetInfo"
         public static let getInterfaceDescription = "org.varlink.service.GetInterfaceDescription"
     }
@@ -119,6 +120,17 @@ public enum InterfaceDescription {
           events: []Event
         )
 
+        # A key of RFC 7143: what it may be set to, the standard's default, and how its value comes about.
+        type ParameterKey (key: string, allowed: string, standard: ?string, rule: string)
+
+        # What logins on a path ask for, and what the latest one settled, by key.
+        type PathParameters (
+          interface: ?string,
+          portal: string,
+          wanted: [string]string,
+          negotiated: ?[string]string
+        )
+
         # Names, and paths of files that hold the secrets and that only root can read.
         type CHAP (user: string, secretFile: string, mutualUser: ?string, mutualSecretFile: ?string)
 
@@ -162,6 +174,9 @@ public enum InterfaceDescription {
         method List() -> (disks: []DiskSummary)
 
         method Status(name: string) -> (disk: Disk)
+
+        # The keys of RFC 7143 that are negotiated for the disk's sessions, path by path.
+        method Params(name: string) -> (keys: []ParameterKey, paths: []PathParameters)
 
         # Every error says what is wrong (message) and what to do about it (remedy).
         error NoSuchInterface (message: string, remedy: string)

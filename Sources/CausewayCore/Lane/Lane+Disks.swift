@@ -7,6 +7,8 @@ public struct DiskSpecification: Sendable {
     public var paths: [PathSpecification]
     public var isReadOnly: Bool
     public var authentication = Authentication.none
+    /// What its sessions ask for; the digests are among the settings.
+    public var parameters = WantedParameters()
     public var settings: DiskSettings
 
     public init(
@@ -49,6 +51,7 @@ extension Lane {
         let target = try findTarget(specification)
         // The newest word: that is how a changed secret reaches a target that has other disks.
         target.authentication = specification.authentication
+        target.wanted = specification.parameters
         guard
             let slot = freeSlot(
                 disks.map { $0.isRemoved && diskQueues[$0.index].requests == 0 },

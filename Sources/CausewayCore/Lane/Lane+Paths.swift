@@ -54,17 +54,10 @@ extension Lane {
         let target = targets[Int(path.target)]
         var options = LoginOptions(
             initiatorName: target.initiatorName, targetName: target.name, isid: path.specification.isid)
-        for disk in target.disks {
-            let settings = disks[Int(disk)].settings
-            options.wanted.headerDigest = options.wanted.headerDigest.stronger(settings.headerDigest)
-            options.wanted.dataDigest = options.wanted.dataDigest.stronger(settings.dataDigest)
-        }
-        options.wanted.maxRecvDataSegmentLength = settings.maxRecvDataSegmentLength
+        options.wanted = wantedParameters(target)
         let authentication =
             target.offersMD5Alone ? target.authentication.withMD5Alone : target.authentication
         options.authentication = authentication.knowing(target.challenges)
-        // One place is for data that is sent unasked.
-        options.wanted.maxOutstandingR2T = TransferQueue.capacity - 1
         var machine = LoginStateMachine(options)
         let step = machine.start()
         attempt.phase = .loggingIn(machine)

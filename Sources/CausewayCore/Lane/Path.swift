@@ -123,6 +123,8 @@ final class Target {
     var disks: [Int32] = []
     /// How to prove who we are, for logins from now on.
     var authentication = Authentication.none
+    /// What logins ask for from now on, the disks' digests left out.
+    var wanted = WantedParameters()
     /// The target failed with another algorithm than MD5.
     var offersMD5Alone = false
     /// The newest challenges of its logins, which none may use again.
