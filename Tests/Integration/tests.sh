@@ -455,7 +455,7 @@ END
     refuses_chap 'same CHAP secret is set for both directions' chap_attach
     secret their "$their_secret" >/dev/null
     # A target that proves nothing although it has to.
-    tgt_admin --op unbind --mode account --tid 1 --user array
+    tgt_admin --op unbind --mode account --tid 1 --user array --outgoing
     refuses_chap 'array|prove|0201|CHAP' chap_attach
     no_trace_of "$our_secret" "$their_secret" 'not the array at all'
     # MD5 forbidden: no try with it, though nothing else works with this tgtd.
@@ -468,7 +468,7 @@ END
     daemon_stop
     : >"$work/causewayd.log"
     daemon_start
-    refuses_chap 'CHAP' chap_attach
+    refuses_chap 'allow it under .chap. algorithms' chap_attach
     ! grep -q 'MD5 alone' "$work/causewayd.log" || fail 'MD5 was tried although it is forbidden'
 }
 chap_attach() { # one link is enough for what fails

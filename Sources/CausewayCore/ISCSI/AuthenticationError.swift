@@ -9,6 +9,8 @@ public enum AuthenticationError: Error, Equatable, Sendable, CustomStringConvert
     case challengeReused
     /// The target answers with what this side's own secret makes of the challenge.
     case responseReflected
+    /// The target ended the login after this side's response, with a status that does not say why.
+    case responseRefused(CHAPAlgorithm)
     case wrongResponse(CHAPAlgorithm)
     /// The target was asked to prove who it is, and did not.
     case targetProvesNothing
@@ -37,6 +39,11 @@ public enum AuthenticationError: Error, Equatable, Sendable, CustomStringConvert
             """
             the target answers the CHAP challenge with this side's own secret: someone may be reflecting it, \
             or the target has the same secret for both directions
+            """
+        case .responseRefused(let algorithm):
+            """
+            the target refuses this side's CHAP response (\(algorithm), login status 0200): check CHAP user and \
+            secret\(algorithm == .md5 ? "" : "; some targets do only MD5 right: allow it under [chap] algorithms")
             """
         case .wrongResponse(let algorithm):
             """

@@ -66,7 +66,7 @@ public struct LoginStateMachine: Sendable {
             algorithm != .md5, chap.algorithms.contains(.md5)
         else { return false }
         switch error {
-        case .refused(.authenticationFailure), .refused(.initiatorError): return true
+        case .refused(.authenticationFailure), .authentication(.responseRefused): return true
         case .authentication(.wrongResponse): return true
         case .connectionClosed(during: .securityNegotiation): return security.hasResponded
         default: return false
@@ -176,6 +176,9 @@ public struct LoginStateMachine: Sendable {
     private mutating func refused(_ response: LoginResponse) throws(LoginError) -> LoginStep {
         if response.status == .authenticationFailure, options.authentication.methods == TextValue.none {
             throw .authentication(.targetWantsCHAP(response.status))
+        }
+        if response.status == .initiatorError, security.hasResponded, let algorithm = security.algorithm {
+            throw .authentication(.responseRefused(algorithm))
         }
         guard response.status.statusClass == 1 else { throw .refused(response.status) }
         let pairs = try parseCollected()
