@@ -1,5 +1,6 @@
 import CausewayControl
 import CausewayCore
+import LinuxSystem
 import Synchronization
 
 /// What `params` shows.

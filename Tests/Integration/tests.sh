@@ -483,4 +483,40 @@ refuses_chap() { # WORDS COMMAND…
     say "$(head -n 1 "$work/said")"
 }
 
+# What is configured is asked for, what came of it is shown, and the data path keeps to it.
+test_parameters() {
+    links_up
+    tgt_start 64M
+    mkdir -p "$work/etc"
+    cat >"$configuration" <<END
+[parameters]
+ImmediateData = false
+MaxBurstLength = 65536
+[target."$iqn".parameters]
+FirstBurstLength = 8192
+MaxRecvDataSegmentLength = 4096
+END
+    daemon_start
+    attach disk1 --socket "$socket"
+    local said
+    said=$(causeway params disk1 --json)
+    say "$said"
+    parameter wanted ImmediateData No
+    parameter negotiated ImmediateData No
+    parameter wanted MaxBurstLength 65536
+    parameter negotiated MaxBurstLength 65536
+    parameter wanted FirstBurstLength 8192
+    parameter negotiated InitialR2T Yes
+    parameter negotiated MaxRecvDataSegmentLength '4096, the target.s 8192'
+    causeway params disk1 | grep -q '^ *MaxBurstLength  *65536  *65536  *512 to 16777215  *262144  *the lower one' ||
+        fail "params prints: $(causeway params disk1)"
+    verified_fio small --rw=randwrite --bsrange=512-128k --blockalign=512 --iodepth=16 --size=16M
+    disk_down
+}
+parameter() { # wanted|negotiated KEY VALUE: on both paths
+    jq -e --arg what "$1" --arg key "$2" --arg value "^$3\$" \
+        '.paths | length == 2 and all(.[$what][$key] | test($value))' <<<"$said" >/dev/null ||
+        fail "$1 $2 is not $3"
+}
+
 "test_$1"
