@@ -42,8 +42,8 @@ public enum AuthenticationError: Error, Equatable, Sendable, CustomStringConvert
             """
         case .responseRefused(let algorithm):
             """
-            the target refuses this side's CHAP response (\(algorithm), login status 0200): check CHAP user and \
-            secret\(algorithm == .md5 ? "" : "; some targets do only MD5 right: allow it under [chap] algorithms")
+            the target refuses this side's CHAP response (\(algorithm), login status 0200): \
+            check CHAP user and secret\(Self.hint(algorithm))
             """
         case .wrongResponse(let algorithm):
             """
@@ -67,6 +67,10 @@ public enum AuthenticationError: Error, Equatable, Sendable, CustomStringConvert
             """
         case .randomness: "the random numbers of this machine are not random"
         }
+    }
+
+    private static func hint(_ algorithm: CHAPAlgorithm) -> String {
+        algorithm == .md5 ? "" : "; some targets do only MD5 right: allow it under [chap] algorithms"
     }
 
     private static func suffix(_ status: LoginStatus?) -> String {

@@ -494,7 +494,11 @@ extension Lane {
             diskQueues[disk].fenceDebts -= 1
         }
         diskQueues[disk].isInUse = false
-        if target.disks.isEmpty { target.isRemoved = true }
+        if target.disks.isEmpty {
+            target.isRemoved = true
+            // Its secrets are wiped when nobody holds them any more.
+            target.authentication = .none
+        }
         effects.append(.notice(.detached(DiskID(rawValue: disk), isClean: !target.leftWrites)))
     }
 }
