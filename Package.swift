@@ -38,7 +38,7 @@ let package = Package(
         .target(name: "CausewayControl", dependencies: ["CLinux"], swiftSettings: strict),
         .target(
             name: "CausewayConfiguration", dependencies: ["CausewayCore", "CausewayControl", "LinuxSystem"],
-            swiftSettings: strict),
+            exclude: ["README.md"], swiftSettings: strict),
         .target(
             name: "CausewayDaemon",
             dependencies: [
