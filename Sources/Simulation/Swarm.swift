@@ -85,6 +85,9 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.target.loginLatency = 100_000...random.pick([500_000, 50_000_000])
         options.target.pingInterval = random.chance(300) ? random.nanoseconds(200_000_000...5_000_000_000) : 0
         options.target.asksTwice = random.chance(300)
+        let chap = RandomStream(seed: options.seed, "chap")
+        options.target.chap = chap.pick([.none, .none, .oneWay, .mutual])
+        options.target.mistakesAlgorithms = chap.chance(300)
     }
 
     private mutating func drawUnit(_ random: RandomStream) {
@@ -267,7 +270,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
             ImmediateData \(target.immediateData), \
             MRDSL \(target.maxRecvDataSegmentLength), \
             bursts \(target.firstBurstLength)/\(target.maxBurstLength), \
-            R2T \(target.maxOutstandingR2T), window \(target.window)
+            R2T \(target.maxOutstandingR2T), window \(target.window), CHAP \(target.chap)
               unit     \(unit.blockLength) bytes, cache \(unit.hasWriteCache), FUA \(unit.supportsFUA), \
             thin \(unit.isThin), \
             slow \(unit.slowPermille) of 1000 up to \(unit.slowLatency.upperBound / 1_000_000) ms

@@ -40,6 +40,9 @@ public struct TargetOptions: Sendable {
     public var announcesRestart = true
     /// The operational keys come in a request of their own round, T only after that.
     public var asksTwice = false
+    public var chap = SimulatedCHAP.none
+    /// Takes the number of a CHAP algorithm other than MD5 for another one.
+    public var mistakesAlgorithms = false
     /// Digests that the target takes.
     public var headerDigest = false
     public var dataDigest = false
