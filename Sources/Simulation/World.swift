@@ -163,7 +163,7 @@ public final class World {
     // MARK: The disks
 
     /// What changes in a world's middle is the first disk's.
-    var disk: DiskID { disks[0].id }
+    public var disk: DiskID { disks[0].id }
     var unit: SimulatedUnit { disks[0].unit }
 
     /// Of the first disk, the first.
