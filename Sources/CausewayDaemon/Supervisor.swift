@@ -168,7 +168,16 @@ final class Supervisor: DiskService {
     // MARK: Discovery
 
     func discover(_ request: DiscoverRequest) throws(ControlError) -> Discovery {
-        try TargetDiscovery(initiatorName: initiatorName).discover(request)
+        var discovery = TargetDiscovery(initiatorName: initiatorName)
+        let layer = SettingLayer(request.chap)
+        discovery.authentications.discovery = { [adapter] portal throws(ControlError) in
+            try adapter.settings(discoveryAt: portal, request: layer).chap.authentication()
+        }
+        discovery.authentications.target = { [adapter] target, portals throws(ControlError) in
+            try adapter.settings(target: target, portals: portals, disk: layer).chap.authentication()
+        }
+        discovery.note = { [logger] in logger.warning("\($0)") }
+        return try discovery.discover(request)
     }
 }
 

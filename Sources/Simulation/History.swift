@@ -29,8 +29,15 @@ public final class History {
 
     private static let second: UInt64 = 1_000_000_000
 
-    public init(seed: UInt64, isTracing: Bool = false, isCanary: Bool = false) {
+    /// - Parameter chap: in place of what the seed draws; targets of even seeds mistake algorithms then.
+    public init(
+        seed: UInt64, isTracing: Bool = false, isCanary: Bool = false, chap: SimulatedCHAP? = nil
+    ) {
         var swarm = Swarm(seed: seed, isCanary: isCanary)
+        if let chap {
+            swarm.options.target.chap = chap
+            swarm.options.target.mistakesAlgorithms = seed.isMultiple(of: 2)
+        }
         swarm.options.isTracing = isTracing
         self.swarm = swarm
         world = World(swarm.options)

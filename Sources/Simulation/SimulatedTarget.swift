@@ -57,6 +57,7 @@ public final class SimulatedTarget {
         guard options.groupSupport != 0, unit.access == nil else { return }
         let access = SimulatedAccess(
             groups: Set(portalsByGroup.keys), knowsExtendedHeader: options.knowsExtendedHeader,
+            miscounts: options.miscountsExtendedHeader,
             transitionSeconds: options.knowsExtendedHeader ? 60 : 0)
         access.onChange = { [weak self, weak unit] in
             guard let self, let unit else { return }
@@ -95,7 +96,7 @@ public final class SimulatedTarget {
     }
 
     /// Another LUN, or none, under the number of `old`; who is asked next is told so.
-    func replace(_ old: SimulatedUnit, by unit: SimulatedUnit?) {
+    func replace(_ old: SimulatedUnit, by unit: SimulatedUnit?, tellsAll: Bool = true) {
         chronicle.trace("target", "LUN \(old.lun >> 48) is \(unit == nil ? "gone" : "another")")
         let present = units[old.lun]
         units[old.lun] = unit
@@ -104,6 +105,7 @@ public final class SimulatedTarget {
         former.removeAll { former in former.tasks.isEmpty || former === unit }
         let sense = random.pick([Sense.lunsChanged, .lunsChanged, .reset, .inquiryChanged])
         raise(unit == nil ? .lunsChanged : sense, lun: old.lun)
+        if !tellsAll { for session in sessions.dropFirst() { session.attentions[old.lun] = [] } }
     }
 
     /// LOGICAL UNIT RESET: every task of the unit ends without an answer. Those being carried out go on to

@@ -85,6 +85,9 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.target.loginLatency = 100_000...random.pick([500_000, 50_000_000])
         options.target.pingInterval = random.chance(300) ? random.nanoseconds(200_000_000...5_000_000_000) : 0
         options.target.asksTwice = random.chance(300)
+        let chap = RandomStream(seed: options.seed, "chap")
+        options.target.chap = chap.pick([.none, .none, .oneWay, .mutual])
+        options.target.mistakesAlgorithms = chap.chance(300)
     }
 
     private mutating func drawUnit(_ random: RandomStream) {
@@ -175,6 +178,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
         if random.chance(300) {
             options.target.groupSupport = UInt8(random.number(1...3))
             options.target.knowsExtendedHeader = random.chance(700)
+            options.target.miscountsExtendedHeader = random.chance(300)
             let isOne = random.chance(200)
             options.target.accessGroups = options.target.portalGroups.indices.map {
                 isOne ? 5 : UInt16($0 + 1)
@@ -266,7 +270,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
             ImmediateData \(target.immediateData), \
             MRDSL \(target.maxRecvDataSegmentLength), \
             bursts \(target.firstBurstLength)/\(target.maxBurstLength), \
-            R2T \(target.maxOutstandingR2T), window \(target.window)
+            R2T \(target.maxOutstandingR2T), window \(target.window), CHAP \(target.chap)
               unit     \(unit.blockLength) bytes, cache \(unit.hasWriteCache), FUA \(unit.supportsFUA), \
             thin \(unit.isThin), \
             slow \(unit.slowPermille) of 1000 up to \(unit.slowLatency.upperBound / 1_000_000) ms

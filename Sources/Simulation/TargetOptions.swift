@@ -14,6 +14,8 @@ public struct TargetOptions: Sendable {
     /// The target port group (SPC-4) of each portal; those beyond the end are in group 1.
     public var accessGroups: [UInt16] = []
     public var knowsExtendedHeader = true
+    /// Its report with the extended header is four bytes short.
+    public var miscountsExtendedHeader = false
     public var reinstatement = Reinstatement.drains
     public var initialR2T = false
     public var immediateData = true
@@ -38,6 +40,9 @@ public struct TargetOptions: Sendable {
     public var announcesRestart = true
     /// The operational keys come in a request of their own round, T only after that.
     public var asksTwice = false
+    public var chap = SimulatedCHAP.none
+    /// Takes the number of a CHAP algorithm other than MD5 for another one.
+    public var mistakesAlgorithms = false
     /// Digests that the target takes.
     public var headerDigest = false
     public var dataDigest = false

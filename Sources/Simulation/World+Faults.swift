@@ -141,10 +141,11 @@ extension World {
     public enum Replacement: Sendable { case nothing, otherIdentity, otherSerial }
 
     /// The LUN is taken away; another may be there in its place.
-    public func replaceUnit(by replacement: Replacement) {
+    /// - Parameter tellsAll: every session; otherwise no more than one.
+    public func replaceUnit(by replacement: Replacement, tellsAll: Bool = true) {
         var other = options.unit
         switch replacement {
-        case .nothing: return target.replace(unit, by: nil)
+        case .nothing: return target.replace(unit, by: nil, tellsAll: tellsAll)
         case .otherIdentity: other.identity += 77
         case .otherSerial: other.serial = "SIM2"
         }
@@ -152,7 +153,7 @@ extension World {
             options: other, lun: Self.lun.rawValue, random: RandomStream(seed: options.seed, "other"),
             chronicle: chronicle)
         impostor.isImpostor = true
-        target.replace(unit, by: impostor)
+        target.replace(unit, by: impostor, tellsAll: tellsAll)
     }
 
     public func restoreUnit() {

@@ -184,9 +184,10 @@ public final class World {
         else {
             return chronicle.fail("the simulator's own names are not names")
         }
-        let specification = DiskSpecification(
+        var specification = DiskSpecification(
             name: disk.name, target: name, initiatorName: initiator, lun: disk.lun,
             paths: options.paths.indices.map(specification), settings: options.settings)
+        specification.authentication = options.target.chap.authentication(seed: options.seed)
         do throws(AttachError) {
             disk.id = try lane.attach(specification, now: instant)
         } catch {

@@ -13,7 +13,8 @@ import Testing
         try check(
             Samples.attach,
             """
-            {"force":true,
+            {"chap":{"secretFile":"/etc/causeway/host1.secret","user":"host1"},
+            "force":true,
             "interfaces":["eth1","eth2"],
             "lun":1,
             "name":"data1",

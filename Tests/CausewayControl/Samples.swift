@@ -12,10 +12,18 @@ enum Samples {
     static let portal = PortalAddress(host: "10.0.1.1")
     static let portal6 = PortalAddress(host: "2001:db8::1", port: 3261)
 
+    static let parameters = ParametersReport(
+        keys: [.init(key: "InitialR2T", allowed: "Yes, No", standard: "Yes", rule: "Yes if either wants it")],
+        paths: [
+            .init(
+                interface: "eth1", portal: PortalAddress(host: "10.0.1.1"), wanted: ["InitialR2T": "No"],
+                negotiated: ["InitialR2T": "Yes"])
+        ])
     static let attach = AttachRequest(
         name: name(), target: iqn, portals: [portal, portal6], interfaces: ["eth1", "eth2"], lun: 1,
         socket: "/run/data1.sock", readOnly: true, force: true, policy: "round-robin",
-        settings: ["fence": "barrier"], queueDepth: 64, waitForInterfaces: true, persist: true)
+        settings: ["fence": "barrier"], queueDepth: 64, waitForInterfaces: true, persist: true,
+        chap: CHAPRequest(user: "host1", secretFile: "/etc/causeway/host1.secret"))
 
     static let discovery = Discovery(
         targets: [

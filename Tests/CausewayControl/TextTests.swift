@@ -162,4 +162,13 @@ import Testing
               eth2 10.0.2.1:3260: connection reset by the target
             """)
     }
+
+    @Test func parametersOfAPath() {
+        #expect(
+            Samples.parameters.lines == [
+                "eth1 -> 10.0.1.1:3260",
+                "  KEY         WANTED  NEGOTIATED  ALLOWED  STANDARD  RULE",
+                "  InitialR2T  No      Yes         Yes, No  Yes       Yes if either wants it",
+            ])
+    }
 }

@@ -6,6 +6,9 @@ public struct DiskSpecification: Sendable {
     public var lun: LogicalUnitNumber
     public var paths: [PathSpecification]
     public var isReadOnly: Bool
+    public var authentication = Authentication.none
+    /// What its sessions ask for; the digests are among the settings.
+    public var parameters = WantedParameters()
     public var settings: DiskSettings
 
     public init(
@@ -54,6 +57,9 @@ extension Lane {
         } catch {
             throw .setting(error)
         }
+        // The newest word: that is how a changed secret reaches a target that has other disks.
+        target.authentication = specification.authentication
+        target.wanted = specification.parameters
         guard
             let slot = freeSlot(
                 disks.map { $0.isRemoved && diskQueues[$0.index].requests == 0 },
@@ -439,7 +445,11 @@ extension Lane {
             diskQueues[disk].fenceDebts -= 1
         }
         diskQueues[disk].isInUse = false
-        if target.disks.isEmpty { target.isRemoved = true }
+        if target.disks.isEmpty {
+            target.isRemoved = true
+            // Its secrets are wiped when nobody holds them any more.
+            target.authentication = .none
+        }
         effects.append(.notice(.detached(DiskID(rawValue: disk), isClean: !target.leftWrites)))
     }
 }

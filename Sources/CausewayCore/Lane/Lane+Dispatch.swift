@@ -94,11 +94,10 @@ extension Lane {
         }
     }
 
-    /// Queues the SCSI Command PDU and whatever data may follow it unasked (RFC 7143 §4.2.5.2).
+    /// Puts a task on a path, under a new tag.
     @inline(__always)
-    mutating func issue(_ task: Int32, on path: Int32) {
-        let generation = tasks[task].generation &+ 1
-        tasks[task].generation = generation
+    private mutating func enter(_ task: Int32, _ path: Int32) {
+        tasks[task].generation &+= 1
         tasks[task].state = .inFlight
         tasks[task].path = path
         tasks[task].received = 0
@@ -112,8 +111,14 @@ extension Lane {
         if pathQueues[path].inFlight.count == 1 {
             wake(at: Instant(nanoseconds: now.nanoseconds &+ PathHealth.shortestPatience))
         }
+    }
+
+    /// Queues the SCSI Command PDU and whatever data may follow it unasked (RFC 7143 §4.2.5.2).
+    @inline(__always)
+    mutating func issue(_ task: Int32, on path: Int32) {
+        enter(task, path)
         let index = pathQueues[path].stream
-        let tag = Task.tag(slot: task, generation: generation)
+        let tag = Task.tag(slot: task, generation: tasks[task].generation)
         let kind = tasks[task].kind
         let length = tasks[task].byteCount
         let disk = tasks[task].disk

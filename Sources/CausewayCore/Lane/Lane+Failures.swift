@@ -201,6 +201,7 @@ extension Lane {
             // Nothing more goes there before it has been asked who it is; answers of before do not count.
             hide(disk, on: path)
             path.probes[disk] = nil
+            doubtOthers(path, disk)
         }
         if notices.contains(.accessStateChanged) {
             disks[Int(disk)].access.askSoon(now: now)

@@ -231,7 +231,6 @@ extension Lane {
     mutating func beginProbe(_ path: Path, _ disk: Int32) {
         guard path.isUp, path.intent == .inUse, !diskQueues[disk].isDetaching else { return }
         let probe = LogicalUnitProbe(maxTransferBytes: UInt32(settings.pieceBytes))
-        path.diskProblems[disk] = nil
         issueProbe(probe, path, disk)
     }
 
@@ -297,6 +296,7 @@ extension Lane {
         wake(at: path.reprobeAt ?? .never)
         if isNews {
             tell(kind == .otherLUN ? .error : .warning, disks[Int(disk)], "\(path.name): \(text)")
+            if kind == .otherLUN || kind == .lunGone { doubtOthers(path, disk) }
         }
         checkAllPathsDown(path.target)
         tellProblems(path.target)

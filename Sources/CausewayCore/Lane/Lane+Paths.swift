@@ -70,14 +70,10 @@ extension Lane {
         let target = targets[Int(path.target)]
         var options = LoginOptions(
             initiatorName: target.initiatorName, targetName: target.name, isid: path.specification.isid)
-        for disk in target.disks {
-            let settings = disks[Int(disk)].settings
-            options.wanted.headerDigest = options.wanted.headerDigest.stronger(settings.headerDigest)
-            options.wanted.dataDigest = options.wanted.dataDigest.stronger(settings.dataDigest)
-        }
-        options.wanted.maxRecvDataSegmentLength = settings.maxRecvDataSegmentLength
-        // One place is for data that is sent unasked.
-        options.wanted.maxOutstandingR2T = TransferQueue.capacity - 1
+        options.wanted = wantedParameters(target)
+        let authentication =
+            target.offersMD5Alone ? target.authentication.withMD5Alone : target.authentication
+        options.authentication = authentication.knowing(target.challenges)
         var machine = LoginStateMachine(options)
         let step = machine.start()
         attempt.phase = .loggingIn(machine)
@@ -109,8 +105,7 @@ extension Lane {
         case .iscsi:
             let path = paths[Int(streams[id.index].owner)]
             if path.attempt?.stream == id.index {
-                attemptFailed(
-                    path, .unreachable, "the target closed the connection during login", wasRefused: true)
+                closedDuringLogin(path)
             } else if case .loggingOut = path.state {
                 sessionEnded(path)
             } else {
@@ -178,9 +173,44 @@ extension Lane {
             attemptFailed(
                 path, .unreachable, "the target redirects to \(address), which is not a portal of this disk",
                 wasRefused: true)
-        case .failed(let error):
-            attemptFailed(path, error.problemKind, "\(error)", wasRefused: true)
+        case .failed(let error): loginFailed(path, error)
         }
+    }
+
+    private mutating func closedDuringLogin(_ path: Path) {
+        guard case .loggingIn(var machine)? = path.attempt?.phase else {
+            return attemptFailed(
+                path, .unreachable, "the target closed the connection during login", wasRefused: true)
+        }
+        loginFailed(path, machine.connectionClosed())
+    }
+
+    /// Tries once more with MD5 alone where that may help; a target that fails with it too is asked for all
+    /// algorithms the next time.
+    private mutating func loginFailed(_ path: Path, _ error: LoginError) {
+        guard let attempt = path.attempt, case .loggingIn(let machine) = attempt.phase else { return }
+        let target = targets[Int(path.target)]
+        remember(machine.challenges, target)
+        guard machine.maySucceedWithMD5(after: error) else {
+            target.offersMD5Alone = false
+            return attemptFailed(path, error.problemKind, "\(error)", wasRefused: true)
+        }
+        if !target.offersMD5Alone {
+            log(
+                .warning,
+                "\(target.name) \(path.name): CHAP failed with the algorithm that the target chose; "
+                    + "trying once more with MD5 alone (\(error))")
+        }
+        target.offersMD5Alone = true
+        closeStream(attempt.stream)
+        path.attempt = nil
+        path.retryAt = now
+        wake(at: now)
+    }
+
+    private func remember(_ challenges: [[UInt8]], _ target: Target) {
+        target.challenges += challenges
+        target.challenges.removeFirst(max(target.challenges.count - Target.challengesMax, 0))
     }
 
     /// Queues a PDU of the control path; its data is copied.
@@ -215,6 +245,9 @@ extension Lane {
                 "portal group \(parameters.targetPortalGroupTag.map { "\($0)" } ?? "unknown") answered, "
                     + "the lost session was in \(tag): no fence",
                 wasRefused: false)
+        }
+        if case .loggingIn(let machine) = attempt.phase {
+            remember(machine.challenges, targets[Int(path.target)])
         }
         path.attempt = nil
         path.proof = proof(of: attempt, target: path.target)

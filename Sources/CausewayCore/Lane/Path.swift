@@ -164,6 +164,15 @@ final class Target {
     let initiatorName: ISCSIName
     var paths: [Int32] = []
     var disks: [Int32] = []
+    /// How to prove who we are, for logins from now on.
+    var authentication = Authentication.none
+    /// What logins ask for from now on, the disks' digests left out.
+    var wanted = WantedParameters()
+    /// The target failed with another algorithm than MD5.
+    var offersMD5Alone = false
+    /// The newest challenges of its logins, which none may use again.
+    var challenges: [[UInt8]] = []
+    static let challengesMax = 64
     /// A path was removed with sent writes for which there was no fence.
     var leftWrites = false
     /// The disk with which the target goes.
