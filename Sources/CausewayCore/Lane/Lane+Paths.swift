@@ -61,6 +61,9 @@ extension Lane {
                 return
             }
             path.attempt = nil
+            // It may have been the ping itself that TCP sends again and again.
+            if path.ping.isFullSize { path.segments.failed() }
+            path.ping.forget()
             connectionLost(path, "silent, and a new connection can be made")
             path.retryAt = nil
             path.attempt = attempt
