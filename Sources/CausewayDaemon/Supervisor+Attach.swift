@@ -91,7 +91,10 @@ extension Supervisor {
             var specification = PathSpecification(
                 route: id, interface: path.interface ?? "", sourceAddress: path.source?.description ?? "",
                 portal: path.portal.description, isid: path.isid)
-            specification.mayHavePredecessor = try record(path, disk)
+            if let predecessor = try record(path, disk, lun) {
+                specification.predecessorUnits = predecessor.units
+                specification.predecessorGroupTag = predecessor.portalGroupTag
+            }
             specification.depth = Int32(clamping: disk.request.queueDepth ?? 0)
             paths.append(specification)
         }
@@ -124,15 +127,19 @@ extension Supervisor {
             return description
         case .failure(let failure): throw explain(failure.problems, disk)
         case nil:
+            let reasons = (try? report(disk))?.paths.compactMap(\.reason) ?? []
             throw .portalUnreachable(
                 disk.request.portals[0],
-                reason: "no path came up within \(Self.firstPathMilliseconds / 1000) s")
+                reason: "no path came up within \(Self.firstPathMilliseconds / 1000) s"
+                    + (reasons.first.map { ": \($0.escapedForTerminal)" } ?? ""))
         }
     }
 
-    /// Puts a session on record before its login is sent. Returns whether one of the same name may be open
-    /// already.
-    private func record(_ path: PlannedPath, _ disk: AttachedDisk) throws(ControlError) -> Bool {
+    /// Puts a session on record before its login is sent. Returns the one of the same name that may be open
+    /// from before.
+    private func record(
+        _ path: PlannedPath, _ disk: AttachedDisk, _ lun: LogicalUnitNumber
+    ) throws(ControlError) -> SessionRecord? {
         let isShared = state.withLock { state in
             state.disks.values.contains { other in
                 other !== disk && other.target == disk.target
@@ -140,10 +147,11 @@ extension Supervisor {
             }
         }
         do throws(SystemError) {
-            let existed = try records.begin(
-                initiator: initiatorName, target: disk.target, isid: path.isid, portal: "\(path.portal)",
-                disk: disk.name.text)
-            return existed && !isShared
+            let predecessor = try records.begin(
+                SessionRecord(
+                    initiator: initiatorName, target: disk.target, isid: path.isid,
+                    portal: "\(path.portal)", disk: disk.name.text, units: [lun.rawValue]))
+            return isShared ? nil : predecessor
         } catch {
             throw .internalFailure("the session cannot be put on record: \(error)")
         }
@@ -176,7 +184,7 @@ extension Supervisor {
         case .loginRefused(let statusClass, let detail):
             return .loginRefused(
                 target.text, portal: portal, statusClass: statusClass, statusDetail: detail,
-                reason: problem.text)
+                reason: LoginStatus(rawValue: UInt16(statusClass) << 8 | UInt16(detail)).words)
         case .noSuchLUN:
             var error = ControlError.noSuchLUN(disk.request.lun, target: target.text, existing: [])
             error.message += ": \(problem.text)"
@@ -233,7 +241,7 @@ extension Supervisor {
         lane.perform { runner in
             for route in routes.values { runner.removeRoute(route) }
         }
-        if disk.detached.value == true {
+        if disk.detached.value?.isClean == true {
             for isid in routes.keys {
                 records.end(initiator: initiatorName, target: disk.target, isid: isid)
             }

@@ -60,6 +60,10 @@ public final class World {
     public private(set) var disk = DiskID(rawValue: -1)
     public private(set) var isReady = false
     public private(set) var isDetached = false
+    /// Whether the last flush of the detached disk went well.
+    public private(set) var wasFlushed = false
+    /// How flushes ended that no client asked for.
+    public private(set) var flushes: [NBDError] = []
     /// Problems that `notReady` named.
     public private(set) var problems: [PathProblem] = []
 
@@ -393,10 +397,15 @@ public final class World {
         case .notReady(_, let problems):
             self.problems = problems
             for problem in problems { chronicle.trace("lane", "not ready: \(problem.text)") }
+        case .loggedIn: break
         case .pathChanged(_, let interface, let portal, let isUp, let reason):
             chronicle.trace("lane", "\(interface) \(portal) \(isUp ? "up" : "down \(reason)")")
         case .clientGone: chronicle.trace("lane", "client gone")
-        case .detached:
+        case .flushed(_, let error):
+            chronicle.trace("lane", "flushed: \(error)")
+            flushes.append(error)
+        case .detached(_, _, let isFlushed):
+            wasFlushed = isFlushed
             chronicle.trace("lane", "detached")
             isDetached = true
         case .event(_, let text): chronicle.trace("lane", text)

@@ -46,7 +46,10 @@ extension Lane {
         let target = try findTarget(specification)
         guard
             let slot = freeSlot(
-                disks.map { $0.isRemoved && diskQueues[$0.index].requests == 0 },
+                disks.map { disk in
+                    disk.isRemoved && diskQueues[disk.index].requests == 0
+                        && clients(of: DiskID(rawValue: disk.index)).isEmpty
+                },
                 capacity: diskQueues.capacity)
         else {
             throw .full("disks")
@@ -68,15 +71,26 @@ extension Lane {
             removeDisk(index)
             throw error
         }
-        // Writes of a predecessor, or of a disk that went by force, may still come: none of ours before their
-        // fence, on whichever path.
-        for path in target.paths
-        where paths[Int(path)].owesPredecessor || !paths[Int(path)].debts.isEmpty {
-            if paths[Int(path)].debts.insert(index).inserted { diskQueues[index].fenceDebts += 1 }
-        }
+        oweFences(index, target)
         for path in target.paths where paths[Int(path)].isUp { beginProbe(paths[Int(path)], index) }
         wake(at: now)
         return DiskID(rawValue: index)
+    }
+
+    /// Writes of a predecessor, or of a disk that went by force, may still come: none of a new disk's before
+    /// their fence, on whichever path.
+    private mutating func oweFences(_ disk: Int32, _ target: Target) {
+        let lun = diskQueues[disk].lun
+        for index in target.paths {
+            let path = paths[Int(index)]
+            guard path.unfenced.contains(lun) || path.debts.contains(where: { diskQueues[$0].lun == lun })
+            else { continue }
+            if path.debts.insert(disk).inserted { diskQueues[disk].fenceDebts += 1 }
+            // A login asks for itself.
+            if pathQueues[index].isFullFeature, !sendBarrier(path, disk) {
+                connectionLost(path, "no task is free for the barrier")
+            }
+        }
     }
 
     private func freeSlot(_ removed: [Bool], capacity: Int) -> Int? {
@@ -224,22 +238,6 @@ extension Lane {
         return streamID(index)
     }
 
-    /// Queues bytes that are no PDU.
-    private mutating func sendPlain(_ bytes: [UInt8], _ index: Int32) {
-        guard !bytes.isEmpty, streams[index].send.room > 0 else { return }
-        let copy = UnsafeMutableRawPointer.allocate(byteCount: bytes.count, alignment: 8)
-        unsafe bytes.withUnsafeBytes { source in
-            if let base = source.baseAddress { unsafe copy.copyMemory(from: base, byteCount: source.count) }
-        }
-        let entry = unsafe streams[index].send.append()
-        unsafe entry.pointee.reset(headerCount: 0)
-        unsafe entry.pointee.payload = UnsafeRawPointer(copy)
-        unsafe entry.pointee.payloadCount = Int32(bytes.count)
-        unsafe entry.pointee.ownsPayload = true
-        chunks.heapBytes += bytes.count
-        markDirty(index)
-    }
-
     @inline(never)
     mutating func parseNegotiation(_ index: Int32) {
         guard var machine = negotiations[index] else { return }
@@ -262,10 +260,8 @@ extension Lane {
             parseNBD(index)
         case .closed(let reason):
             negotiations[index] = nil
-            streams[index].isDisconnecting = true
-            streams[index].closesWhenSent = true
             log(.information, "\(disks[Int(streams[index].owner)].name): an NBD client left: \(reason)")
-            if streams[index].send.isEmpty { clientIsGone(index, requested: false) }
+            beginClosing(index, .whenSent)
         }
     }
 
@@ -353,19 +349,52 @@ extension Lane {
     mutating func diskIsIdle(_ disk: Int32) {
         let cold = disks[Int(disk)]
         guard diskQueues[disk].isDetaching, !cold.isRemoved else { return }
-        let mustFlush =
-            !cold.wasFlushed && !cold.isForced && cold.wasReady && diskQueues[disk].writeCacheEnabled
-            && diskQueues[disk].usable != 0 && !diskQueues[disk].isReadOnly
-        guard mustFlush, let request = freeRequests.take() else { return removeDisk(disk) }
+        guard !cold.wasFlushed, !cold.isForced, owesFlush(disk) else { return removeDisk(disk) }
+        // First, for the flush may end at once.
         cold.wasFlushed = true
+        if !startOwnFlush(disk) {
+            cold.flushFailed = true
+            removeDisk(disk)
+        }
+    }
+
+    /// Whether writes may be in the LUN's cache alone.
+    private func owesFlush(_ disk: Int32) -> Bool {
+        let isFlushed = diskQueues[disk].acknowledgedWrites == diskQueues[disk].flushedWrites
+        return disks[Int(disk)].wasReady && diskQueues[disk].writeCacheEnabled
+            && !diskQueues[disk].isReadOnly && (diskQueues[disk].usable != 0 || !isFlushed)
+    }
+
+    /// Has what lies in a LUN's cache written to its medium. The notice `flushed` tells how it went; while no
+    /// path is left it waits as other requests do.
+    public mutating func flush(_ id: DiskID, now: Instant) {
+        self.now = now
+        let disk = id.rawValue
+        guard disk >= 0, Int(disk) < disks.count, diskQueues[disk].isInUse else { return }
+        if owesFlush(disk) && startOwnFlush(disk) { return }
+        effects.append(.notice(.flushed(id, error: diskQueues[disk].lostCache ? .inputOutput : .none)))
+    }
+
+    /// A FLUSH that comes from no client. False when no request is free.
+    private mutating func startOwnFlush(_ disk: Int32) -> Bool {
+        guard let request = freeRequests.take() else { return false }
         requests[request] = Request()
         requests[request].isFree = false
         requests[request].isOrphan = true
-        requests[request].isFullyIssued = true
         requests[request].type = NBDCommand.flush.rawValue
         requests[request].disk = disk
         diskQueues[disk].requests += 1
-        synchronize(request, lba: 0, blocks: 0)
+        startFlush(request)
+        return true
+    }
+
+    /// Such a FLUSH has ended.
+    @inline(never)
+    mutating func ownFlushEnded(_ request: Int32) {
+        let disk = requests[request].disk
+        let error = NBDError(rawValue: requests[request].error)
+        disks[Int(disk)].flushFailed = error != .none
+        effects.append(.notice(.flushed(DiskID(rawValue: disk), error: error)))
     }
 
     /// The disk is no more; tasks of it that a target still holds end with their session.
@@ -382,13 +411,8 @@ extension Lane {
             && streams[index].owner == disk
         {
             if cold.isForced { answerAll(index) }
-            if streams[index].send.isEmpty {
-                clientIsGone(index, requested: true)
-            } else {
-                // The last answers go out first.
-                streams[index].isDisconnecting = true
-                streams[index].closesWhenSent = true
-            }
+            streams[index].endIsRequested = true
+            beginClosing(index, .whenSent)
         }
         if target.disks.isEmpty {
             target.lastDisk = disk
@@ -396,10 +420,11 @@ extension Lane {
             if target.paths.isEmpty { diskIsGone(disk, target) }
         } else {
             for path in target.paths {
-                paths[Int(path)].barriers.remove(disk)
+                paths[Int(path)].barriers[disk] = nil
                 paths[Int(path)].diskProblems[disk] = nil
             }
             diskIsGone(disk, target)
+            for path in target.paths { beginUse(paths[Int(path)]) }
         }
     }
 
@@ -427,7 +452,7 @@ extension Lane {
     /// What a path that goes for ever still held. The fence it owes is written in the log.
     private mutating func failTasks(of path: Path) {
         let count = pathQueues[path.index].held.count
-        if count > 0 || !path.debts.isEmpty || path.owesPredecessor {
+        if count > 0 || !path.debts.isEmpty || !path.unfenced.isEmpty {
             targets[Int(path.target)].leftWrites = true
         }
         if count > 0 || !path.debts.isEmpty {
@@ -451,11 +476,14 @@ extension Lane {
         failHeld(disk, "detached")
         // What it owed, the path owes on: the disk's number may soon be another's.
         for index in target.paths where paths[Int(index)].debts.remove(disk) != nil {
-            paths[Int(index)].owesPredecessor = true
+            paths[Int(index)].unfenced.insert(diskQueues[disk].lun)
             diskQueues[disk].fenceDebts -= 1
         }
         diskQueues[disk].isInUse = false
         if target.disks.isEmpty { target.isRemoved = true }
-        effects.append(.notice(.detached(DiskID(rawValue: disk), isClean: !target.leftWrites)))
+        effects.append(
+            .notice(
+                .detached(
+                    DiskID(rawValue: disk), isClean: !target.leftWrites, isFlushed: !cold.flushFailed)))
     }
 }

@@ -1,20 +1,27 @@
 /// What happens between login and I/O: the barrier, the proof that no earlier copy of a write still runs, and
 /// then the question which LUN it is.
 extension Lane {
-    /// Sends an ORDERED TEST UNIT READY to every disk of the path: answered GOOD, the target has finished
-    /// what it held before. Only where something is owed, to this lane's own writes or to those of a
-    /// predecessor that died: some targets stumble over ORDERED commands.
+    /// Sends an ORDERED TEST UNIT READY to every disk of the path that owes a fence: answered GOOD, the target
+    /// has finished what it held before. Only there: some targets stumble over ORDERED commands.
     mutating func beginBarriers(_ path: Path, isForeign: Bool) {
         path.isForeign = isForeign
-        path.barriers = Set(targets[Int(path.target)].disks)
-        let owes = owesFence(path) || path.owesPredecessor
-        if !owes || settings.skipsBarrier || path.proof == .waitsForTasks { path.barriers = [] }
-        if path.barriers.isEmpty { return barriersDone(path) }
-        for disk in path.barriers.sorted() {
-            guard issueInternal(.barrier, disk: disk, path: path) != nil else {
+        path.barriers = [:]
+        for disk in targets[Int(path.target)].disks where owesFence(path, disk) {
+            if settings.skipsBarrier || path.proof == .waitsForTasks {
+                fenceDone(path, disk)
+            } else if !sendBarrier(path, disk) {
                 return connectionLost(path, "no task is free for the barrier")
             }
         }
+        if settings.skipsBarrier || path.proof == .waitsForTasks { path.unfenced = [] }
+        beginUse(path)
+    }
+
+    /// False when no task is free.
+    mutating func sendBarrier(_ path: Path, _ disk: Int32) -> Bool {
+        guard let task = issueInternal(.barrier, disk: disk, path: path) else { return false }
+        path.barriers[disk] = Barrier(task: task)
+        return true
     }
 
     func proof(of attempt: Path.Attempt, target: Int32) -> ReinstatementProof {
@@ -71,31 +78,40 @@ extension Lane {
     mutating func barrierAnswered(_ task: Int32, _ index: Int32, status: UInt8, sense: SenseData?) {
         let path = paths[Int(index)]
         let disk = tasks[task].disk
-        guard status != 0 else {
-            releaseTask(task)
-            return barrierDone(path, disk)
-        }
+        guard var barrier = path.barriers[disk], barrier.task == task else { return releaseTask(task) }
         let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)
         // The first command after a login is the one that hears of a restart.
-        note(verdict.notices, path, disk)
-        tasks[task].attempts &+= 1
-        let owes = owesFence(path, disk)
+        if status != 0 { note(verdict.notices, path, disk) }
         switch verdict.errorClass {
-        case .retry where tasks[task].attempts < 16: sendInternal(task, path)
-        case .retryAfterDelay:
-            tasks[task].attempts = min(tasks[task].attempts, 64)
-            delay(task, milliseconds: 200)
-        case _ where owes:
-            // Only GOOD proves anything: ask until it comes or the path is lost.
-            tasks[task].attempts = min(tasks[task].attempts, 64)
-            delay(task, milliseconds: 200)
-        default:
+        case .good:
             releaseTask(task)
-            barrierDone(path, disk)
+            fenceDone(path, disk)
+            if path.isUp { beginProbe(path, disk) }
+            return beginUse(path)
+        case .retry where tasks[task].attempts < 16:
+            tasks[task].attempts += 1
+            return sendInternal(task, path)
+        case .retryAfterDelay: break
+        default:
+            // Only GOOD proves anything. The disk's writes wait on, bounded by the APD time-out, and the
+            // target's other disks need not wait with them.
+            barrier.isAside = true
         }
+        barrier.refusals += 1
+        barrier.answer = describe(status, sense)
+        path.barriers[disk] = barrier
+        delay(task, milliseconds: barrier.delay)
+        guard barrier.isAside else { return }
+        path.diskProblems[disk] = PathProblem(
+            kind: verdict.errorClass == .pathError(.logicalUnitGone) ? .noSuchLUN : .notReady,
+            interface: path.specification.interface, portal: path.specification.portal,
+            text: fenceWait(path, for: disk) ?? "")
+        beginUse(path)
+        tellProblems(path.target)
     }
 
-    private func owesFence(_ path: Path, _ disk: Int32) -> Bool {
+    /// Whether a disk's earlier writes over this path may still reach the medium.
+    func owesFence(_ path: Path, _ disk: Int32) -> Bool {
         if path.debts.contains(disk) { return true }
         var task = pathQueues[path.index].held.first
         while task >= 0 {
@@ -105,44 +121,48 @@ extension Lane {
         return false
     }
 
-    private mutating func barrierDone(_ path: Path, _ disk: Int32) {
-        path.barriers.remove(disk)
-        if path.barriers.isEmpty, case .draining = path.state { barriersDone(path) }
+    /// The fence of a disk is complete: nothing that lost sessions of this path had sent to it can reach the
+    /// medium any more.
+    private mutating func fenceDone(_ path: Path, _ disk: Int32) {
+        let index = path.index
+        path.barriers[disk] = nil
+        path.unfenced.remove(diskQueues[disk].lun)
+        path.diskProblems[disk] = nil
+        if path.debts.remove(disk) != nil { diskQueues[disk].fenceDebts -= 1 }
+        var released: [Int32] = []
+        var task = pathQueues[index].held.first
+        while task >= 0 {
+            let next = tasks[task].next
+            if tasks[task].disk == disk {
+                pathQueues[index].held.remove(task, tasks)
+                released.append(task)
+            }
+            task = next
+        }
+        pathQueues[index].counters.fences &+= 1
+        let took = now.nanoseconds(since: path.fenceBegan ?? now) / 1_000_000
+        let proof =
+            if settings.skipsBarrier {
+                "session reinstated, barrier left out"
+            } else if path.proof == .waitsForTasks {
+                "session reinstated, for which this target finishes earlier commands"
+            } else {
+                "session reinstated and barrier"
+            }
+        let way = path.isForeign ? "through another path" : "on its own route"
+        path.lastFence = "\(proof), \(way), after \(took) ms, \(released.count) writes"
+        log(
+            .information,
+            "\(disks[Int(disk)].name) \(path.name): fence: \(proof) \(way) after \(took) ms; "
+                + "\(released.count) writes are sent again")
+        if !owesFence(path) { path.fenceBegan = nil }
+        for task in released.reversed() { sendAgain(task, first: true) }
+        pumpPending()
     }
 
-    /// The fence is complete: nothing of the lost session can reach the medium any more.
-    private mutating func barriersDone(_ path: Path) {
-        let index = path.index
-        let count = pathQueues[index].held.count
-        if count > 0 || !path.debts.isEmpty {
-            pathQueues[index].counters.fences &+= 1
-            let took = now.nanoseconds(since: path.fenceBegan ?? now) / 1_000_000
-            let proof =
-                if settings.skipsBarrier {
-                    "session reinstated, barrier left out"
-                } else if path.proof == .waitsForTasks {
-                    "session reinstated, for which this target finishes earlier commands"
-                } else {
-                    "session reinstated and barrier"
-                }
-            let way = path.isForeign ? "through another path" : "on its own route"
-            path.lastFence = "\(proof), \(way), after \(took) ms, \(count) writes"
-            log(
-                .information,
-                "\(targets[Int(path.target)].name) \(path.name): fence: \(proof) \(way) after \(took) ms; "
-                    + "\(count) writes are sent again")
-        }
-        path.fenceBegan = nil
-        path.owesPredecessor = false
-        for disk in path.debts { diskQueues[disk].fenceDebts -= 1 }
-        path.debts = []
-        var released: [Int32] = []
-        while !pathQueues[index].held.isEmpty {
-            let task = pathQueues[index].held.first
-            pathQueues[index].held.remove(task, tasks)
-            released.append(task)
-        }
-        for task in released.reversed() { sendAgain(task, first: true) }
+    /// A path that was logged in begins its work once no barrier keeps it.
+    mutating func beginUse(_ path: Path) {
+        guard case .draining = path.state, path.barriers.values.allSatisfy({ $0.isAside }) else { return }
         path.wasTried = true
         if path.isForeign {
             path.state = .standIn
@@ -157,10 +177,51 @@ extension Lane {
         tellProblems(path.target)
     }
 
+    // MARK: Fences that take long
+
+    /// What a path's fence waits for; nil if it owes none, to `disk` if one is given.
+    func fenceWait(_ path: Path, for disk: Int32? = nil) -> String? {
+        if let disk {
+            guard owesFence(path, disk) || path.barriers[disk] != nil else { return nil }
+        } else {
+            guard owesFence(path) || !path.barriers.isEmpty else { return nil }
+        }
+        guard pathQueues[path.index].isFullFeature else {
+            if case .loggingIn = path.attempt?.phase {
+                return "the fence waits for the target to answer the login that ends the lost session"
+            }
+            return "the fence waits for a login in the lost session's portal group"
+                + (path.problem.map { ": \($0.text)" } ?? "")
+        }
+        let barrier = disk.flatMap { path.barriers[$0] } ?? path.barriers.min { $0.key < $1.key }?.value
+        guard let answer = barrier?.answer else {
+            return "the fence waits for the LUN to finish earlier commands (ORDERED TEST UNIT READY)"
+        }
+        return "the fence waits for the LUN, which answers TEST UNIT READY with \(answer)"
+    }
+
+    /// Says once, and then more and more seldom, that a fence is not had.
+    mutating func warnOfFence(_ path: Path) {
+        guard let wait = fenceWait(path) else {
+            path.fencePatience = nil
+            return
+        }
+        var patience = path.fencePatience ?? FencePatience(since: path.fenceBegan ?? now)
+        if patience.isDue(now: now) {
+            let seconds = now.nanoseconds(since: patience.since) / 1_000_000_000
+            log(
+                .warning,
+                "\(targets[Int(path.target)].name) \(path.name): \(wait), for \(seconds) s now; "
+                    + "\(pathQueues[path.index].held.count) writes are held")
+        }
+        path.fencePatience = patience
+        wake(at: patience.dueAt)
+    }
+
     // MARK: Which LUN is it?
 
     mutating func beginProbe(_ path: Path, _ disk: Int32) {
-        guard path.isUp, !diskQueues[disk].isDetaching else { return }
+        guard path.isUp, !diskQueues[disk].isDetaching, path.barriers[disk] == nil else { return }
         let probe = LogicalUnitProbe(maxTransferBytes: UInt32(settings.pieceBytes))
         path.diskProblems[disk] = nil
         issueProbe(probe, path, disk)
@@ -249,7 +310,7 @@ extension Lane {
                 return problem(path, disk, .noSuchLUN, "the LUN cannot be exported: \(error)")
             }
         }
-        guard path.isUp else { return }
+        guard path.isUp, path.barriers[disk] == nil else { return }
         diskQueues[disk].usable |= 1 &<< UInt32(path.ordinal)
         if cold.allPathsDownSince != nil {
             cold.allPathsDownSince = nil

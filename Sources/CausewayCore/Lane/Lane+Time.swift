@@ -9,6 +9,7 @@ extension Lane {
         for index in paths.indices { tick(paths[index]) }
         for index in disks.indices where diskQueues[index].isInUse { tick(disks[index]) }
         sendHagglersAway()
+        if !lingering.isEmpty { closeLingering() }
     }
 
     /// A client that does not come to the point holds a descriptor.
@@ -18,8 +19,7 @@ extension Lane {
                 log(
                     .information,
                     "\(disks[Int(streams[index].owner)].name): an NBD client haggled for too long")
-                negotiations[index] = nil
-                clientIsGone(index, requested: false)
+                clientIsGone(index)
             } else {
                 wake(at: streams[index].negotiatesUntil)
             }
@@ -73,6 +73,7 @@ extension Lane {
         if let reprobeAt = path.reprobeAt {
             if reprobeAt <= now { reprobe(path) } else { wake(at: reprobeAt) }
         }
+        warnOfFence(path)
         if let began = path.fenceBegan, owesFence(path) {
             let end = began.adding(milliseconds: settings.allPathsDownTimeoutMilliseconds)
             if end <= now { giveUpHeld(path) } else { wake(at: end) }

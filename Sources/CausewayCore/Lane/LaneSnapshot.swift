@@ -73,13 +73,14 @@ extension Lane {
             interface: path.specification.interface, sourceAddress: path.specification.sourceAddress,
             portal: path.specification.portal, portalGroupTag: path.portalGroupTag,
             standing: standing(path, disk, carries: carries),
-            reason: carries ? nil : problem?.text, inFlight: Int(queue.inFlight.count),
+            reason: carries ? nil : fenceWait(path, for: disk) ?? problem?.text, inFlight: Int(queue.inFlight.count),
             held: Int(queue.held.count),
             counters: queue.counters, lastFence: path.lastFence)
     }
 
     private func standing(_ path: Path, _ disk: Int32, carries: Bool) -> PathStanding {
         switch path.state {
+        case .up where path.barriers[disk] != nil: .fencing
         case .up: carries ? .active : path.diskProblems[disk] == nil ? .verifying : .unusable
         case .draining, .standIn: .fencing
         case .loggingOut, .removed: .loggingOut
