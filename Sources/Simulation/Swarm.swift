@@ -6,7 +6,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
     public enum Fault: Int, CaseIterable, Sendable {
         case cut, cutWithGhost, cutAtByte, blackHole, portalBlackHole, carrier, pause, restart, window,
             halfClose
-        case attention
+        case attention, hiddenUnit
     }
 
     public var options = WorldOptions()

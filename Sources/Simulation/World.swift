@@ -58,12 +58,15 @@ public final class World {
     public private(set) var client: NBDClient
     public internal(set) var lane: Lane
     public private(set) var disk = DiskID(rawValue: -1)
+    public private(set) var neighbour: DiskID?
     public private(set) var isReady = false
     public private(set) var isDetached = false
     /// Whether the last flush of the detached disk went well.
     public private(set) var wasFlushed = false
     /// How flushes ended that no client asked for.
     public private(set) var flushes: [NBDError] = []
+    /// What the lane had to warn of.
+    public private(set) var warnings: [String] = []
     /// Problems that `notReady` named.
     public private(set) var problems: [PathProblem] = []
 
@@ -123,6 +126,7 @@ public final class World {
 
     private static let targetName = "iqn.2026-01.example:simulated"
     static let lun = LogicalUnitNumber(rawValue: 1 << 48)
+    static let neighbourLUN = LogicalUnitNumber(rawValue: 2 << 48)
     var instant: Instant { Instant(nanoseconds: timeline.now) }
     /// Virtual nanoseconds since the beginning.
     public var elapsed: UInt64 { timeline.now - 1_000_000_000 }
@@ -132,13 +136,31 @@ public final class World {
 
     /// Attaches the disk; its client connects as soon as it is ready.
     public func attach() {
+        disk = attach("disk", Self.lun)
+        work()
+    }
+
+    /// Another disk of the same target, without a client.
+    public func attachNeighbour() {
+        var options = unit.options
+        options.identity += 77
+        target.add(
+            SimulatedUnit(
+                options: options, lun: Self.neighbourLUN.rawValue,
+                random: RandomStream(seed: self.options.seed, "neighbour"), chronicle: chronicle))
+        neighbour = attach("neighbour", Self.neighbourLUN)
+        work()
+    }
+
+    private func attach(_ diskName: String, _ lun: LogicalUnitNumber) -> DiskID {
         guard let name = try? ISCSIName(Self.targetName),
             let initiator = try? ISCSIName("iqn.2026-01.example:initiator")
         else {
-            return chronicle.fail("the simulator's own names are not names")
+            chronicle.fail("the simulator's own names are not names")
+            return DiskID(rawValue: -1)
         }
         let specification = DiskSpecification(
-            name: "disk", target: name, initiatorName: initiator, lun: Self.lun,
+            name: diskName, target: name, initiatorName: initiator, lun: lun,
             paths: options.paths.enumerated().map { index, path in
                 PathSpecification(
                     route: RouteID(rawValue: Int32(index)), interface: "eth\(path.interface)",
@@ -146,10 +168,15 @@ public final class World {
                     isid: InitiatorSessionID(hash: UInt64(index) &+ 77))
             })
         do throws(AttachError) {
-            disk = try lane.attach(specification, now: instant)
+            return try lane.attach(specification, now: instant)
         } catch {
             chronicle.fail("attach: \(error)")
+            return DiskID(rawValue: -1)
         }
+    }
+
+    public func flush() {
+        lane.flush(disk, now: instant)
         work()
     }
 
@@ -390,6 +417,7 @@ public final class World {
     private func take(_ notice: LaneNotice) {
         switch notice {
         case .ready(let id, _):
+            if id == neighbour { return }
             guard id == disk else { return chronicle.fail("another disk is ready") }
             chronicle.trace("lane", "ready")
             isReady = true
@@ -408,7 +436,9 @@ public final class World {
             wasFlushed = isFlushed
             chronicle.trace("lane", "detached")
             isDetached = true
-        case .event(_, let text): chronicle.trace("lane", text)
+        case .event(let severity, let text):
+            if severity != .information { warnings.append(text) }
+            chronicle.trace("lane", text)
         }
     }
 }

@@ -106,8 +106,8 @@ extension ControlError {
                 + (isGone ? "; the disk is detached, and what was written last may be lost" : ""),
             remedy: isGone
                 ? "check the data on the LUN"
-                : "the disk stays attached: see its paths with: causeway status \(name); --force detaches all "
-                    + "the same, and what is not on the medium by then may be lost")
+                : "the disk stays attached; see its paths with: causeway status \(name); "
+                    + "--force detaches all the same, and what is not on the medium by then may be lost")
     }
 
     /// The LUN is a device of this machine already, under open-iscsi say.

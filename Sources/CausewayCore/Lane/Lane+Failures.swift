@@ -203,7 +203,7 @@ extension Lane {
                 return violation(index, stream, .unexpected(header.opcode))
             }
             sessionEnded(path)
-        case .asynchronousMessage: 
+        case .asynchronousMessage:
             receiveAsynchronous(AsynchronousMessage(header), path, stream)
         case .reject:
             violation(index, stream, .rejected(Reject(header).reason))

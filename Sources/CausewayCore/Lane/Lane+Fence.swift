@@ -1,8 +1,8 @@
 /// What happens between login and I/O: the barrier, the proof that no earlier copy of a write still runs, and
 /// then the question which LUN it is.
 extension Lane {
-    /// Sends an ORDERED TEST UNIT READY to every disk of the path that owes a fence: answered GOOD, the target
-    /// has finished what it held before. Only there: some targets stumble over ORDERED commands.
+    /// Sends an ORDERED TEST UNIT READY to every disk of the path that owes a fence: answered GOOD, the
+    /// target has finished what it held before. Only there: some targets stumble over ORDERED commands.
     mutating func beginBarriers(_ path: Path, isForeign: Bool) {
         path.isForeign = isForeign
         path.barriers = [:]
@@ -250,9 +250,9 @@ extension Lane {
         let path = paths[Int(index)]
         let disk = tasks[task].disk
         let data = internalData.removeValue(forKey: task) ?? []
-        if status != 0 {
-            note(classify(status: SCSIStatus(rawValue: status), sense: sense).notices, path, disk)
-        }
+        let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)
+        // That the LUN is not there is the answer itself, and no reason to ask anew at once.
+        if status != 0, case .retry = verdict.errorClass { note(verdict.notices, path, disk) }
         guard var probe = path.probes[disk], probe.task == task else { return releaseTask(task) }
         switch probe.answered(status: SCSIStatus(rawValue: status), sense: sense, data: data) {
         case .next:

@@ -73,7 +73,8 @@ extension Lane {
             interface: path.specification.interface, sourceAddress: path.specification.sourceAddress,
             portal: path.specification.portal, portalGroupTag: path.portalGroupTag,
             standing: standing(path, disk, carries: carries),
-            reason: carries ? nil : fenceWait(path, for: disk) ?? problem?.text, inFlight: Int(queue.inFlight.count),
+            reason: carries ? nil : fenceWait(path, for: disk) ?? problem?.text,
+            inFlight: Int(queue.inFlight.count),
             held: Int(queue.held.count),
             counters: queue.counters, lastFence: path.lastFence)
     }
