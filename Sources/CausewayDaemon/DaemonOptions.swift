@@ -8,7 +8,8 @@ public struct DaemonOptions: Sendable, Equatable {
     public var control: String?
     /// What must survive the daemon but not the machine: sessions to fence, the control socket.
     public var stateDirectory: String
-    /// The initiator's iSCSI name; nil: as `/etc/iscsi/initiatorname.iscsi` says.
+    /// The initiator's iSCSI name; nil: as `/etc/iscsi/initiatorname.iscsi` says, else
+    /// `/etc/causeway/initiatorname`.
     public var initiatorName: String?
     public var logLevel: Logger.Level
     /// For developers: writes are sent again without the barrier, to show what it is for.

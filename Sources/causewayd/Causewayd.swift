@@ -26,8 +26,10 @@ struct Causewayd: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The initiator's iSCSI name (default: as /etc/iscsi/initiatorname.iscsi says).", valueName: "iqn")
-    )
+            """
+            The initiator's iSCSI name (default: as /etc/iscsi/initiatorname.iscsi says, else \
+            /etc/causeway/initiatorname, which is made at the first start).
+            """, valueName: "iqn"))
     var initiatorName: String?
 
     @Flag(

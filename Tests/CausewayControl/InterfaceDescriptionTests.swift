@@ -72,7 +72,7 @@ import Testing
             ),
             .noSuchLUN(3, target: "t", existing: [1, 2]), .alreadyAttached(Samples.name(), at: "/dev/nbd0"),
             .deviceInUse(Samples.name(), device: "/dev/nbd0", holders: ["mounted on /srv"]),
-            .nbdModuleAbsent(),
+            .flushFailed(Samples.name(), reason: "EIO", isGone: false), .nbdModuleAbsent(),
             .identityInUse("naa.6", device: "/dev/sda"), .noSuchDisk(Samples.name()),
             .permissionDenied("attach disks"),
             .invalidName("X"), .invalidArgument("a", remedy: "b"), .busy("a"), .internalFailure("a"),

@@ -87,7 +87,8 @@ refused 'caller not root' 'root|permission' -- \
 
 tgt_admin --op new --mode account --user someone --password 'twelve bytes at least'
 tgt_admin --op bind --mode account --tid 1 --user someone
-refused 'login refused' 'authent' -- causeway attach disk1 "${lun[@]}" "${portals[@]}" "${both[@]}"
+refused 'login refused' 'authent' 'status 0x0201' -- causeway attach disk1 "${lun[@]}" "${portals[@]}" "${both[@]}"
+[ "$(grep -o '0201' "$work/said" | wc -l)" = 1 ] || fail "the status is told more than once: $(cat "$work/said")"
 tgt_admin --op unbind --mode account --tid 1 --user someone
 
 [ -z "$(nbd_devices)" ] || fail "a refused attach left a device: $(nbd_devices)"
