@@ -11,9 +11,7 @@ extension Supervisor {
     private static let firstPathMilliseconds = 25_000
 
     func attach(_ request: AttachRequest) throws(ControlError) -> DiskReport {
-        if let policy = request.policy, policy != "round-robin" {
-            throw .invalidArgument("there is no policy \"\(policy)\"", remedy: "use round-robin")
-        }
+        let settings = try changed(DiskSettings(), request.allSettings)
         guard let lun = LogicalUnitNumber(Int(clamping: request.lun)) else {
             throw .invalidArgument("LUN \(request.lun) is out of range", remedy: "use a LUN from 0 to 16383")
         }
@@ -32,7 +30,7 @@ extension Supervisor {
         let disk = AttachedDisk(request: request, target: target, lane: lane)
         try reserve(disk)
         do throws(ControlError) {
-            let description = try attachToLane(disk, plan.paths, lun)
+            let description = try attachToLane(disk, plan.paths, lun, settings)
             try checkIdentity(disk, description)
             try export(disk, description)
         } catch {
@@ -80,7 +78,7 @@ extension Supervisor {
     }
 
     private func attachToLane(
-        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber
+        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings
     ) throws(ControlError) -> DiskDescription {
         let target = disk.target
         let ids = state.withLock { state in plan.map { state.route(to: target, $0.isid) } }
@@ -101,7 +99,7 @@ extension Supervisor {
         disk.state.withLock { $0.sessions = plan.map(\.isid) }
         let specification = DiskSpecification(
             name: disk.name.text, target: target, initiatorName: initiatorName, lun: lun, paths: paths,
-            isReadOnly: disk.request.readOnly)
+            isReadOnly: disk.request.readOnly, settings: settings)
         let answer = lane.ask { [routes] runner -> Result<DiskID, AttachError> in
             for (id, route) in routes { runner.addRoute(id, route) }
             do throws(AttachError) {

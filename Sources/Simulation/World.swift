@@ -11,6 +11,7 @@ public struct WorldOptions: Sendable {
     /// Portals that show a LUN with another identity.
     public var impostorPortals: Set<Int> = []
     public var lane = WorldOptions.smallLane
+    public var settings = DiskSettings()
     public var weather = Weather()
     public var clientWeather = Weather()
     /// A receive takes at most so many bytes, and a send as well.
@@ -166,7 +167,7 @@ public final class World {
                     route: RouteID(rawValue: Int32(index)), interface: "eth\(path.interface)",
                     sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
                     isid: InitiatorSessionID(hash: UInt64(index) &+ 77))
-            })
+            }, settings: options.settings)
         do throws(AttachError) {
             return try lane.attach(specification, now: instant)
         } catch {

@@ -44,8 +44,14 @@ struct Attach: ParsableCommand {
     @Flag(help: "Attach the LUN although this machine has it already by another way.")
     var force = false
 
-    @Option(help: "How I/O is spread over the paths, such as round-robin.")
+    @Option(help: "How I/O is spread over the paths, such as round-robin,ios=8.")
     var policy: String?
+
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp("A setting as 'causeway set' takes it. May be repeated.", valueName: "key=value"),
+        transform: Setting.argument)
+    var settings: [Setting] = []
 
     @Option(help: ArgumentHelp("Commands in flight on a path at most.", valueName: "commands"))
     var queueDepth: UInt32?
@@ -55,19 +61,20 @@ struct Attach: ParsableCommand {
 
     @OptionGroup var connection: ConnectionOptions
 
-    var request: AttachRequest {
+    private func request() throws(ControlError) -> AttachRequest {
         AttachRequest(
             name: name, target: target, portals: portals, interfaces: interfaces, lun: lun,
             socket: socket.map(Self.absolutePath), readOnly: readOnly, force: force, policy: policy,
-            queueDepth: queueDepth)
+            settings: try Setting.byKey(settings), queueDepth: queueDepth)
     }
 
     func validate() throws {
-        try usage(request.validate)
+        try usage { () throws(ControlError) in try request().validate() }
     }
 
     func run() throws {
-        let disk = try connection.ask { client throws(ControlClientError) in try client.attach(request) }
+        let wanted = try request()
+        let disk = try connection.ask { client throws(ControlClientError) in try client.attach(wanted) }
         if json {
             try Terminal.writeJSON(disk)
         } else {

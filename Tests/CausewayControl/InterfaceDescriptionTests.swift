@@ -46,10 +46,11 @@ import Testing
             try methods["Discover"]
                 == keys(DiscoverRequest(portals: [Samples.portal], interfaces: [], luns: true)))
         #expect(try methods["Attach"] == keys(Samples.attach))
+        #expect(try methods["Set"] == keys(SetRequest(name: Samples.name(), settings: ["a": "b"])))
         #expect(try methods["Detach"] == keys(DetachRequest(name: Samples.name())))
         #expect(methods["List"] == [])
         #expect(try methods["Status"] == keys(StatusRequest(name: Samples.name())))
-        #expect(methods.count == 5)
+        #expect(methods.count == 6)
     }
 
     @Test func errorsMatchTheKinds() {

@@ -40,15 +40,17 @@ public struct AttachRequest: Codable, Equatable, Sendable {
     public var readOnly: Bool
     /// Attach a LUN that this machine already has by another way.
     public var force: Bool
-    /// A policy as `causeway attach --policy` takes it; nil: `round-robin`.
+    /// The same as the setting `policy`.
     public var policy: String?
+    /// Settings by key, as `causeway set` takes them.
+    public var settings: [String: String]
     /// Commands in flight a path at most; nil: the daemon's default.
     public var queueDepth: UInt32?
 
     public init(
         name: DiskName, target: String, portals: [PortalAddress], interfaces: [String] = [], lun: UInt64,
         socket: String? = nil, readOnly: Bool = false, force: Bool = false, policy: String? = nil,
-        queueDepth: UInt32? = nil
+        settings: [String: String] = [:], queueDepth: UInt32? = nil
     ) {
         self.name = name
         self.target = target
@@ -59,6 +61,7 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         self.readOnly = readOnly
         self.force = force
         self.policy = policy
+        self.settings = settings
         self.queueDepth = queueDepth
     }
 
@@ -73,6 +76,7 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         readOnly = try values.decodeIfPresent(Bool.self, forKey: .readOnly) ?? false
         force = try values.decodeIfPresent(Bool.self, forKey: .force) ?? false
         policy = try values.decodeIfPresent(String.self, forKey: .policy)
+        settings = try values.decodeIfPresent([String: String].self, forKey: .settings) ?? [:]
         queueDepth = try values.decodeIfPresent(UInt32.self, forKey: .queueDepth)
     }
 
@@ -82,12 +86,45 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         try RequestLimits.check(interfaces: interfaces)
         try RequestLimits.check(target: target)
         if let socket { try RequestLimits.check(socket: socket) }
+        try RequestLimits.check(settings: allSettings)
+        guard policy == nil || settings["policy"] == nil else {
+            throw .invalidArgument("the policy is given twice", remedy: "give it once")
+        }
         if let queueDepth, !RequestLimits.queueDepths.contains(queueDepth) {
             let range = RequestLimits.queueDepths
             throw .invalidArgument(
                 "a queue depth of \(queueDepth) is not possible",
                 remedy: "choose one from \(range.lowerBound) to \(range.upperBound)")
         }
+    }
+}
+
+extension AttachRequest {
+    /// The settings, the policy among them.
+    public var allSettings: [String: String] {
+        var all = settings
+        if let policy { all["policy"] = policy }
+        return all
+    }
+}
+
+/// The parameters of `io.causeway.Set`.
+public struct SetRequest: Codable, Equatable, Sendable {
+    public var name: DiskName
+    /// Settings by key; those that are not named stay as they are.
+    public var settings: [String: String]
+
+    public init(name: DiskName, settings: [String: String]) {
+        self.name = name
+        self.settings = settings
+    }
+
+    /// What can be judged without the disk.
+    public func validate() throws(ControlError) {
+        guard !settings.isEmpty else {
+            throw .invalidArgument("no setting is given", remedy: "name at least one, such as policy")
+        }
+        try RequestLimits.check(settings: settings)
     }
 }
 

@@ -6,6 +6,7 @@ public enum InterfaceDescription {
     public enum Method {
         public static let discover = "io.causeway.Discover"
         public static let attach = "io.causeway.Attach"
+        public static let set = "io.causeway.Set"
         public static let detach = "io.causeway.Detach"
         public static let list = "io.causeway.List"
         public static let status = "io.causeway.Status"
@@ -110,6 +111,7 @@ public enum InterfaceDescription {
           model: string,
           readOnly: bool,
           policy: string,
+          settings: [string]string,
           paths: []Path,
           counters: Counters,
           events: []Event
@@ -134,8 +136,13 @@ public enum InterfaceDescription {
           readOnly: ?bool,
           force: ?bool,
           policy: ?string,
+          settings: ?[string]string,
           queueDepth: ?int
         ) -> (disk: Disk)
+
+        # Changes settings of a disk while it lives, by key; a key or value that is wrong changes nothing.
+        # The policy may be given to Attach as a setting or by its own name.
+        method Set(name: string, settings: [string]string) -> (disk: Disk)
 
         # Flushes, takes the device away and logs out. A device in use stays, unless force is true.
         method Detach(name: string, force: ?bool) -> ()

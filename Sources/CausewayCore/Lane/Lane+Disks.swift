@@ -6,11 +6,12 @@ public struct DiskSpecification: Sendable {
     public var lun: LogicalUnitNumber
     public var paths: [PathSpecification]
     public var isReadOnly: Bool
+    public var settings: DiskSettings
 
     public init(
         name: String, target: ISCSIName, initiatorName: ISCSIName, lun: LogicalUnitNumber,
         paths: [PathSpecification],
-        isReadOnly: Bool = false
+        isReadOnly: Bool = false, settings: DiskSettings = DiskSettings()
     ) {
         self.name = name
         self.target = target
@@ -18,6 +19,7 @@ public struct DiskSpecification: Sendable {
         self.lun = lun
         self.paths = paths
         self.isReadOnly = isReadOnly
+        self.settings = settings
     }
 }
 
@@ -57,13 +59,14 @@ extension Lane {
         let index = Int32(slot)
         let disk = Disk(
             index: index, name: specification.name, target: target.index, lun: specification.lun,
-            wantsReadOnly: specification.isReadOnly)
+            wantsReadOnly: specification.isReadOnly, settings: specification.settings)
         if slot == disks.count { disks.append(disk) } else { disks[slot] = disk }
         var queue = DiskQueue()
         queue.isInUse = true
         queue.target = target.index
         queue.lun = specification.lun.rawValue
         diskQueues[index] = queue
+        apply(disk.settings, to: index)
         target.disks.append(index)
         do throws(AttachError) {
             for path in specification.paths { try addPath(path, target) }
@@ -90,6 +93,36 @@ extension Lane {
             if pathQueues[index].isFullFeature, !sendBarrier(path, disk) {
                 connectionLost(path, "no task is free for the barrier")
             }
+        }
+    }
+
+    // MARK: Settings
+
+    /// The settings in force; nil if there is no such disk.
+    public func settings(of id: DiskID) -> DiskSettings? {
+        let index = id.rawValue
+        guard index >= 0, Int(index) < disks.count, diskQueues[index].isInUse else { return nil }
+        return disks[Int(index)].settings
+    }
+
+    /// Changes the settings of a disk while it lives; what is under way stays where it is.
+    public mutating func change(_ id: DiskID, settings: DiskSettings, now: Instant) {
+        self.now = now
+        guard let before = self.settings(of: id), before != settings else { return }
+        let disk = disks[Int(id.rawValue)]
+        disk.settings = settings
+        apply(settings, to: id.rawValue)
+        let old = before.texts
+        for (key, text) in settings.texts.sorted(by: { $0.key < $1.key }) where old[key] != text {
+            log(.information, "\(disk.name): \(key) is \(text) now")
+        }
+        pumpPending()
+    }
+
+    /// Brings settings to where requests meet them.
+    private mutating func apply(_ settings: DiskSettings, to disk: Int32) {
+        switch settings.policy {
+        case .roundRobin(let turn): diskQueues[disk].turn = PathTurn(turn)
         }
     }
 

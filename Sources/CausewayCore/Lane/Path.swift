@@ -147,6 +147,7 @@ final class Disk {
     let target: Int32
     let lun: LogicalUnitNumber
     let wantsReadOnly: Bool
+    var settings: DiskSettings
     /// The LUN as the first path showed it; later paths must show the same.
     var report: LogicalUnitReport?
     var export: ExportDescription?
@@ -161,11 +162,15 @@ final class Disk {
     var problemsWereTold = false
     var isRemoved = false
 
-    init(index: Int32, name: String, target: Int32, lun: LogicalUnitNumber, wantsReadOnly: Bool) {
+    init(
+        index: Int32, name: String, target: Int32, lun: LogicalUnitNumber, wantsReadOnly: Bool,
+        settings: DiskSettings
+    ) {
         self.index = index
         self.name = name
         self.target = target
         self.lun = lun
         self.wantsReadOnly = wantsReadOnly
+        self.settings = settings
     }
 }

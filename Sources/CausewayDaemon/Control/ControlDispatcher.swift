@@ -50,6 +50,12 @@ struct ControlDispatcher: Sendable {
                     try request.validate()
                     return .success(DiskResult(disk: try service.attach(request)))
                 }
+            case Method.set:
+                let request: SetRequest = try parameters(of: message)
+                return change("change settings", access) { () throws(ControlError) in
+                    try request.validate()
+                    return .success(DiskResult(disk: try service.set(request)))
+                }
             case Method.detach:
                 let request: DetachRequest = try parameters(of: message)
                 return change("detach disks", access) { () throws(ControlError) in

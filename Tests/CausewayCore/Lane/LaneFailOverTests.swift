@@ -25,7 +25,7 @@ struct LaneFailOverTests {
         options.target.maxBurstLength = 2048
         options.target.dataInBytes = 1024
         // The first command goes to path 0.
-        options.lane.commandsPerTurn = 1
+        options.settings.policy = .roundRobin(.init(commands: 1))
         return options
     }
 
@@ -86,7 +86,7 @@ struct LaneFailOverTests {
         var options = WorldOptions()
         options.target.reinstatement = kind
         options.lane.skipsBarrier = skipsBarrier
-        options.lane.commandsPerTurn = 1
+        options.settings.policy = .roundRobin(.init(commands: 1))
         let world = ready(options)
         world.holdFirstWrite(for: 2 * .second)
         var answers = 0
