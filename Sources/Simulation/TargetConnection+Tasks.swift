@@ -11,6 +11,8 @@ extension TargetConnection {
         let writes = header[byte: 1] & 0x20 != 0
         let length = Int(header[5])
         guard let unit = target.unit(header.lun, portal: connection.portal) else {
+            // What was to come unasked comes all the same.
+            if writes && !header.isFinal { endedEarly.insert(tag) }
             return answerAtOnce(tag, .check(.noSuchUnit), length)
         }
         guard let transfer = unit.transferLength(cdb) else {

@@ -6,10 +6,11 @@ set -eu
 lab_begin
 
 readonly size=$((64 << 20))
-clients=()
+clients=() made_names=''
 test_end() {
     local client
     for client in "${clients[@]}"; do end_process "$client"; done
+    [ -z "$made_names" ] || rm -rf "$made_names"
 }
 
 # A 64 MiB disk over both links on $socket, which NBD clients reach by $uri.
@@ -292,5 +293,10 @@ test_daemon_ends() {
     [ ! -e "$control" ] || fail "causewayd left $control"
     wait_until 10 'causewayd logs out when it ends' no_sessions tgt
 }
+
+# shellcheck source=Tests/Integration/input.sh
+. "$(dirname "$(realpath "$0")")/input.sh"
+# shellcheck source=Tests/Integration/stress.sh
+. "$(dirname "$(realpath "$0")")/stress.sh"
 
 "test_$1"

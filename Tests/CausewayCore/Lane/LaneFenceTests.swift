@@ -21,7 +21,6 @@ struct LaneFenceTests {
     private static var options: WorldOptions {
         var options = WorldOptions()
         options.target.reinstatement = .returnsAtOnce
-        options.lane.commandsPerTurn = 1
         return options
     }
 
