@@ -36,22 +36,27 @@ let package = Package(
         .target(name: "NBDDevice", dependencies: ["CLinux", "CNetlink"], swiftSettings: strict),
         .target(name: "CausewayControl", dependencies: ["CLinux"], swiftSettings: strict),
         .target(
+            name: "CausewayConfiguration", dependencies: ["CausewayCore", "CausewayControl", "LinuxSystem"],
+            swiftSettings: strict),
+        .target(
             name: "CausewayDaemon",
             dependencies: [
-                "CausewayCore", "LinuxSystem", "NBDDevice", "CausewayControl",
+                "CausewayCore", "LinuxSystem", "NBDDevice", "CausewayControl", "CausewayConfiguration",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "causewayd",
             dependencies: [
-                "CausewayDaemon", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CausewayDaemon", "CausewayConfiguration",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "causeway",
             dependencies: [
-                "CausewayControl", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CausewayControl", "CausewayConfiguration",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         .target(name: "Simulation", dependencies: ["CausewayCore"], swiftSettings: strict),
@@ -76,6 +81,9 @@ let package = Package(
         .testTarget(
             name: "CausewayControlTests", dependencies: ["CausewayControl"], path: "Tests/CausewayControl",
             swiftSettings: tested),
+        .testTarget(
+            name: "CausewayConfigurationTests", dependencies: ["CausewayConfiguration"],
+            path: "Tests/CausewayConfiguration", swiftSettings: tested),
         .testTarget(
             name: "CausewayDaemonTests", dependencies: ["CausewayDaemon"], path: "Tests/CausewayDaemon",
             swiftSettings: tested),

@@ -10,19 +10,13 @@ extension Supervisor {
     /// How long a first path may take: longer than a login may, so that the reason of a failure is known.
     private static let firstPathMilliseconds = 25_000
 
-    func attach(_ request: AttachRequest) throws(ControlError) -> DiskReport {
+    /// Attaches a disk whose settings are all in force: what it does not say itself is inherited already.
+    func open(_ request: AttachRequest) throws(ControlError) -> DiskReport {
         let settings = try changed(DiskSettings(), request.allSettings)
         guard let lun = LogicalUnitNumber(Int(clamping: request.lun)) else {
             throw .invalidArgument("LUN \(request.lun) is out of range", remedy: "use a LUN from 0 to 16383")
         }
-        let target: ISCSIName
-        do throws(ISCSINameError) {
-            target = try ISCSIName(request.target)
-        } catch {
-            throw .invalidArgument(
-                "\"\(request.target.escapedForTerminal)\" is not the name of a target: \(error)",
-                remedy: "see the names with: causeway discover PORTAL")
-        }
+        let target = try targetName(request)
         if request.socket == nil { try checkModule() }
         let plan = try PathPlan.make(
             interfaces: request.interfaces, portals: try resolve(request.portals), lane: 0)
@@ -42,6 +36,16 @@ extension Supervisor {
         let report = try report(disk)
         logger.info("\(disk.name): attached as \(disk.place), \(report.paths.count) paths")
         return report
+    }
+
+    func targetName(_ request: AttachRequest) throws(ControlError) -> ISCSIName {
+        do throws(ISCSINameError) {
+            return try ISCSIName(request.target)
+        } catch {
+            throw .invalidArgument(
+                "\"\(request.target.escapedForTerminal)\" is not the name of a target: \(error)",
+                remedy: "see the names with: causeway discover PORTAL")
+        }
     }
 
     private func checkModule() throws(ControlError) {
@@ -96,7 +100,10 @@ extension Supervisor {
             specification.depth = Int32(clamping: disk.request.queueDepth ?? 0)
             paths.append(specification)
         }
-        disk.state.withLock { $0.sessions = plan.map(\.isid) }
+        disk.state.withLock { state in
+            state.sessions = plan.map(\.isid)
+            state.portals = plan.map(\.portal.description)
+        }
         let specification = DiskSpecification(
             name: disk.name.text, target: target, initiatorName: initiatorName, lun: lun, paths: paths,
             isReadOnly: disk.request.readOnly, settings: settings)
@@ -231,6 +238,7 @@ extension Supervisor {
     /// Takes a disk off the books; with the last of its target go the routes, and what was logged out in
     /// order goes off the record.
     func forget(_ disk: AttachedDisk) {
+        devices.remove(disk.name)
         let routes = state.withLock { state -> [InitiatorSessionID: RouteID] in
             if state.disks[disk.name.text] === disk { state.disks[disk.name.text] = nil }
             guard !state.disks.values.contains(where: { $0.target == disk.target }) else { return [:] }

@@ -1,3 +1,4 @@
+import CausewayConfiguration
 import CausewayControl
 import CausewayCore
 import LinuxSystem
@@ -14,9 +15,12 @@ final class Supervisor: DiskService {
     let options: DaemonOptions
     let logger: Logger
     let initiatorName: ISCSIName
+    let adapter: AdapterConfiguration
+    let configuredDisks: ConfiguredDisks
     let lane: LaneHandle
     let calls = NBDCallRunner()
     let records: SessionRecords
+    let devices: DeviceRecords
     let news: Mailbox<SupervisorNews>
     private let watch: NoticeWatch
     private let manager = ServiceNotification()
@@ -43,9 +47,17 @@ final class Supervisor: DiskService {
     init(options: DaemonOptions, logger: Logger) throws(DaemonError) {
         self.options = options
         records = SessionRecords(stateDirectory: options.stateDirectory)
+        devices = DeviceRecords(stateDirectory: options.stateDirectory)
         self.logger = logger
+        let (configuration, problems) = options.configuration.load()
+        let mistakes = problems.filter { $0.isError && $0.file == options.configuration.adapter }
+        guard mistakes.isEmpty else { throw .configuration(mistakes) }
+        for problem in problems { logger.log(level: problem.isError ? .error : .warning, "\(problem)") }
+        adapter = configuration.adapter
+        configuredDisks = ConfiguredDisks(configuration.disks, logger: logger)
         do throws(InitiatorNameError) {
-            initiatorName = try InitiatorName.load(override: options.initiatorName)
+            initiatorName = try InitiatorName.load(
+                override: options.initiatorName ?? adapter.initiatorName?.text)
         } catch {
             throw .initiatorName(error)
         }
@@ -55,6 +67,7 @@ final class Supervisor: DiskService {
             self.news = news
             var settings = LaneSettings()
             settings.skipsBarrier = options.skipsBarrier
+            unsafe settings.checksum = ProcessorChecksum.fastest
             lane = try LaneHandle(name: "lane 0", settings: settings) { news.send(.notice($0)) }
             watch = try NoticeWatch(news: news, lane: lane)
         } catch {
@@ -70,6 +83,7 @@ final class Supervisor: DiskService {
 
     /// Ends what can be ended without harm. A kernel device outlives the daemon: who uses it only waits.
     func stop() {
+        configuredDisks.stop()
         let disks = state.withLock { Array($0.disks.values) }
         endExports(of: disks.filter { $0.request.socket != nil })
         for disk in disks {
@@ -139,7 +153,9 @@ final class Supervisor: DiskService {
     }
 
     func find(_ name: DiskName) throws(ControlError) -> AttachedDisk {
-        guard let disk = state.withLock({ $0.disks[name.text] }) else { throw .noSuchDisk(name) }
+        guard let disk = state.withLock({ $0.disks[name.text] }) else {
+            throw configuredDisks.explanation(of: name) ?? .noSuchDisk(name)
+        }
         return disk
     }
 

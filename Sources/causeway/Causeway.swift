@@ -9,6 +9,7 @@ struct Causeway: ParsableCommand {
         discussion: "The daemon causewayd does the work; see causeway(1) and causewayd(8).",
         version: "causeway \(CausewayVersion.current)",
         subcommands: [
-            Discover.self, Attach.self, Change.self, Detach.self, List.self, Status.self, Version.self,
+            Discover.self, Attach.self, Change.self, Detach.self, List.self, Status.self, Config.self,
+            Version.self,
         ])
 }

@@ -17,6 +17,7 @@ import Testing
             "interfaces":["eth1","eth2"],
             "lun":1,
             "name":"data1",
+            "persist":true,
             "policy":"round-robin",
             "portals":["10.0.1.1:3260","[2001:db8::1]:3261"],
             "queueDepth":64,
@@ -46,7 +47,9 @@ import Testing
         try check(
             DiscoverRequest(portals: [Samples.portal], interfaces: ["eth1"], luns: true),
             #"{"interfaces":["eth1"],"luns":true,"portals":["10.0.1.1:3260"]}"#)
-        try check(DetachRequest(name: Samples.name(), force: true), #"{"force":true,"name":"data1"}"#)
+        try check(
+            DetachRequest(name: Samples.name(), force: true), #"{"force":true,"forget":false,"name":"data1"}"#
+        )
         try check(
             SetRequest(name: Samples.name(), settings: ["b": "2", "a": "1"]),
             #"{"name":"data1","settings":{"a":"1","b":"2"}}"#)
@@ -91,11 +94,12 @@ import Testing
             "events":[{"message":"eth2 10.0.2.1:3260: link lost","timeMicroseconds":1767225599999999}],
             "lun":1,"model":"disk0","name":"data1",
             "paths":[
-            {"errors":2,"fences":1,"inFlight":12,"interface":"eth1","ios":123456,
+            {"digestErrors":3,"errors":2,"fences":1,"inFlight":12,"interface":"eth1","ios":123456,
             "lastFence":"reinstated on eth2, then the barrier, 4 ms","latencyMicroseconds":85,
             "latencyP99Microseconds":1234,"portal":"10.0.1.1:3260","portalGroupTag":1,"readBytes":5368709120,
             "reason":"slow","sourceAddress":"10.0.1.2","state":"active","writtenBytes":1536},
-            {"errors":0,"fences":0,"inFlight":0,"interface":"eth2","ios":0,"latencyMicroseconds":0,
+            {"digestErrors":0,"errors":0,"fences":0,"inFlight":0,"interface":"eth2","ios":0,
+            "latencyMicroseconds":0,
             "portal":"10.0.2.1:3260","readBytes":0,"reason":"connection reset by the target","state":"down",
             "writtenBytes":0}],
             "policy":"round-robin","readOnly":true,

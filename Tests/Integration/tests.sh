@@ -247,6 +247,33 @@ test_target_restarted() {
     disk_down
 }
 
+test_digests() {
+    links_up
+    tgt_start 64M
+    daemon_start
+    local key
+    # tgt says None until it is told otherwise: who demands a digest gets no session, and hears which key.
+    if causeway attach disk1 --target "$iqn" --portal "$portal1" --bind p1 --lun 1 --socket "$socket" \
+        --set data-digest=crc32c >"$work/said" 2>&1; then
+        fail 'attach made a session without the digest that was demanded'
+    fi
+    grep -q DataDigest "$work/said" || fail "attach does not name DataDigest: $(cat "$work/said")"
+    wait_until 10 'a refused attach leaves no session' no_sessions tgt
+    for key in HeaderDigest DataDigest; do
+        tgt_admin --op update --mode target --tid 1 --name "$key" --value CRC32C,None
+    done
+    attach disk1 --socket "$socket" --set header-digest=crc32c --set data-digest=crc32c
+    verified_fio small --rw=randrw --bsrange=512-8k --blockalign=512 --iodepth=16 --size=8M
+    verified_fio large --rw=write --bs=1M --iodepth=4 --size=48M
+    cut 1
+    verified_fio cut --rw=randwrite --bs=16k --iodepth=8 --size=8M
+    heal 1
+    wait_until 60 'the path over p1 is active again' path_active disk1 p1
+    causeway status disk1 --json | jq -e '[.. | objects | .digestErrors? // empty] | length == 2 and add == 0' ||
+        fail 'digest errors were counted on intact links'
+    disk_down
+}
+
 test_one_link_cut_at_attach() {
     links_up
     tgt_start 64M
@@ -293,6 +320,69 @@ test_daemon_ends() {
     [ ! -e "$control" ] || fail "causewayd left $control"
     wait_until 10 'causewayd logs out when it ends' no_sessions tgt
 }
+
+test_persist() {
+    disk_up
+    causeway detach disk1
+    attach disk1 --socket "$socket" --set policy=round-robin,ios=4 --persist
+    local file=$work/etc/disks/disk1.toml
+    grep -q "^target = \"$iqn\"" "$file" || fail "attach --persist did not write $file"
+    causeway config check --config "$configuration"
+    daemon_stop
+    daemon_start
+    wait_until 20 'the disk comes back with the daemon' test -S "$socket"
+    wait_until 20 'the disk comes back over both links' path_active disk1 p2
+    causeway status disk1 --json | jq -e '.settings.policy == "round-robin,ios=4"' >/dev/null ||
+        fail 'the disk came back with another policy'
+    nbdinfo --size "$uri"
+    # A plain detach leaves the file, by which a name is enough to attach.
+    causeway detach disk1
+    [ -f "$file" ] || fail 'detach without --forget removed the file'
+    causeway attach disk1
+    causeway detach disk1 --forget
+    [ ! -e "$file" ] || fail "detach --forget left $file"
+    if causeway attach disk1 2>"$work/said"; then fail 'a disk without a file was attached'; fi
+    grep -q "no $file" "$work/said" || fail "attach does not say which file is missing: $(cat "$work/said")"
+    daemon_stop
+    daemon_start
+    [ "$(causeway list --json | jq length)" = 0 ] || fail 'a forgotten disk came back'
+    wait_until 10 'the target has no session left' no_sessions tgt
+}
+
+test_target_comes_late() {
+    links_up
+    mkdir -p "$work/etc/disks"
+    printf 'initiator-name = "%s"\n[disk]\nqueue-depth = 7\n' "$initiator" >"$configuration"
+    printf 'target = "%s"\nportals = ["%s", "%s"]\nbind = ["p1", "p2"]\nlun = 1\nsocket = "%s"\n' \
+        "$iqn" "$portal1" "$portal2" "$socket" >"$work/etc/disks/disk1.toml"
+    cp "$work/etc/disks/disk1.toml" "$work/etc/disks/disk2.toml"
+    echo 'portal = "x"' >>"$work/etc/disks/disk2.toml"
+    local said
+    said=$(causeway config check --config "$configuration" 2>&1) && fail 'config check takes a wrong key'
+    grep -q 'disks/disk2.toml:6: there is no "portal" in this file; did you mean "portals"?' <<<"$said" ||
+        fail "config check says: $said"
+    daemon_start
+    grep -q 'disk2.toml:6' "$work/causewayd.log" || fail 'the daemon does not say what is wrong with disk2'
+    wait_until 20 'the daemon says that it waits' waits_for_target
+    causeway detach disk1
+    ! waits_for_target || fail 'a disk that was given up is still waited for'
+    daemon_stop
+    daemon_start
+    tgt_start 64M
+    wait_until 40 'the disk comes with its target' test -S "$socket"
+    wait_until 20 'the disk comes over both links' path_active disk1 p2
+    nbdinfo --size "$uri"
+    disk_down
+    daemon_stop
+    echo 'queue-depth = 1' >>"$configuration.wrong"
+    if near timeout 10 "$binaries/causewayd" --control "$control" --state-dir "$work/state" \
+        --config "$configuration.wrong" 2>"$work/said"; then
+        fail 'the daemon takes a wrong configuration'
+    fi
+    grep -q 'causeway.toml.wrong:1: there is no "queue-depth"' "$work/said" ||
+        fail "the daemon says: $(cat "$work/said")"
+}
+waits_for_target() { causeway status disk1 2>&1 | grep -q 'configured and not attached yet: .*198.18'; }
 
 # shellcheck source=Tests/Integration/input.sh
 . "$(dirname "$(realpath "$0")")/input.sh"

@@ -86,6 +86,21 @@ opener=''
 causeway detach disk1
 wait_until 10 'detach leaves no device' no_nbd_devices
 
+# What was written is not on the medium yet, and no path is left: the device stays.
+attach disk1
+dd if=/dev/urandom of="$device" bs=64k count=16 oflag=direct status=none
+cut 1
+cut 2
+wait_until 30 'the paths are down' path_lost disk1 p1
+wait_until 30 'the paths are down' path_lost disk1 p2
+refused 'detach without a path' 'flush' 'stays attached' -- causeway detach disk1
+[ "/dev/$(nbd_devices)" = "$device" ] || fail 'the refused detach took the device away'
+heal 1
+heal 2
+wait_until 30 'a path is back' path_active disk1 p1
+causeway detach disk1
+wait_until 10 'detach leaves no device' no_nbd_devices
+
 attach disk1
 sleep 60 9<"$device" &
 opener=$!

@@ -18,6 +18,7 @@ public struct ControlError: Error, Equatable, Sendable {
         public static let flushFailed = Kind(rawValue: "FlushFailed")
         public static let nbdModuleAbsent = Kind(rawValue: "NBDModuleAbsent")
         public static let noSuchDisk = Kind(rawValue: "NoSuchDisk")
+        public static let wrongConfiguration = Kind(rawValue: "WrongConfiguration")
         public static let permissionDenied = Kind(rawValue: "PermissionDenied")
         public static let invalidName = Kind(rawValue: "InvalidName")
         public static let invalidArgument = Kind(rawValue: "InvalidArgument")
@@ -27,7 +28,7 @@ public struct ControlError: Error, Equatable, Sendable {
         public static let all: [Kind] = [
             .noSuchInterface, .interfaceWithoutAddress, .portalUnreachable, .targetNotFound, .loginRefused,
             .noSuchLUN, .alreadyAttached, .deviceInUse, .flushFailed, .nbdModuleAbsent, .noSuchDisk,
-            .permissionDenied, .invalidName, .invalidArgument, .busy, .internalFailure,
+            .wrongConfiguration, .permissionDenied, .invalidName, .invalidArgument, .busy, .internalFailure,
         ]
     }
 

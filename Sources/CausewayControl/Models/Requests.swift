@@ -46,11 +46,13 @@ public struct AttachRequest: Codable, Equatable, Sendable {
     public var settings: [String: String]
     /// Commands in flight a path at most; nil: the daemon's default.
     public var queueDepth: UInt32?
+    /// Write the disk's file, so that the disk is attached whenever the daemon runs.
+    public var persist: Bool
 
     public init(
         name: DiskName, target: String, portals: [PortalAddress], interfaces: [String] = [], lun: UInt64,
         socket: String? = nil, readOnly: Bool = false, force: Bool = false, policy: String? = nil,
-        settings: [String: String] = [:], queueDepth: UInt32? = nil
+        settings: [String: String] = [:], queueDepth: UInt32? = nil, persist: Bool = false
     ) {
         self.name = name
         self.target = target
@@ -63,6 +65,7 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         self.policy = policy
         self.settings = settings
         self.queueDepth = queueDepth
+        self.persist = persist
     }
 
     public init(from decoder: any Decoder) throws {
@@ -78,6 +81,7 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         policy = try values.decodeIfPresent(String.self, forKey: .policy)
         settings = try values.decodeIfPresent([String: String].self, forKey: .settings) ?? [:]
         queueDepth = try values.decodeIfPresent(UInt32.self, forKey: .queueDepth)
+        persist = try values.decodeIfPresent(Bool.self, forKey: .persist) ?? false
     }
 
     /// What can be judged without a network.
@@ -133,16 +137,29 @@ public struct DetachRequest: Codable, Equatable, Sendable {
     public var name: DiskName
     /// Detach although the device is in use, and answer what it still waits for with an error.
     public var force: Bool
+    /// Remove the disk's file too. A disk that is configured and not attached can be forgotten as well.
+    public var forget: Bool
 
-    public init(name: DiskName, force: Bool = false) {
+    public init(name: DiskName, force: Bool = false, forget: Bool = false) {
         self.name = name
         self.force = force
+        self.forget = forget
     }
 
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         name = try values.decode(DiskName.self, forKey: .name)
         force = try values.decodeIfPresent(Bool.self, forKey: .force) ?? false
+        forget = try values.decodeIfPresent(Bool.self, forKey: .forget) ?? false
+    }
+}
+
+/// The parameters of `io.causeway.AttachConfigured`.
+public struct AttachConfiguredRequest: Codable, Equatable, Sendable {
+    public var name: DiskName
+
+    public init(name: DiskName) {
+        self.name = name
     }
 }
 

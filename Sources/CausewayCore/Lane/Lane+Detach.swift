@@ -146,6 +146,14 @@ extension Lane {
         }
     }
 
+    /// Writes that still run on sessions that go on: whoever attaches the LUN anew must not be overtaken.
+    private func oweWrites(_ disk: Int32) {
+        for task in 0..<Int32(tasks.capacity)
+        where tasks[task].state == .inFlight && tasks[task].disk == disk && tasks[task].kind.isWrite {
+            paths[Int(tasks[task].path)].unfenced.insert(diskQueues[disk].lun)
+        }
+    }
+
     private mutating func diskIsGone(_ disk: Int32, _ target: Target) {
         let cold = disks[Int(disk)]
         cold.isRemoved = true
@@ -156,6 +164,7 @@ extension Lane {
             paths[Int(index)].unfenced.insert(diskQueues[disk].lun)
             diskQueues[disk].fenceDebts -= 1
         }
+        oweWrites(disk)
         diskQueues[disk].isInUse = false
         if target.disks.isEmpty { target.isRemoved = true }
         effects.append(

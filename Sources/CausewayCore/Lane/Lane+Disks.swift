@@ -90,7 +90,10 @@ extension Lane {
             else { continue }
             if path.debts.insert(disk).inserted { diskQueues[disk].fenceDebts += 1 }
             // A login asks for itself.
-            if pathQueues[index].isFullFeature, !sendBarrier(path, disk) {
+            guard pathQueues[index].isFullFeature else { continue }
+            if path.proof == .waitsForTasks {
+                connectionLost(path, "earlier writes to the LUN of \(disks[Int(disk)].name) must end first")
+            } else if !sendBarrier(path, disk) {
                 connectionLost(path, "no task is free for the barrier")
             }
         }

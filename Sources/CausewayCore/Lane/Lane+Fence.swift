@@ -81,7 +81,7 @@ extension Lane {
         guard var barrier = path.barriers[disk], barrier.task == task else { return releaseTask(task) }
         let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)
         // The first command after a login is the one that hears of a restart.
-        if status != 0 { note(verdict.notices, path, disk) }
+        if status != 0, case .retry = verdict.errorClass { note(verdict.notices, path, disk) }
         switch verdict.errorClass {
         case .good:
             releaseTask(task)

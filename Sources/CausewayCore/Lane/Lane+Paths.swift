@@ -54,6 +54,11 @@ extension Lane {
         let target = targets[Int(path.target)]
         var options = LoginOptions(
             initiatorName: target.initiatorName, targetName: target.name, isid: path.specification.isid)
+        for disk in target.disks {
+            let settings = disks[Int(disk)].settings
+            options.wanted.headerDigest = options.wanted.headerDigest.stronger(settings.headerDigest)
+            options.wanted.dataDigest = options.wanted.dataDigest.stronger(settings.dataDigest)
+        }
         options.wanted.maxRecvDataSegmentLength = settings.maxRecvDataSegmentLength
         // One place is for data that is sent unasked.
         options.wanted.maxOutstandingR2T = TransferQueue.capacity - 1
@@ -164,6 +169,7 @@ extension Lane {
         unsafe attachCopy(of: data, to: entry)
         unsafe entry.pointee.trailerCount = UInt8(-data.count & 3)
         unsafe entry.pointee.trailer = 0
+        if !streams[index].digests.isEmpty { unsafe seal(entry, index) }
         markDirty(index)
     }
 
@@ -212,6 +218,7 @@ extension Lane {
         path.via = attempt.via
         pathQueues[index].stream = attempt.stream
         pathQueues[index].take(parameters)
+        streams[attempt.stream].digests = StreamDigests(parameters)
         pathQueues[index].isFullFeature = true
         pathQueues[index].lastReceived = now
         let depth = path.specification.depth

@@ -1,8 +1,8 @@
 /// For suggestions in error messages.
-enum SimilarWord {
+public enum SimilarWord {
     /// The word that was probably meant: the one with the fewest changed letters, at most a third of them, or
     /// one that begins like it.
-    static func nearest(to text: String, among words: [String]) -> String? {
+    public static func nearest(to text: String, among words: [String]) -> String? {
         let ranked = words.map { (word: $0, changes: changes(Array(text.utf8), Array($0.utf8))) }
         if let best = ranked.min(by: { $0.changes < $1.changes }), best.changes <= max(text.utf8.count / 3, 1)
         {

@@ -106,6 +106,25 @@ struct LaneFenceTests {
         #expect(path(world, carrier)?.counters.fences == (fences ?? 0) + 1)
     }
 
+    @Test("is owed to a LUN whose disk went by force with a write under way on a session that goes on")
+    func owedForRunningWrites() {
+        let (world, carrier) = heldWrite()
+        world.client.mayFail = true
+        world.attachNeighbour()
+        world.run(limit: 500 * .millisecond)
+        world.detach(force: true)
+        world.run(limit: .second) { world.isDetached }
+        #expect(world.isDetached)
+        world.attach()
+        world.run(limit: .second)
+        #expect(world.pathsUp == 1)
+        #expect(path(world, carrier)?.standing == .fencing)
+        world.run(limit: 3 * .second) { world.pathsUp == 2 }
+        #expect(world.pathsUp == 2)
+        #expect(path(world, carrier)?.counters.fences == 1)
+        #expect(path(world, carrier)?.counters.losses == 0)
+    }
+
     @Test("says when it takes long, more and more seldom")
     func warnings() {
         let (world, _) = heldWrite()

@@ -145,7 +145,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ["attach"], ["attach", "data1"], ["status"], ["discover"], ["detach", "UPPER"], ["nonsense"],
+        ["attach"], ["attach", "data1", "--lun", "1"], ["attach", "data1", "--persist"], ["status"],
+        ["discover"], ["detach", "UPPER"], ["nonsense"],
         ["list", "more"],
         ["discover", "10.0.0.1:0"], ["discover", "10.0.0.1", "--bind", "no/name"],
         ["attach", "d", "--target", "t", "--portal", "10.0.0.1", "--lun", "-1"],

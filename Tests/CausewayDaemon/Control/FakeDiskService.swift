@@ -63,6 +63,10 @@ final class FakeDiskService: DiskService {
         return report
     }
 
+    func attachConfigured(_ name: DiskName) throws(ControlError) -> DiskReport {
+        throw .notConfigured(name, path: "/etc/causeway/disks/\(name).toml")
+    }
+
     func set(_ request: SetRequest) throws(ControlError) -> DiskReport {
         let report = disks.withLock { disks -> DiskReport? in
             disks[request.name.text]?.settings.merge(request.settings) { $1 }
