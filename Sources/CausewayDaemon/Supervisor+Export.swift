@@ -64,7 +64,7 @@ extension Supervisor {
             // Served before it is connected: the kernel reads the partition table at once.
             let daemonEnd = fcntl(pair.daemonEnd, F_DUPFD_CLOEXEC, 0)
             guard let isServed = lane.ask({ $0.addClient(id, daemonEnd, negotiates: false) }) else {
-                close(daemonEnd)
+                _ = Glibc.close(daemonEnd)
                 throw .helperFailed(.unintelligible)
             }
             guard isServed else { throw .helperFailed(.unintelligible) }
