@@ -54,15 +54,26 @@ final class SessionRecords: Sendable {
     func note(
         portalGroupTag: UInt16?, initiator: ISCSIName, target: ISCSIName, isid: InitiatorSessionID
     ) {
+        amend(initiator, target, isid) { $0.portalGroupTag = portalGroupTag }
+    }
+
+    /// The session carries these LUNs too.
+    func note(units: Set<UInt64>, initiator: ISCSIName, target: ISCSIName, isid: InitiatorSessionID) {
+        amend(initiator, target, isid) { $0.units.formUnion(units) }
+    }
+
+    private func amend(
+        _ initiator: ISCSIName, _ target: ISCSIName, _ isid: InitiatorSessionID,
+        _ change: (inout SessionRecord) -> Void
+    ) {
         let path = path(initiator, target, isid)
         let blank = SessionRecord(
             initiator: initiator, target: target, isid: isid, portal: "", disk: "", units: [])
         lock.withLock { _ in
-            guard var record = try? read(path, as: blank), record.portalGroupTag != portalGroupTag else {
-                return
-            }
-            record.portalGroupTag = portalGroupTag
-            try? write(record, to: path)
+            guard let known = try? read(path, as: blank) else { return }
+            var record = known
+            change(&record)
+            if record != known { try? write(record, to: path) }
         }
     }
 

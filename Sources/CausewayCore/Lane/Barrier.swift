@@ -2,6 +2,8 @@
 struct Barrier {
     /// The lane's task that carries it.
     var task: Int32
+    /// The path that carries it instead, because the owner's access state refuses it; -1: its own.
+    var via: Int32 = -1
     /// The path no longer waits for it before it carries other disks: the LUN answers, but not with GOOD.
     var isAside = false
     /// How often the answer was another than GOOD.

@@ -82,7 +82,14 @@ extension Lane {
         // Ending its clients' requests comes back to here.
         guard !cold.isRemoved, target.disks.contains(disk) else { return }
         target.disks.removeAll { $0 == disk }
-        for path in target.paths { paths[Int(path)].probes[disk] = nil }
+        pathsChanged(target)
+        for index in target.paths {
+            let path = paths[Int(index)]
+            path.probes[disk] = nil
+            path.serials[disk] = nil
+            path.gone[disk] = nil
+            path.sweeps[disk] = nil
+        }
         for index in 0..<Int32(streams.capacity)
         where (streams[index].kind == .nbd || streams[index].kind == .negotiation)
             && streams[index].owner == disk
@@ -120,9 +127,11 @@ extension Lane {
     /// The last path of a target has logged out.
     mutating func pathRemoved(_ path: Path) {
         let target = targets[Int(path.target)]
+        let isClean = !owesFence(path) && path.unfenced.isEmpty
         failTasks(of: path)
         target.paths.removeAll { $0 == path.index }
         targetPaths[target.index].indices[Int(path.ordinal)] = -1
+        if target.lastDisk == nil { tellRemoved(path, target, isClean: isClean) }
         if target.paths.isEmpty, let disk = target.lastDisk { diskIsGone(disk, target) }
     }
 
@@ -160,6 +169,9 @@ extension Lane {
         diskQueues[disk].isFailing = true
         failHeld(disk, "detached")
         // What it owed, the path owes on: the disk's number may soon be another's.
+        for index in target.paths where paths[Int(index)].accessDebts.remove(disk) != nil {
+            paths[Int(index)].unfenced.insert(diskQueues[disk].lun)
+        }
         for index in target.paths where paths[Int(index)].debts.remove(disk) != nil {
             paths[Int(index)].unfenced.insert(diskQueues[disk].lun)
             diskQueues[disk].fenceDebts -= 1

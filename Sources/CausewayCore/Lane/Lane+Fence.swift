@@ -6,14 +6,15 @@ extension Lane {
     mutating func beginBarriers(_ path: Path, isForeign: Bool) {
         path.isForeign = isForeign
         path.barriers = [:]
+        let isProved = settings.skipsBarrier || path.proof == .waitsForTasks
         for disk in targets[Int(path.target)].disks where owesFence(path, disk) {
-            if settings.skipsBarrier || path.proof == .waitsForTasks {
+            if isProved {
                 fenceDone(path, disk)
             } else if !sendBarrier(path, disk) {
                 return connectionLost(path, "no task is free for the barrier")
             }
         }
-        if settings.skipsBarrier || path.proof == .waitsForTasks { path.unfenced = [] }
+        if isProved { path.unfenced = [] }
         beginUse(path)
     }
 
@@ -76,43 +77,96 @@ extension Lane {
     }
 
     mutating func barrierAnswered(_ task: Int32, _ index: Int32, status: UInt8, sense: SenseData?) {
-        let path = paths[Int(index)]
         let disk = tasks[task].disk
+        let path = barrierOwner(task) ?? paths[Int(index)]
+        // For a session that is lost again, or was made anew since, it proves nothing.
         guard var barrier = path.barriers[disk], barrier.task == task else { return releaseTask(task) }
         let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)
         // The first command after a login is the one that hears of a restart.
-        if status != 0, case .retry = verdict.errorClass { note(verdict.notices, path, disk) }
+        if status != 0 { note(tidings(verdict), paths[Int(index)], disk) }
         switch verdict.errorClass {
         case .good:
             releaseTask(task)
             fenceDone(path, disk)
-            if path.isUp { beginProbe(path, disk) }
+            if path.isUp {
+                beginProbe(path, disk)
+                leave(path)
+            }
             return beginUse(path)
         case .retry where tasks[task].attempts < 16:
             tasks[task].attempts += 1
-            return sendInternal(task, path)
-        case .retryAfterDelay: break
-        default:
+            return sendInternal(task, paths[Int(index)])
+        default: break
+        }
+        let isRefused = verdict.notices.contains(.accessStateChanged) && sense?.key != .unitAttention
+        if isRefused, rerouteBarrier(task, path, disk) { return }
+        if isRefused || verdict.errorClass != .retryAfterDelay {
             // Only GOOD proves anything. The disk's writes wait on, bounded by the APD time-out, and the
             // target's other disks need not wait with them.
             barrier.isAside = true
         }
         barrier.refusals += 1
         barrier.answer = describe(status, sense)
+        barrier.via = -1
         path.barriers[disk] = barrier
+        tasks[task].lba = 0
+        tasks[task].path = path.index
         delay(task, milliseconds: barrier.delay)
         guard barrier.isAside else { return }
-        path.diskProblems[disk] = PathProblem(
-            kind: verdict.errorClass == .pathError(.logicalUnitGone) ? .noSuchLUN : .notReady,
-            interface: path.specification.interface, portal: path.specification.portal,
-            text: fenceWait(path, for: disk) ?? "")
+        problem(
+            path, disk, verdict.errorClass == .pathError(.logicalUnitGone) ? .lunGone : .notReady,
+            fenceWait(path, for: disk) ?? "")
         beginUse(path)
-        tellProblems(path.target)
+    }
+
+    /// What an answer of the lane's own command says besides. That the LUN is not there is the answer itself,
+    /// and no reason to ask anew at once.
+    private func tidings(_ verdict: ErrorClassification) -> TargetNotices {
+        if case .pathError(.logicalUnitGone) = verdict.errorClass {
+            verdict.notices.subtracting(.lunListChanged)
+        } else {
+            verdict.notices
+        }
+    }
+
+    private func barrierOwner(_ task: Int32) -> Path? {
+        tasks[task].lba > 0 ? paths[Int(tasks[task].lba) - 1] : nil
+    }
+
+    /// The target port's access state forbids TEST UNIT READY (SPC-4 §5.15.2.5). The task set is the LUN's,
+    /// not the session's, so that an ORDERED command of another session waits for the same commands. False if
+    /// there is none, or if it was tried just now.
+    private mutating func rerouteBarrier(_ task: Int32, _ path: Path, _ disk: Int32) -> Bool {
+        let isShared = disks[Int(disk)].report?.limits.sharesTaskSet ?? false
+        let carrying = targets[Int(path.target)].paths.first {
+            $0 != path.index && diskQueues[disk].usable & (1 &<< UInt32(paths[Int($0)].ordinal)) != 0
+        }
+        guard isShared, let via = carrying, tasks[task].path == path.index else { return false }
+        tasks[task].attempts = 0
+        tasks[task].lba = UInt64(path.index) + 1
+        tasks[task].path = via
+        path.barriers[disk]?.via = via
+        sendInternal(task, paths[Int(via)])
+        return true
+    }
+
+    /// A barrier's path was lost, or it did not go out: the path that owes it sends another.
+    mutating func barrierLost(owner: Int32, via: Int32, _ disk: Int32) {
+        let path = paths[Int(owner)]
+        guard var barrier = path.barriers[disk], barrier.via == via, pathQueues[owner].isFullFeature else {
+            return
+        }
+        guard let task = issueInternal(.barrier, disk: disk, path: path) else {
+            return connectionLost(path, "no task is free for the barrier")
+        }
+        barrier.task = task
+        barrier.via = -1
+        path.barriers[disk] = barrier
     }
 
     /// Whether a disk's earlier writes over this path may still reach the medium.
     func owesFence(_ path: Path, _ disk: Int32) -> Bool {
-        if path.debts.contains(disk) { return true }
+        if path.debts.contains(disk) || path.accessDebts.contains(disk) { return true }
         var task = pathQueues[path.index].held.first
         while task >= 0 {
             if tasks[task].disk == disk { return true }
@@ -124,39 +178,30 @@ extension Lane {
     /// The fence of a disk is complete: nothing that lost sessions of this path had sent to it can reach the
     /// medium any more.
     private mutating func fenceDone(_ path: Path, _ disk: Int32) {
-        let index = path.index
-        path.barriers[disk] = nil
-        path.unfenced.remove(diskQueues[disk].lun)
-        path.diskProblems[disk] = nil
-        if path.debts.remove(disk) != nil { diskQueues[disk].fenceDebts -= 1 }
-        var released: [Int32] = []
-        var task = pathQueues[index].held.first
-        while task >= 0 {
-            let next = tasks[task].next
-            if tasks[task].disk == disk {
-                pathQueues[index].held.remove(task, tasks)
-                released.append(task)
-            }
-            task = next
-        }
-        pathQueues[index].counters.fences &+= 1
         let took = now.nanoseconds(since: path.fenceBegan ?? now) / 1_000_000
-        let proof =
-            if settings.skipsBarrier {
-                "session reinstated, barrier left out"
-            } else if path.proof == .waitsForTasks {
-                "session reinstated, for which this target finishes earlier commands"
-            } else {
-                "session reinstated and barrier"
-            }
-        let way = path.isForeign ? "through another path" : "on its own route"
-        path.lastFence = "\(proof), \(way), after \(took) ms, \(released.count) writes"
-        log(
-            .information,
-            "\(disks[Int(disk)].name) \(path.name): fence: \(proof) \(way) after \(took) ms; "
-                + "\(released.count) writes are sent again")
-        if !owesFence(path) { path.fenceBegan = nil }
-        for task in released.reversed() { sendAgain(task, first: true) }
+        let wasOwed = path.debts.contains(disk)
+        path.barriers[disk] = nil
+        path.diskProblems[disk] = nil
+        path.accessDebts.remove(disk)
+        path.unfenced.remove(diskQueues[disk].lun)
+        let count = release(path, disk)
+        if count > 0 || wasOwed {
+            pathQueues[path.index].counters.fences &+= 1
+            let proof =
+                if settings.skipsBarrier {
+                    "session reinstated, barrier left out"
+                } else if path.proof == .waitsForTasks {
+                    "session reinstated, for which this target finishes earlier commands"
+                } else {
+                    "session reinstated and barrier"
+                }
+            let way = path.isForeign ? "through another path" : "on its own route"
+            path.lastFence = "\(proof), \(way), after \(took) ms, \(count) writes"
+            log(
+                .information,
+                "\(disks[Int(disk)].name) \(path.name): fence: \(proof) \(way) after \(took) ms; "
+                    + "\(count) writes are sent again")
+        }
         pumpPending()
     }
 
@@ -164,7 +209,10 @@ extension Lane {
     mutating func beginUse(_ path: Path) {
         guard case .draining = path.state, path.barriers.values.allSatisfy({ $0.isAside }) else { return }
         path.wasTried = true
-        if path.isForeign {
+        if path.intent != .inUse {
+            path.state = .standIn
+            leave(path)
+        } else if path.isForeign {
             path.state = .standIn
             path.retryAt = now.adding(milliseconds: settings.ownRouteRetryMilliseconds)
             wake(at: path.retryAt ?? .never)
@@ -221,7 +269,8 @@ extension Lane {
     // MARK: Which LUN is it?
 
     mutating func beginProbe(_ path: Path, _ disk: Int32) {
-        guard path.isUp, !diskQueues[disk].isDetaching, path.barriers[disk] == nil else { return }
+        guard path.isUp, path.intent == .inUse, !diskQueues[disk].isDetaching, path.barriers[disk] == nil
+        else { return }
         let probe = LogicalUnitProbe(maxTransferBytes: UInt32(settings.pieceBytes))
         path.diskProblems[disk] = nil
         issueProbe(probe, path, disk)
@@ -250,9 +299,9 @@ extension Lane {
         let path = paths[Int(index)]
         let disk = tasks[task].disk
         let data = internalData.removeValue(forKey: task) ?? []
-        let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)
-        // That the LUN is not there is the answer itself, and no reason to ask anew at once.
-        if status != 0, case .retry = verdict.errorClass { note(verdict.notices, path, disk) }
+        if status != 0 {
+            note(tidings(classify(status: SCSIStatus(rawValue: status), sense: sense)), path, disk)
+        }
         guard var probe = path.probes[disk], probe.task == task else { return releaseTask(task) }
         switch probe.answered(status: SCSIStatus(rawValue: status), sense: sense, data: data) {
         case .next:
@@ -266,6 +315,10 @@ extension Lane {
             releaseTask(task)
             path.probes[disk] = nil
             showed(report, path, disk)
+        case .inaccessible(let unit, let sense):
+            releaseTask(task)
+            path.probes[disk] = nil
+            identified(unit, path, disk, sense)
         case .failed(let text, let kind):
             releaseTask(task)
             path.probes[disk] = nil
@@ -275,30 +328,66 @@ extension Lane {
 
     /// A path's LUN does not do. The path goes on for other disks.
     mutating func problem(_ path: Path, _ disk: Int32, _ kind: PathProblem.Kind, _ text: String) {
-        diskQueues[disk].usable &= ~(1 &<< UInt32(path.ordinal))
+        hide(disk, on: path)
+        if kind == .lunGone { lunIsGone(path, disk) } else { path.gone[disk] = nil }
         let isNews = path.diskProblems[disk]?.text != text
         path.diskProblems[disk] = PathProblem(
             kind: kind, interface: path.specification.interface, portal: path.specification.portal, text: text
         )
         path.reprobeAt = now.adding(milliseconds: settings.reprobeMilliseconds)
         wake(at: path.reprobeAt ?? .never)
-        if isNews { log(.warning, "\(disks[Int(disk)].name) \(path.name): \(text)") }
+        if isNews {
+            tell(kind == .otherLUN ? .error : .warning, disks[Int(disk)], "\(path.name): \(text)")
+        }
         checkAllPathsDown(path.target)
         tellProblems(path.target)
     }
 
-    /// A path has shown its LUN: it joins if it is the disk's own (VPD 0x83 identity and capacity).
+    /// A path has shown who its LUN is, and that its target port is in a state in which it says no more.
+    private mutating func identified(_ unit: IdentifiedUnit, _ path: Path, _ disk: Int32, _ sense: SenseData)
+    {
+        let cold = disks[Int(disk)]
+        if let difference = mismatch(unit, path, cold) { return problem(path, disk, .otherLUN, difference) }
+        noteAccess(unit, path, cold)
+        accessRefused(path, disk, sense.additional)
+        problem(path, disk, .notReady, accessReason(path, disk) ?? "\(sense)")
+    }
+
+    private func noteAccess(_ unit: IdentifiedUnit, _ path: Path, _ cold: Disk) {
+        cold.access.mode = cold.failure.access
+        cold.access.identified(
+            path: path.ordinal, group: unit.identification.targetPortGroup,
+            port: unit.identification.relativeTargetPort, support: unit.inquiry.targetPortGroupSupport,
+            reported: unit.accessGroups, now: now)
+    }
+
+    /// Why this is not the disk's LUN; nil if it is. Beside its name (VPD page 83h) a LUN made anew in place
+    /// of another may be told by its serial number, which is compared on each path by itself: some
+    /// controllers show their own.
+    private func mismatch(_ unit: IdentifiedUnit, _ path: Path, _ cold: Disk) -> String? {
+        guard let known = cold.report else { return nil }
+        if let difference = known.difference(from: unit) {
+            return "this is not the disk's LUN, and gets no I/O: \(difference)"
+        }
+        guard let serial = unit.serial else { return nil }
+        let first = path.serials[cold.index] ?? serial
+        path.serials[cold.index] = first
+        return first == serial
+            ? nil : "this is not the disk's LUN, and gets no I/O: serial number \(serial) instead of \(first)"
+    }
+
+    /// A path has shown its LUN: it joins if it is the disk's own.
     private mutating func showed(_ report: LogicalUnitReport, _ path: Path, _ disk: Int32) {
         let cold = disks[Int(disk)]
+        if let difference = mismatch(report.identified, path, cold) {
+            return problem(path, disk, .otherLUN, difference)
+        }
         if let known = cold.report {
-            if let difference = known.difference(from: report) {
-                return problem(path, disk, .otherLUN, "this is not the disk's LUN: \(difference)")
-            }
-            if report.limits.blockCount > known.limits.blockCount {
-                log(
-                    .warning,
-                    "\(cold.name) \(path.name): the LUN has grown to \(report.limits.byteCount) bytes; "
-                        + "the disk keeps its size until it is attached anew")
+            guard report.limits.logicalBlockLength == known.limits.logicalBlockLength else {
+                return problem(
+                    path, disk, .otherLUN,
+                    "blocks of \(report.limits.logicalBlockLength) bytes instead of "
+                        + "\(known.limits.logicalBlockLength)")
             }
             // Mode page 8 can change under a disk; what was promised to its clients is kept by other means.
             diskQueues[disk].writeCacheEnabled = report.limits.writeCacheEnabled
@@ -309,23 +398,38 @@ extension Lane {
             } catch {
                 return problem(path, disk, .noSuchLUN, "the LUN cannot be exported: \(error)")
             }
+            path.serials[disk] = report.serial
         }
-        guard path.isUp, path.barriers[disk] == nil else { return }
-        diskQueues[disk].usable |= 1 &<< UInt32(path.ordinal)
-        if cold.allPathsDownSince != nil {
-            cold.allPathsDownSince = nil
-            log(.information, "\(cold.name): a path is back, I/O goes on")
+        guard path.isUp, path.intent == .inUse, path.barriers[disk] == nil else { return }
+        noteCapacity(report.limits, path, cold)
+        noteAccess(report.identified, path, cold)
+        lunIsBack(path, disk)
+        path.diskProblems[disk] = nil
+        diskQueues[disk].shown |= 1 &<< UInt32(path.ordinal)
+        regroup(disk)
+        wake(at: cold.access.askAt ?? .never)
+        let target = targets[Int(path.target)]
+        askInventory(target, soon: target.inventory.isStale)
+        checkAllPathsDown(path.target)
+        tellProblems(path.target)
+    }
+
+    /// A LUN may grow and shrink under a disk, which keeps its size: what lies beyond the end of a shrunken
+    /// LUN ends with an error (5/21/00) and fails no path.
+    private mutating func noteCapacity(_ limits: LogicalUnitLimits, _ path: Path, _ cold: Disk) {
+        guard let known = cold.blockCount, known != limits.blockCount else {
+            return cold.blockCount = limits.blockCount
         }
-        diskQueues[disk].isFailing = cold.isForced
-        effects.append(
-            .notice(
-                .pathChanged(
-                    DiskID(rawValue: disk), interface: path.specification.interface,
-                    portal: path.specification.portal, isUp: true, reason: "")))
-        if !cold.wasReady, let description = describe(disk) {
-            cold.wasReady = true
-            effects.append(.notice(.ready(DiskID(rawValue: disk), description)))
+        cold.blockCount = limits.blockCount
+        let size = diskQueues[cold.index].sizeBytes
+        let isShort = limits.byteCount < size
+        tell(
+            isShort ? .error : .warning, cold,
+            "\(path.name): the LUN has \(limits.byteCount) bytes now; the disk keeps its \(size) until it is "
+                + "attached anew" + (isShort ? ", and I/O beyond the LUN's end fails" : ""))
+        for other in targets[Int(path.target)].paths where other != path.index {
+            paths[Int(other)].reprobeAt = paths[Int(other)].reprobeAt ?? now
+            wake(at: now)
         }
-        pumpPending()
     }
 }

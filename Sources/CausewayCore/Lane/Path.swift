@@ -35,7 +35,13 @@ final class Path {
     let index: Int32
     let target: Int32
     let ordinal: Int32
-    let specification: PathSpecification
+    var specification: PathSpecification
+
+    /// What the administrator wants of it.
+    enum Intent { case inUse, disabled, removed }
+    var intent = Intent.inUse
+    /// When what still runs on a path that leaves is given up.
+    var leavesBy = Instant.never
 
     var state = State.down
     var attempt: Attempt?
@@ -73,6 +79,14 @@ final class Path {
     /// LUN fields of such writes of disks that are not attached: of a predecessor, or of one that went by
     /// force.
     var unfenced: Set<UInt64>
+    /// Disks whose SET TARGET PORT GROUPS was sent and not answered: a copy may still come.
+    var accessDebts: Set<Int32> = []
+    /// Commands that a reset may have ended, by disk.
+    var sweeps: [Int32: Sweep] = [:]
+    /// When the target last said on this path that a disk's LUN is gone.
+    var gone: [Int32: Instant] = [:]
+    /// The serial number of each disk's LUN as this path first showed it.
+    var serials: [Int32: TargetText] = [:]
     /// Since when writes are held.
     var fenceBegan: Instant?
     var fencePatience: FencePatience?
@@ -131,6 +145,7 @@ final class Target {
     var leftWrites = false
     /// The disk with which the target goes.
     var lastDisk: Int32?
+    var inventory = LogicalUnitInventory()
     var isRemoved = false
 
     init(index: Int32, name: ISCSIName, initiatorName: ISCSIName) {
@@ -157,9 +172,27 @@ final class Disk {
     /// The last flush of its own ended with an error.
     var flushFailed = false
     var detachDeadline: Instant?
+    var failure: FailureSettings { settings.failure }
     /// Since when no path carries it, if I/O is held for that reason.
     var allPathsDownSince: Instant?
+    /// Since when every path says that the LUN is gone, until that is confirmed.
+    var goneSince: Instant?
+    var loss: DeviceLoss?
+    var access = LogicalUnitAccess()
+    /// Which path was asked for access states last.
+    var accessTurn = 0
+    var reset: LogicalUnitReset?
+    var resetCheck = ResetCheck.none
+    /// When a LOGICAL UNIT RESET may be tried again.
+    var resetNotBefore = Instant(nanoseconds: 0)
+    /// Held writes for which the LUN has no space: since when, and when one was last refused.
+    var spaceFull: (since: Instant, refusedAt: Instant)?
+    /// As the LUN last said; the disk keeps the size that it was attached with.
+    var blockCount: UInt64?
     var problemsWereTold = false
+    var failBack = FailBack()
+    /// When a preferred path that came back takes over.
+    var failBackAt: Instant?
     var isRemoved = false
 
     init(
