@@ -82,6 +82,7 @@ extension Lane {
         // Ending its clients' requests comes back to here.
         guard !cold.isRemoved, target.disks.contains(disk) else { return }
         target.disks.removeAll { $0 == disk }
+        joinHealth(target)
         pathsChanged(target)
         for index in target.paths {
             let path = paths[Int(index)]
@@ -131,6 +132,7 @@ extension Lane {
         failTasks(of: path)
         target.paths.removeAll { $0 == path.index }
         targetPaths[target.index].indices[Int(path.ordinal)] = -1
+        leaveHealth(path)
         if target.lastDisk == nil { tellRemoved(path, target, isClean: isClean) }
         if target.paths.isEmpty, let disk = target.lastDisk { diskIsGone(disk, target) }
     }
@@ -178,7 +180,11 @@ extension Lane {
         }
         oweWrites(disk)
         diskQueues[disk].isInUse = false
-        if target.disks.isEmpty { target.isRemoved = true }
+        if target.disks.isEmpty {
+            target.isRemoved = true
+            // Its secrets are wiped when nobody holds them any more.
+            target.authentication = .none
+        }
         effects.append(
             .notice(
                 .detached(

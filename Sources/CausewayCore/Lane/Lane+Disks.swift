@@ -6,6 +6,9 @@ public struct DiskSpecification: Sendable {
     public var lun: LogicalUnitNumber
     public var paths: [PathSpecification]
     public var isReadOnly: Bool
+    public var authentication = Authentication.none
+    /// What its sessions ask for; the digests are among the settings.
+    public var parameters = WantedParameters()
     public var settings: DiskSettings
 
     public init(
@@ -54,6 +57,9 @@ extension Lane {
         } catch {
             throw .setting(error)
         }
+        // The newest word: that is how a changed secret reaches a target that has other disks.
+        target.authentication = specification.authentication
+        target.wanted = specification.parameters
         guard
             let slot = freeSlot(
                 disks.map { disk in
@@ -75,6 +81,7 @@ extension Lane {
         queue.lun = specification.lun.rawValue
         diskQueues[index] = queue
         target.disks.append(index)
+        joinHealth(target)
         do throws(AttachError) {
             for path in specification.paths { try addPath(path, target) }
         } catch {

@@ -178,30 +178,15 @@ extension Lane {
     /// The fence of a disk is complete: nothing that lost sessions of this path had sent to it can reach the
     /// medium any more.
     private mutating func fenceDone(_ path: Path, _ disk: Int32) {
-        let took = now.nanoseconds(since: path.fenceBegan ?? now) / 1_000_000
+        let took = now.nanoseconds(since: path.fenceBegan ?? now)
         let wasOwed = path.debts.contains(disk)
         path.barriers[disk] = nil
         path.diskProblems[disk] = nil
         path.accessDebts.remove(disk)
         path.unfenced.remove(diskQueues[disk].lun)
         let count = release(path, disk)
-        if count > 0 || wasOwed {
-            pathQueues[path.index].counters.fences &+= 1
-            let proof =
-                if settings.skipsBarrier {
-                    "session reinstated, barrier left out"
-                } else if path.proof == .waitsForTasks {
-                    "session reinstated, for which this target finishes earlier commands"
-                } else {
-                    "session reinstated and barrier"
-                }
-            let way = path.isForeign ? "through another path" : "on its own route"
-            path.lastFence = "\(proof), \(way), after \(took) ms, \(count) writes"
-            log(
-                .information,
-                "\(disks[Int(disk)].name) \(path.name): fence: \(proof) \(way) after \(took) ms; "
-                    + "\(count) writes are sent again")
-        }
+        diskQueues[disk].counters.fencedWrites &+= UInt64(count)
+        if count > 0 || wasOwed { fenceIsHad(path, took, count) }
         pumpPending()
     }
 
@@ -223,6 +208,37 @@ extension Lane {
         }
         pumpPending()
         tellProblems(path.target)
+    }
+
+    /// Counts a fence and tells of it, together with the loss if that was not told yet.
+    private mutating func fenceIsHad(_ path: Path, _ took: UInt64, _ count: Int) {
+        let index = path.index
+        pathQueues[index].counters.fences &+= 1
+        pathQueues[index].counters.lastFenceNanoseconds = took
+        let proof: String
+        if settings.skipsBarrier {
+            proof = "session reinstated, barrier left out"
+        } else if path.proof == .waitsForTasks {
+            proof = "session reinstated, for which this target finishes earlier commands"
+            pathQueues[index].counters.fencesByLogin &+= 1
+        } else {
+            proof = "session reinstated and barrier"
+            pathQueues[index].counters.fencesByBarrier &+= 1
+        }
+        let way = path.isForeign ? "through another path" : "on its own route"
+        path.lastFence = "\(proof), \(way), after \(took / 1_000_000) ms, \(count) writes"
+        if let loss = path.loss {
+            path.loss = nil
+            log(
+                .warning,
+                "\(label(path)): path lost: \(loss.reason); \(loss.moved) commands moved at once, "
+                    + "\(loss.held) sent writes after a fence of \(took / 1_000_000) ms (\(proof), \(way))")
+        } else {
+            log(
+                .information,
+                "\(label(path)): fence: \(proof), \(way), after \(took / 1_000_000) ms; "
+                    + "\(count) writes are sent again")
+        }
     }
 
     // MARK: Fences that take long
@@ -259,7 +275,7 @@ extension Lane {
             let seconds = now.nanoseconds(since: patience.since) / 1_000_000_000
             log(
                 .warning,
-                "\(targets[Int(path.target)].name) \(path.name): \(wait), for \(seconds) s now; "
+                "\(label(path)): \(wait), for \(seconds) s now; "
                     + "\(pathQueues[path.index].held.count) writes are held")
         }
         path.fencePatience = patience
@@ -272,7 +288,6 @@ extension Lane {
         guard path.isUp, path.intent == .inUse, !diskQueues[disk].isDetaching, path.barriers[disk] == nil
         else { return }
         let probe = LogicalUnitProbe(maxTransferBytes: UInt32(settings.pieceBytes))
-        path.diskProblems[disk] = nil
         issueProbe(probe, path, disk)
     }
 
@@ -338,6 +353,7 @@ extension Lane {
         wake(at: path.reprobeAt ?? .never)
         if isNews {
             tell(kind == .otherLUN ? .error : .warning, disks[Int(disk)], "\(path.name): \(text)")
+            if kind == .otherLUN || kind == .lunGone { doubtOthers(path, disk) }
         }
         checkAllPathsDown(path.target)
         tellProblems(path.target)
@@ -401,6 +417,12 @@ extension Lane {
             path.serials[disk] = report.serial
         }
         guard path.isUp, path.intent == .inUse, path.barriers[disk] == nil else { return }
+        path.wasUp = true
+        if let since = path.lostSince {
+            path.lostSince = nil
+            let tenths = now.nanoseconds(since: since) / 100_000_000
+            log(.information, "\(label(path)): path is back after \(tenths / 10).\(tenths % 10) s")
+        }
         noteCapacity(report.limits, path, cold)
         noteAccess(report.identified, path, cold)
         lunIsBack(path, disk)

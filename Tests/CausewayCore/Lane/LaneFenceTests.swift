@@ -9,6 +9,7 @@ struct LaneFenceTests {
         _ options: WorldOptions = Self.options, for time: UInt64 = 3 * .second
     ) -> (world: World, carrier: Int) {
         let world = ready(options)
+        world.keepsLog = true
         world.run(limit: 100 * .millisecond)
         world.holdFirstWrite(for: time)
         world.client.submit(.write, lba: 5, blocks: 1)
@@ -24,6 +25,16 @@ struct LaneFenceTests {
         return options
     }
 
+    private static var twoDisks: WorldOptions {
+        var options = options
+        options.diskCount = 2
+        return options
+    }
+
+    private func warnings(_ world: World) -> [String] {
+        world.log.filter { $0.severity != .information }.map(\.text)
+    }
+
     private func path(_ world: World, _ portal: Int, of disk: DiskID? = nil) -> PathSnapshot? {
         world.lane.snapshot(disk ?? world.disk)?.paths.first {
             $0.portal.hasPrefix("198.51.100.\(portal):")
@@ -32,9 +43,7 @@ struct LaneFenceTests {
 
     @Test("is asked for with patience while the path does not show the LUN, and not by the other disks")
     func hiddenUnit() {
-        let (world, carrier) = heldWrite()
-        world.attachNeighbour()
-        world.run(limit: 500 * .millisecond)
+        let (world, carrier) = heldWrite(Self.twoDisks)
         // A fence may go through either portal.
         world.hideUnit(portal: 0)
         world.hideUnit(portal: 1)
@@ -46,8 +55,8 @@ struct LaneFenceTests {
         #expect(world.target.commandCount - commands < 60 * 30, "the LUN is asked without a pause")
         #expect(path(world, carrier)?.standing == .fencing)
         #expect(path(world, carrier)?.reason?.contains("the fence waits for the LUN, which answers") == true)
-        #expect(path(world, carrier, of: world.neighbour)?.standing == .active)
-        #expect(path(world, 1, of: world.neighbour)?.standing == .active)
+        #expect(path(world, carrier, of: world.disks[1].id)?.standing == .active)
+        #expect(path(world, 1, of: world.disks[1].id)?.standing == .active)
         world.showUnit(portal: 0)
         world.showUnit(portal: 1)
         settle(world)
@@ -58,7 +67,7 @@ struct LaneFenceTests {
     @Test("that is not had fails its writes after the APD time-out, and is owed on")
     func hiddenForTooLong() {
         var options = Self.options
-        options.lane.allPathsDownTimeoutMilliseconds = 10_000
+        options.settings.failure.allPathsDownTimeout = .milliseconds(10_000)
         // Through no other portal.
         options.target.portalGroups = [1, 2]
         let (world, carrier) = heldWrite(options)
@@ -82,25 +91,23 @@ struct LaneFenceTests {
 
     @Test("is owed to a LUN whose disk went by force while other disks kept the path")
     func owedAfterDetach() {
-        var options = Self.options
-        options.lane.allPathsDownTimeoutMilliseconds = 600_000
+        var options = Self.twoDisks
+        options.settings.failure.allPathsDownTimeout = .milliseconds(600_000)
         let (world, carrier) = heldWrite(options)
         world.client.mayFail = true
-        world.attachNeighbour()
-        world.run(limit: 500 * .millisecond)
         world.hideUnit(portal: 0)
         world.hideUnit(portal: 1)
         world.cut(path: carrier, ghost: true)
         world.run(limit: 2 * .second)
-        world.detach(force: true)
-        world.run(limit: 2 * .second) { world.isDetached }
-        #expect(world.isDetached)
-        #expect(path(world, carrier, of: world.neighbour)?.standing == .active)
+        world.detach(world.disks[0], force: true)
+        world.run(limit: 2 * .second) { world.disks[0].isDetached }
+        #expect(world.disks[0].isDetached)
+        #expect(path(world, carrier, of: world.disks[1].id)?.standing == .active)
         // The session has been up all the time since; the new disk's first write waits for the barrier.
-        let fences = path(world, carrier, of: world.neighbour)?.counters.fences
+        let fences = path(world, carrier, of: world.disks[1].id)?.counters.fences
         world.showUnit(portal: 0)
         world.showUnit(portal: 1)
-        world.attach()
+        world.attachAgain(world.disks[0])
         world.run(limit: 10 * .second) { world.pathsUp == 2 }
         #expect(world.pathsUp == 2)
         #expect(path(world, carrier)?.counters.fences == (fences ?? 0) + 1)
@@ -108,14 +115,12 @@ struct LaneFenceTests {
 
     @Test("is owed to a LUN whose disk went by force with a write under way on a session that goes on")
     func owedForRunningWrites() {
-        let (world, carrier) = heldWrite()
+        let (world, carrier) = heldWrite(Self.twoDisks)
         world.client.mayFail = true
-        world.attachNeighbour()
-        world.run(limit: 500 * .millisecond)
-        world.detach(force: true)
-        world.run(limit: .second) { world.isDetached }
-        #expect(world.isDetached)
-        world.attach()
+        world.detach(world.disks[0], force: true)
+        world.run(limit: .second) { world.disks[0].isDetached }
+        #expect(world.disks[0].isDetached)
+        world.attachAgain(world.disks[0])
         world.run(limit: .second)
         #expect(world.pathsUp == 1)
         #expect(path(world, carrier)?.standing == .fencing)
@@ -131,7 +136,7 @@ struct LaneFenceTests {
         world.blackHole(interface: 0, .both)
         world.blackHole(interface: 1, .both)
         world.run(limit: 130 * .second)
-        let warnings = world.warnings.filter { $0.contains("the fence waits for a login") }
+        let warnings = warnings(world).filter { $0.contains("the fence waits for a login") }
         // Both paths are given up after 45 s; the one with the write warns at about 55, 75 and 115 s.
         #expect(warnings.count == 3)
         #expect(warnings.first?.contains("for 10 s now; 1 writes are held") == true)
@@ -148,13 +153,14 @@ struct LaneFenceTests {
         world.cut(path: carrier, ghost: true)
         world.run(limit: 12 * .second)
         #expect(path(world, carrier)?.reason?.contains("waits for the target to answer the login") == true)
-        #expect(world.warnings.contains { $0.contains("waits for the target to answer the login") })
+        #expect(warnings(world).contains { $0.contains("waits for the target to answer the login") })
         settle(world)
     }
 
     @Test("A StatSN out of its order ends the connection", arguments: [false, true])
     func statSN(_ isMessage: Bool) {
         let world = ready(WorldOptions())
+        world.keepsLog = true
         world.confuseStatSN()
         if isMessage {
             world.sendAsynchronousMessages()
@@ -163,7 +169,7 @@ struct LaneFenceTests {
             // Nothing but the ping of an idle path.
             world.run(limit: 6 * .second)
         }
-        #expect(world.warnings.contains { $0.contains("StatSN") })
+        #expect(warnings(world).contains { $0.contains("StatSN") })
         #expect(path(world, 0)?.counters.losses == 1)
     }
 }
@@ -203,7 +209,7 @@ struct LaneDepartureTests {
         world.detach(force: false)
         world.run(limit: 5 * .second) { world.isDetached }
         #expect(world.isDetached)
-        #expect(world.wasFlushed == !isFailing)
+        #expect(world.disks[0].wasFlushed == !isFailing)
     }
 
     @Test("waits for a path with its flush, and does not call it clean without one")
@@ -220,7 +226,7 @@ struct LaneDepartureTests {
         world.detach(force: false)
         world.run(limit: 40 * .second) { world.isDetached }
         #expect(world.isDetached)
-        #expect(!world.wasFlushed)
+        #expect(!world.disks[0].wasFlushed)
         #expect(world.lane.usage.isEmpty)
     }
 
@@ -234,6 +240,6 @@ struct LaneDepartureTests {
         #expect(world.flushes == [.none])
         world.detach(force: false)
         world.run(limit: 5 * .second) { world.isDetached }
-        #expect(world.isDetached && world.wasFlushed)
+        #expect(world.isDetached && world.disks[0].wasFlushed)
     }
 }
