@@ -250,6 +250,8 @@ public struct LaneRunner: ~Copyable {
         while let effect = lane.takeEffect() {
             switch effect {
             case .connect(let id, let route): connect(id, route)
+            case .connectElsewhere(let id, let route, let address):
+                connect(id, route, elsewhere: address)
             case .close(let id): close(id)
             case .notice(let notice): onNotice(notice)
             }
@@ -276,9 +278,21 @@ public struct LaneRunner: ~Copyable {
         sockets[slot] = StreamSocket()
     }
 
-    private mutating func connect(_ id: StreamID, _ route: RouteID) {
-        guard let way = routes[route] else {
+    private mutating func connect(_ id: StreamID, _ route: RouteID, elsewhere: PortalAddress? = nil) {
+        guard var way = routes[route] else {
             return lane.connectFailed(id, reason: "the route is not known", now: now)
+        }
+        if let elsewhere {
+            // Names are resolved on the control thread only: a resolver may take seconds.
+            guard let address = SocketAddress(parsing: "\(elsewhere)", defaultPort: elsewhere.port) else {
+                return lane.connectFailed(
+                    id,
+                    reason: "the target redirects to \(elsewhere), a name: "
+                        + "configure its address as a portal",
+                    now: now)
+            }
+            way.destination = address
+            if let source = way.source, source.family != address.address.family { way.source = nil }
         }
         do throws(SystemError) {
             let descriptor = try TCPConnection.connect(

@@ -66,7 +66,7 @@ public final class History {
         world.client.mayFail = false
         world.client.bound = 100 * Self.second
         // What was lost with a cache is told once more by each path.
-        world.client.mayFail = swarm.losesCache
+        world.client.mayFail = swarm.losesCache || swarm.mayAbort
         world.client.load(swarm.load, count: 20)
         demand(100 * Self.second, "a healthy disk does not answer") { world.client.isIdle }
         demand(100 * Self.second, "the target does not come to rest") { world.isQuiet }
@@ -162,6 +162,16 @@ public final class History {
         case .damage:
             let count = random.number(0...random.pick([60, 600, 20_000]))
             world.damage(path: path, toTarget: random.chance(500), after: count)
+        case .asynchronous:
+            let events: [AsynchronousMessage.Event] = [
+                .scsiEvent, .logoutRequest, .connectionDrop, .sessionDrop, .negotiationRequest,
+                AsynchronousMessage.Event(rawValue: 250), AsynchronousMessage.Event(rawValue: 77),
+            ]
+            world.tell(
+                path: path, random.pick(events), seconds: (random.below(3), random.number(1...3)))
+        case .reject:
+            let reasons: [UInt8] = [2, 4, 5, 6, 7, 9, 0x0a, 0x0c, 0x55]
+            world.rejectNext(path: path, reason: random.pick(reasons))
         case .attention:
             guard random.chance(100) else { return }
             world.raiseAttention()

@@ -120,7 +120,7 @@ public final class SimulatedTarget {
         tasks.sorted { $0.key < $1.key }.map { $0.value }
     }
 
-    private var allUnits: [SimulatedUnit] {
+    var allUnits: [SimulatedUnit] {
         units.sorted { $0.key < $1.key }.map { $0.value }
             + impostors.sorted { $0.key < $1.key }.map { $0.value }
     }
@@ -194,6 +194,9 @@ public final class SimulatedTarget {
             session.tasks[task.tag] = nil
             session.connection?.answer(task, outcome)
         }
+        let ends = task.onEnd
+        task.onEnd = []
+        for end in ends { end() }
         draining.removeAll { !hasTasks($0) }
         startReady(task.unit)
         let ready = waitingLogins
@@ -211,13 +214,56 @@ public final class SimulatedTarget {
         return task.unit.execute(task.cdb, task.data)
     }
 
-    /// ABORT TASK: the task is gone, whatever it was doing, unless it is being carried out: then this waits.
-    func abort(_ task: TargetTask) -> Bool {
-        guard task.state != .executing else { return false }
+    /// ABORT TASK: a task that is not being carried out is gone; what becomes of another depends on the kind
+    /// of target.
+    func abort(_ task: TargetTask, _ answer: @escaping (UInt8) -> Void) {
+        guard task.state == .executing else {
+            forget(task)
+            startReady(task.unit)
+            return answer(0)
+        }
+        switch options.abortion {
+        case .refuses: answer(255)
+        case .saysNothing: break
+        case .returnsAtOnce:
+            task.session.tasks[task.tag] = nil
+            ghostCount += 1
+            answer(0)
+        case .waits:
+            task.session.tasks[task.tag] = nil
+            task.onEnd.append { answer(0) }
+        }
+    }
+
+    /// Its data may still be on their way.
+    private func forget(_ task: TargetTask) {
+        if task.state == .receiving { task.session.connection?.abortedTags.insert(task.tag) }
         remove(task)
         task.session.tasks[task.tag] = nil
-        startReady(task.unit)
-        return true
+    }
+
+    /// LOGICAL UNIT RESET and TARGET WARM RESET: every task of everyone is gone, those that are being carried
+    /// out once they have ended.
+    func reset(_ units: [SimulatedUnit], _ answer: @escaping () -> Void) {
+        var left = 1
+        func ended() {
+            left -= 1
+            if left == 0 { answer() }
+        }
+        for unit in units {
+            for task in unit.tasks {
+                if task.state == .executing {
+                    task.session.tasks[task.tag] = nil
+                    left += 1
+                    task.onEnd.append(ended)
+                } else {
+                    forget(task)
+                }
+            }
+            raise(.reset, lun: unit.lun)
+            startReady(unit)
+        }
+        ended()
     }
 
     // MARK: What targets do in real life

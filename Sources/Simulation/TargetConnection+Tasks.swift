@@ -78,6 +78,7 @@ extension TargetConnection {
         if !isExempt && random.chance(options.attentionPermille) { return .check(.modeParametersChanged) }
         if random.chance(options.busyPermille) { return .busy }
         if random.chance(options.taskSetFullPermille) { return .taskSetFull }
+        if options.speechlessPermille > 0, random.chance(options.speechlessPermille) { return .speechless }
         if random.chance(options.abortedPermille) { return .check(.aborted) }
         return nil
     }
@@ -92,6 +93,7 @@ extension TargetConnection {
     func receivedData(_ header: BasicHeaderSegment, _ data: [UInt8], _ session: TargetSession) {
         let tag = header[4]
         guard let task = session.tasks[tag], task.state == .receiving else {
+            if abortedTags.contains(tag) { return }
             guard endedEarly.contains(tag) else {
                 return fail("Data-Out for tag \(tag), which waits for none")
             }

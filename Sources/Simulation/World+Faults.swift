@@ -28,6 +28,22 @@ extension World {
         }
     }
 
+    private func targetEnds(ofPath index: Int) -> [TargetConnection] {
+        connections(ofPath: index).compactMap { target.connection($0.number) }
+    }
+
+    /// An Asynchronous Message on a path.
+    public func tell(
+        path index: Int, _ event: AsynchronousMessage.Event, seconds: (wait: Int, time: Int) = (0, 2)
+    ) {
+        for end in targetEnds(ofPath: index) { end.tell(event, lun: Self.lun.rawValue, seconds: seconds) }
+    }
+
+    /// The next command on a path is rejected.
+    public func rejectNext(path index: Int, reason: UInt8) {
+        for end in targetEnds(ofPath: index) { end.rejectNext(reason) }
+    }
+
     /// Changes a bit on the way, `count` bytes from now, on connections whose digests cover every bit.
     public func damage(path index: Int, toTarget: Bool, after count: Int) {
         for connection in connections(ofPath: index) {

@@ -139,7 +139,7 @@ public final class World {
             paths: options.paths.enumerated().map { index, path in
                 PathSpecification(
                     route: RouteID(rawValue: Int32(index)), interface: "eth\(path.interface)",
-                    sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
+                    sourceAddress: "192.0.2.\(path.interface)", portal: Self.address(portal: path.portal),
                     isid: InitiatorSessionID(hash: UInt64(index) &+ 77))
             }, settings: options.settings)
         do throws(AttachError) {
@@ -311,6 +311,12 @@ public final class World {
         while let effect = lane.takeEffect() {
             switch effect {
             case .connect(let id, let route): connect(id, route)
+            case .connectElsewhere(let id, let route, let address):
+                guard let portal = Self.portal(address) else {
+                    lane.connectFailed(id, reason: "no route to \(address)", now: instant)
+                    continue
+                }
+                connect(id, route, portal: portal)
             case .close(let id): close(id)
             case .notice(let notice): take(notice)
             }
@@ -337,8 +343,15 @@ public final class World {
         }
     }
 
-    private func connect(_ id: StreamID, _ route: RouteID) {
-        let path = options.paths[Int(route.rawValue)]
+    static func address(portal: Int) -> String { "198.51.100.\(portal):3260" }
+
+    private static func portal(_ address: PortalAddress) -> Int? {
+        address.host.hasPrefix("198.51.100.") ? Int(address.host.dropFirst(11)) : nil
+    }
+
+    private func connect(_ id: StreamID, _ route: RouteID, portal: Int? = nil) {
+        var path = options.paths[Int(route.rawValue)]
+        if let portal { path.portal = portal }
         let connection = network.connect(interface: path.interface, portal: path.portal) {
             [unowned self] connection, problem in
             guard isCurrent(id) else { return }

@@ -17,6 +17,7 @@ extension Lane {
         case .retryAfterDelay where tasks[task].attempts < .max:
             // BUSY and TASK SET FULL go on for as long as the target asks for patience; the APD time-out
             // bounds it.
+            if SCSIStatus(rawValue: status) == .taskSetFull { lowerDepth(index) }
             delay(task, milliseconds: min(10 << UInt64(min(tasks[task].attempts, 6)), 500))
         case .pathError(let cause):
             pathQueues[index].counters.errors &+= 1
@@ -197,46 +198,33 @@ extension Lane {
     ) {
         let path = paths[Int(index)]
         switch header.opcode {
-        case .nopIn: receiveNOPIn(NOPIn(header), path)
-        case .logoutResponse:
-            guard case .loggingOut = path.state else {
-                return violation(index, stream, .unexpected(header.opcode))
-            }
-            sessionEnded(path)
-        case .asynchronousMessage: receiveAsynchronous(AsynchronousMessage(header), path)
-        case .reject:
-            let reason = Reject(header).reason
-            if reason == .dataDigestError { pathQueues[index].counters.rejectedDigests &+= 1 }
-            violation(index, stream, .rejected(reason))
+        case .nopIn: receiveNOPIn(NOPIn(header), path, stream)
+        case .logoutResponse: logoutAnswered(LogoutResponse(header), path, stream)
+        case .asynchronousMessage:
+            unsafe receiveAsynchronous(AsynchronousMessage(header), data, path, stream)
+        case .reject: unsafe receiveReject(Reject(header), data, path, stream)
+        case .taskManagementResponse where TaskManagement.isTag(header.initiatorTaskTag):
+            guard countsStatus(header, path, stream) else { return }
+            managementAnswered(TaskManagementResponse(header), path)
         default: violation(index, stream, .unexpected(header.opcode))
         }
     }
 
-    private mutating func receiveNOPIn(_ pdu: NOPIn, _ path: Path) {
+    /// Whatever data it brings: an echo is no more than a sign of life, and a ping wants none back.
+    private mutating func receiveNOPIn(_ pdu: NOPIn, _ path: Path, _ stream: Int32) {
         let index = path.index
-        pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         if pdu.isEcho {
-            pathQueues[index].expStatSN = pdu.statSN.next
+            guard PingState.isTag(pdu.initiatorTaskTag) else {
+                return violation(index, stream, .unknownTask(.nopIn, pdu.initiatorTaskTag))
+            }
+            guard countsStatus(pdu.header, path, stream) else { return }
             path.ping.answered()
+        } else {
+            pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         }
         let answer = NOPOut(
             answering: pdu, cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
         if let answer { sendCold(answer.header, [], pathQueues[index].stream) }
-    }
-
-    private mutating func receiveAsynchronous(_ pdu: AsynchronousMessage, _ path: Path) {
-        let index = path.index
-        pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
-        pathQueues[index].expStatSN = pdu.statSN.next
-        log(.warning, "\(targets[Int(path.target)].name) \(path.name): \(pdu.event)")
-        switch pdu.event {
-        case .scsiEvent:
-            path.reprobeAt = now
-            wake(at: now)
-        case .logoutRequest, .connectionDrop, .sessionDrop, .negotiationRequest:
-            connectionLost(path, "\(pdu.event)")
-        default: break
-        }
     }
 
     /// Asks the target for a sign of life.

@@ -73,7 +73,7 @@ extension Lane {
         let disk = tasks[task].disk
         guard status != 0 else {
             releaseTask(task)
-            return barrierDone(path, disk)
+            return barrierDone(path, disk, task)
         }
         let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)
         // The first command after a login is the one that hears of a restart.
@@ -91,7 +91,7 @@ extension Lane {
             delay(task, milliseconds: 200)
         default:
             releaseTask(task)
-            barrierDone(path, disk)
+            barrierDone(path, disk, task)
         }
     }
 
@@ -105,7 +105,8 @@ extension Lane {
         return false
     }
 
-    private mutating func barrierDone(_ path: Path, _ disk: Int32) {
+    private mutating func barrierDone(_ path: Path, _ disk: Int32, _ task: Int32) {
+        if path.abortBarriers[disk]?.task == task { return abortBarrierDone(path, disk) }
         path.barriers.remove(disk)
         if path.barriers.isEmpty, case .draining = path.state { barriersDone(path) }
     }

@@ -23,7 +23,15 @@ extension Lane {
             phase: .connecting,
             deadline: now.adding(milliseconds: isForeign ? 1000 : settings.connectTimeoutMilliseconds))
         wake(at: path.attempt?.deadline ?? .never)
-        effects.append(.connect(streamID(stream), route: by.specification.route))
+        guard let moved = path.movedTo, !isForeign else {
+            return effects.append(.connect(streamID(stream), route: by.specification.route))
+        }
+        // If it is not there either, the next attempt begins where the path was configured.
+        path.movedTo = nil
+        path.attempt?.visited = [moved]
+        path.attempt?.movesForGood = true
+        path.attempt?.beganElsewhere = true
+        effects.append(.connectElsewhere(streamID(stream), route: by.specification.route, address: moved))
     }
 
     /// Paths that are up and lead to the portal group of a lost session, as a mask of ordinals: a login
@@ -151,10 +159,7 @@ extension Lane {
         switch step {
         case .send(let header, let data): sendCold(header, data, attempt.stream)
         case .completed(let parameters): loggedIn(path, parameters)
-        case .redirected(let address, _):
-            attemptFailed(
-                path, .unreachable, "the target redirects to \(address), which is not a portal of this disk",
-                wasRefused: true)
+        case .redirected(let address, let permanent): redirect(path, to: address, permanent: permanent)
         case .failed(let error):
             attemptFailed(path, error.problemKind, "\(error)", wasRefused: true)
         }
@@ -196,6 +201,7 @@ extension Lane {
         path.attempt = nil
         path.proof = proof(of: attempt, target: path.target)
         path.negotiated = parameters
+        if let moved = attempt.visited.last, attempt.movesForGood { path.movedTo = moved }
         path.portalGroupTag = parameters.targetPortalGroupTag
         path.problem = nil
         path.state = .draining
@@ -209,7 +215,9 @@ extension Lane {
         pathQueues[index].isFullFeature = true
         pathQueues[index].lastReceived = now
         let depth = path.specification.depth
-        pathQueues[index].depth = depth > 0 ? depth : settings.depthPerPath
+        path.depthLimit = depth > 0 ? depth : settings.depthPerPath
+        path.depthGrowsAt = nil
+        pathQueues[index].depth = path.depthLimit
         beginBarriers(path, isForeign: attempt.isForeign)
         wake(at: now)
     }
@@ -289,6 +297,11 @@ extension Lane {
         path.barriers = []
         dropInternal(path)
         path.ping = PingState()
+        path.management = nil
+        path.abortBarriers = [:]
+        path.unbarred = [:]
+        path.resets = [:]
+        path.mustReinstate = nil
         var moved: [Int32] = []
         while !pathQueues[index].inFlight.isEmpty {
             let task = pathQueues[index].inFlight.first
@@ -370,12 +383,11 @@ extension Lane {
         path.retryAt = nil
         let index = path.index
         guard pathQueues[index].isFullFeature else { return sessionEnded(path) }
+        var hasLoggedOut = false
+        if case .leaving(let departure) = path.state { hasLoggedOut = departure.hasLoggedOut }
         path.state = .loggingOut(deadline: now.adding(milliseconds: 2000))
         wake(at: now.adding(milliseconds: 2000))
-        let request = LogoutRequest(
-            reason: .closeSession, initiatorTaskTag: PingState.tagBase - 1,
-            cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
-        sendCold(request.header, [], pathQueues[index].stream)
+        if !hasLoggedOut { sendLogout(path) }
     }
 
     /// The session of a path that is being removed is over.

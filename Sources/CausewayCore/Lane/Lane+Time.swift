@@ -65,7 +65,15 @@ extension Lane {
         case .loggingOut(let deadline):
             if deadline <= now { sessionEnded(path) } else { wake(at: deadline) }
             return
+        case .leaving(let departure):
+            tickDeparture(path, departure)
+            if pathQueues[path.index].isFullFeature { checkHealth(path) }
+            return
         case .down, .standIn, .up, .draining: break
+        }
+        if let reason = path.mustReinstate {
+            path.mustReinstate = nil
+            if pathQueues[path.index].isFullFeature { connectionLost(path, reason) }
         }
         if let retryAt = path.retryAt {
             if retryAt <= now { beginAttempt(path) } else { wake(at: retryAt) }
@@ -78,6 +86,8 @@ extension Lane {
             if end <= now { giveUpHeld(path) } else { wake(at: end) }
         }
         if pathQueues[path.index].isFullFeature { checkHealth(path) }
+        if pathQueues[path.index].isFullFeature { checkCommandAges(path) }
+        growDepth(path)
     }
 
     /// No fence was had in time: the writes that waited for it fail, and the disks owe it on.

@@ -149,6 +149,10 @@ public struct LaneSettings: Sendable {
     /// Commands under way on a path, at most.
     public var depthPerPath: Int32 = 128
     public var connectTimeoutMilliseconds: UInt64 = 3000
+    /// How long a task management function may take before the next harsher one.
+    public var taskManagementTimeoutMilliseconds: UInt64 = 15_000
+    /// How often the depth of a path grows again that TASK SET FULL has lowered.
+    public var depthGrowthMilliseconds: UInt64 = 500
     public var loginTimeoutMilliseconds: UInt64 = 15_000
     /// For a login that must end an old session first.
     public var fenceLoginTimeoutMilliseconds: UInt64 = 90_000

@@ -2,6 +2,8 @@
 public enum LaneEffect: Sendable {
     /// Open a TCP connection on a route and report `connected` or `connectFailed`.
     case connect(StreamID, route: RouteID)
+    /// The same from the route's interface to another address, which the target has named.
+    case connectElsewhere(StreamID, route: RouteID, address: PortalAddress)
     /// The lane has let go of this stream: close its descriptor, and report nothing more of it.
     case close(StreamID)
     case notice(LaneNotice)

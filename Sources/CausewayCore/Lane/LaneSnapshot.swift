@@ -89,7 +89,7 @@ extension Lane {
         switch path.state {
         case .up: carries ? .active : path.diskProblems[disk] == nil ? .verifying : .unusable
         case .draining, .standIn: .fencing
-        case .loggingOut, .removed: .loggingOut
+        case .leaving, .loggingOut, .removed: .loggingOut
         case .down:
             switch path.attempt?.phase {
             case .connecting: owesFence(path) ? .fencing : .connecting

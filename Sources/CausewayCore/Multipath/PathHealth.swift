@@ -6,6 +6,8 @@ struct PingState: BitwiseCopyable {
     private(set) var sentAt: Instant?
     private(set) var number: UInt32 = 0
 
+    static func isTag(_ tag: UInt32) -> Bool { tag & 0xffff_8000 == tagBase }
+
     var tag: UInt32 { Self.tagBase | (number & 0x7fff) }
 
     mutating func send(now: Instant) -> UInt32 {

@@ -84,7 +84,7 @@
                         target = id
                         lane.connected(id, now: now)
                     case .notice(.ready): isReady = true
-                    case .notice, .close: break
+                    case .notice, .close, .connectElsewhere: break
                     }
                 }
                 send()
