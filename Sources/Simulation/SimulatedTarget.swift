@@ -29,7 +29,13 @@ public final class SimulatedTarget {
     /// Logins that came as far as an answer, and commands carried out after their session had ended.
     public private(set) var loginCount = 0
     public private(set) var ghostCount = 0
+    /// READs are taken and never carried out.
+    public var swallowReads = false
+    /// Sessions that were logged out in order.
+    public internal(set) var logoutCount = 0
     public private(set) var commandCount = 0
+    /// Changes what the target says on one portal.
+    var script: TargetScript?
     var onCacheLost: () -> Void = {}
     /// Asked before a command is carried out; how much longer it takes, nanoseconds.
     var delay: (TargetTask) -> UInt64 = { _ in 0 }
@@ -160,7 +166,7 @@ public final class SimulatedTarget {
         var isFirst = true
         for task in unit.tasks {
             if task.isOrdered && !isFirst { return }
-            if task.state == .waiting { start(task) }
+            if task.state == .waiting && !(swallowReads && task.cdb[0] == 0x88) { start(task) }
             if task.isOrdered { return }
             isFirst = false
         }

@@ -155,7 +155,11 @@ public struct Swarm: Sendable, CustomStringConvertible {
 
     private mutating func drawUnusual(_ random: RandomStream) {
         if random.chance(300) { faults[Fault.asynchronous.rawValue] = random.number(1...10) }
-        if random.chance(200) { faults[Fault.reject.rawValue] = random.number(1...10) }
+        if random.chance(200) {
+            faults[Fault.reject.rawValue] = random.number(1...10)
+            // A command that is rejected time after time fails.
+            mayFail = true
+        }
         if random.chance(200) { options.target.textBytes = random.number(30...120) }
         if random.chance(100) { options.unit.speechlessPermille = 20 }
         options.target.abortion = random.pick(TargetOptions.Abortion.allCases)

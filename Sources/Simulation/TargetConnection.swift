@@ -26,6 +26,8 @@ final class TargetConnection {
     private var nextTransferTag: UInt32 = 0x1000
     /// A bit of the next PDU that changes on its way.
     var flip: Int?
+    /// A script has changed what it says.
+    private var hasLied = false
     /// PDUs that came damaged.
     private(set) var damagedCount = 0
     /// A command was refused before it counted: no later one is taken (RFC 7143 §7.3).
@@ -47,6 +49,8 @@ final class TargetConnection {
     var chronicle: Chronicle { target.chronicle }
 
     func fail(_ text: String) {
+        // Whom the target has lied to cannot be blamed.
+        if hasLied { return lostByTarget() }
         chronicle.fail("initiator, connection \(connection.number): \(text)")
     }
 
@@ -140,9 +144,19 @@ final class TargetConnection {
     // MARK: Bytes out
 
     func send(_ header: BasicHeaderSegment, _ data: [UInt8] = []) {
-        guard !isClosed, !isHalfClosed else { return }
+        guard let script = target.script, script.portal == connection.portal else { return put(header, data) }
         var header = header
         header.dataSegmentLength = data.count
+        let honest = ScriptedPDU(header: header, data: data)
+        let told = script.tell(honest)
+        if told != [honest] { hasLied = true }
+        for pdu in told { put(pdu.header, pdu.data, declared: pdu.header.dataSegmentLength) }
+    }
+
+    private func put(_ header: BasicHeaderSegment, _ data: [UInt8], declared: Int? = nil) {
+        guard !isClosed, !isHalfClosed else { return }
+        var header = header
+        header.dataSegmentLength = declared ?? data.count
         var bytes: [UInt8] = []
         bytes.reserveCapacity(52 + data.count)
         for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
@@ -332,6 +346,7 @@ final class TargetConnection {
         answer[4] = header[4]
         answer[10] = UInt32(target.random.below(2)) << 16
         send(answer)
+        target.logoutCount += 1
         target.end(session, "logged out")
     }
 

@@ -15,6 +15,11 @@ extension World {
         }
     }
 
+    /// Resets every connection.
+    public func cutAll() {
+        for connection in network.living { network.cut(connection) }
+    }
+
     /// Cuts the open connection of a path after so many more bytes in one direction.
     public func cut(path index: Int, afterBytesToTarget count: Int) {
         for connection in connections(ofPath: index) {
@@ -27,6 +32,9 @@ extension World {
             connection.toInitiator.cutAfter = connection.toInitiator.passed + count
         }
     }
+
+    /// Has the target lie on one portal, or tell the truth again.
+    public func setScript(_ script: TargetScript?) { target.script = script }
 
     private func targetEnds(ofPath index: Int) -> [TargetConnection] {
         connections(ofPath: index).compactMap { target.connection($0.number) }

@@ -63,6 +63,8 @@ public final class World {
     public private(set) var isDetached = false
     /// Problems that `notReady` named.
     public private(set) var problems: [PathProblem] = []
+    /// What the lane has said.
+    public private(set) var log: [String] = []
 
     private struct Socket {
         var id: StreamID
@@ -408,12 +410,15 @@ public final class World {
             self.problems = problems
             for problem in problems { chronicle.trace("lane", "not ready: \(problem.text)") }
         case .pathChanged(_, let interface, let portal, let isUp, let reason):
+            if !isUp && log.count < 1000 { log.append(reason) }
             chronicle.trace("lane", "\(interface) \(portal) \(isUp ? "up" : "down \(reason)")")
         case .clientGone: chronicle.trace("lane", "client gone")
         case .detached:
             chronicle.trace("lane", "detached")
             isDetached = true
-        case .event(_, let text): chronicle.trace("lane", text)
+        case .event(_, let text):
+            if log.count < 1000 { log.append(text) }
+            chronicle.trace("lane", text)
         }
     }
 }

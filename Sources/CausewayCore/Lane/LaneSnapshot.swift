@@ -39,6 +39,8 @@ public struct PathSnapshot: Sendable {
     public var standing: PathStanding
     public var reason: String?
     public var inFlight: Int
+    /// Commands that may be under way at once.
+    public var depth: Int
     /// Sent writes that wait for the fence.
     public var held: Int
     public var counters: PathCounters
@@ -79,6 +81,7 @@ extension Lane {
             portal: path.specification.portal, portalGroupTag: path.portalGroupTag,
             standing: standing(path, disk, carries: carries),
             reason: carries ? nil : problem?.text, inFlight: Int(queue.inFlight.count),
+            depth: Int(queue.depth),
             held: Int(queue.held.count),
             counters: queue.counters, lastFence: path.lastFence,
             headerDigest: path.negotiated?.headerDigest ?? .none,
