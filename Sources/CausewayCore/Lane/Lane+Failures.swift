@@ -214,7 +214,7 @@ extension Lane {
     private mutating func receiveNOPIn(_ pdu: NOPIn, _ path: Path, _ stream: Int32) {
         let index = path.index
         if pdu.isEcho {
-            guard PingState.isTag(pdu.initiatorTaskTag) else {
+            guard path.ping.wasSent(pdu.initiatorTaskTag) else {
                 return violation(index, stream, .unknownTask(.nopIn, pdu.initiatorTaskTag))
             }
             guard countsStatus(pdu.header, path, stream) else { return }

@@ -6,7 +6,10 @@ struct PingState: BitwiseCopyable {
     private(set) var sentAt: Instant?
     private(set) var number: UInt32 = 0
 
-    static func isTag(_ tag: UInt32) -> Bool { tag & 0xffff_8000 == tagBase }
+    /// Whether a ping of this session bore the tag, lately.
+    func wasSent(_ tag: UInt32) -> Bool {
+        tag & 0xffff_8000 == Self.tagBase && (number &- tag) & 0x7fff < min(number, 1024)
+    }
 
     var tag: UInt32 { Self.tagBase | (number & 0x7fff) }
 
