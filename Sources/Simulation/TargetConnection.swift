@@ -20,7 +20,9 @@ final class TargetConnection {
     var restartStatSN: UInt32?
     /// Tasks answered before all of their Data-Out had come.
     var endedEarly: Set<UInt32> = []
-    /// Tasks that were aborted before all of their Data-Out had come.
+    /// The status that told of another LUN in place of the one before.
+    var replacementStatSN: UInt32?
+    /// Tasks that a LOGICAL UNIT RESET ended: their data may still come.
     var abortedTags: Set<UInt32> = []
     private var pingTag: UInt32 = 0
     private var nextTransferTag: UInt32 = 0x1000
@@ -359,12 +361,21 @@ final class TargetConnection {
             guard header.lun == task.unit.lun else { return fail("ABORT TASK for LUN \(header.lun)") }
             target.abort(task) { [weak self] response in self?.answerManagement(tag, response) }
         case 5:
-            guard target.options.resetsUnits, let unit = target.unit(header.lun, portal: connection.portal)
-            else { return answerManagement(tag, 5) }
-            target.reset([unit]) { [weak self] in self?.answerManagement(tag, 0) }
+            guard target.options.resetsUnits else { return answerManagement(tag, 5) }
+            guard let unit = target.unit(header.lun, portal: connection.portal) else {
+                return answerManagement(tag, 2)
+            }
+            target.reset(unit, by: session) { [weak self] in self?.answerManagement(tag, 0) }
         case 6:
             guard target.options.resetsUnits else { return answerManagement(tag, 5) }
-            target.reset(target.allUnits) { [weak self] in self?.answerManagement(tag, 0) }
+            let units = target.allUnits
+            var left = units.count
+            for unit in units {
+                target.reset(unit, by: session) { [weak self] in
+                    left -= 1
+                    if left == 0 { self?.answerManagement(tag, 0) }
+                }
+            }
         default: fail("task management function \(function)")
         }
     }

@@ -76,6 +76,10 @@ public final class World {
         var isListed = false
     }
 
+    /// (interface, portal) by route.
+    public private(set) var routes: [(interface: Int, portal: Int)]
+    /// Paths that were removed and are gone.
+    public private(set) var removedCount = 0
     private var sockets: [Socket?]
     private var readable: [StreamID] = []
     private var isWorkPlanned = false
@@ -102,8 +106,10 @@ public final class World {
             target.impostors[portal] = SimulatedUnit(
                 options: other, lun: Self.lun.rawValue, random: RandomStream(seed: options.seed, "impostor"),
                 chronicle: chronicle)
+            target.impostors[portal]?.isImpostor = true
         }
         lane = Lane(settings: options.lane)
+        routes = options.paths
         sockets = Array(repeating: nil, count: options.lane.streamCapacity)
         let oracle = Oracle(hasWriteCache: options.unit.hasWriteCache, chronicle: chronicle)
         client = NBDClient(
@@ -138,12 +144,7 @@ public final class World {
         }
         let specification = DiskSpecification(
             name: "disk", target: name, initiatorName: initiator, lun: Self.lun,
-            paths: options.paths.enumerated().map { index, path in
-                PathSpecification(
-                    route: RouteID(rawValue: Int32(index)), interface: "eth\(path.interface)",
-                    sourceAddress: "192.0.2.\(path.interface)", portal: Self.address(portal: path.portal),
-                    isid: InitiatorSessionID(hash: UInt64(index) &+ 77))
-            }, settings: options.settings)
+            paths: options.paths.indices.map(specification), settings: options.settings)
         do throws(AttachError) {
             disk = try lane.attach(specification, now: instant)
         } catch {
@@ -155,6 +156,81 @@ public final class World {
     public func detach(force: Bool) {
         lane.detach(disk, force: force, now: instant)
         work()
+    }
+
+    private func specification(_ route: Int) -> PathSpecification {
+        let path = routes[route]
+        return PathSpecification(
+            route: RouteID(rawValue: Int32(route)), interface: "eth\(path.interface)",
+            sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
+            isid: InitiatorSessionID(hash: UInt64(route) &+ 77))
+    }
+
+    /// The name of a path, as people type it.
+    public static func name(interface: Int, portal: Int) -> PathName {
+        PathName("eth\(interface)/198.51.100.\(portal)")
+    }
+
+    /// Adds a path to the living disk, or takes one that it has into use again.
+    @discardableResult
+    public func addPath(interface: Int, portal: Int) -> PathChangeError? {
+        var route = routes.firstIndex { $0.interface == interface && $0.portal == portal }
+        if route == nil {
+            route = routes.count
+            routes.append((interface, portal))
+        }
+        let added = specification(route ?? 0)
+        return changePaths("adds eth\(interface)-\(portal)") { (lane, now) throws(PathChangeError) in
+            try lane.addPaths(disk, [added], now: now)
+        }
+    }
+
+    @discardableResult
+    public func retirePath(interface: Int, portal: Int, isRemoval: Bool, force: Bool = false)
+        -> PathChangeError?
+    {
+        let name = Self.name(interface: interface, portal: portal)
+        return changePaths("\(isRemoval ? "removes" : "disables") \(name.text)") {
+            (lane, now) throws(PathChangeError) in
+            try lane.retirePaths(disk, named: [name], isRemoval: isRemoval, force: force, now: now)
+        }
+    }
+
+    @discardableResult
+    public func enablePath(interface: Int, portal: Int) -> PathChangeError? {
+        let name = Self.name(interface: interface, portal: portal)
+        return changePaths("enables \(name.text)") { (lane, now) throws(PathChangeError) in
+            try lane.enablePaths(disk, named: [name], now: now)
+        }
+    }
+
+    private func changePaths(
+        _ what: String, _ change: (inout Lane, Instant) throws(PathChangeError) -> Void
+    ) -> PathChangeError? {
+        chronicle.trace("admin", what)
+        do throws(PathChangeError) {
+            try change(&lane, instant)
+        } catch {
+            chronicle.trace("admin", "refused: \(error)")
+            return error
+        }
+        work()
+        return nil
+    }
+
+    /// Changes the policy of the living disk. Returns why it was not taken.
+    @discardableResult
+    public func set(policy: PathPolicy) -> DiskSettingError? {
+        guard var settings = lane.settings(of: disk) else { return nil }
+        settings.policy = policy
+        do throws(DiskSettingError) {
+            try lane.change(disk, settings: settings, now: instant)
+        } catch {
+            return error
+        }
+        chronicle.trace("admin", "policy \(policy)")
+        work()
+        return nil
     }
 
     private func connectClient() {
@@ -320,6 +396,7 @@ public final class World {
                 }
                 connect(id, route, portal: portal)
             case .close(let id): close(id)
+            case .abort(let id): if isCurrent(id) { sockets[Int(id.index)]?.connection?.toTarget.abort() }
             case .notice(let notice): take(notice)
             }
         }
@@ -352,7 +429,7 @@ public final class World {
     }
 
     private func connect(_ id: StreamID, _ route: RouteID, portal: Int? = nil) {
-        var path = options.paths[Int(route.rawValue)]
+        var path = routes[Int(route.rawValue)]
         if let portal { path.portal = portal }
         let connection = network.connect(interface: path.interface, portal: path.portal) {
             [unowned self] connection, problem in
@@ -412,11 +489,14 @@ public final class World {
         case .pathChanged(_, let interface, let portal, let isUp, let reason):
             if !isUp && log.count < 1000 { log.append(reason) }
             chronicle.trace("lane", "\(interface) \(portal) \(isUp ? "up" : "down \(reason)")")
+        case .pathRemoved(_, let isid, let isClean):
+            removedCount += 1
+            chronicle.trace("lane", "path \(isid) removed, clean \(isClean)")
         case .clientGone: chronicle.trace("lane", "client gone")
         case .detached:
             chronicle.trace("lane", "detached")
             isDetached = true
-        case .event(_, let text):
+        case .disk(_, _, let text), .event(_, let text):
             if log.count < 1000 { log.append(text) }
             chronicle.trace("lane", text)
         }

@@ -21,7 +21,7 @@ extension Lane {
     // MARK: Leaving
 
     /// Takes a path out of use, lets what is under way end, and logs out within `milliseconds`.
-    mutating func leave(_ path: Path, _ reason: String, milliseconds: UInt64) {
+    mutating func depart(_ path: Path, _ reason: String, milliseconds: UInt64) {
         let wasUp = path.isUp
         switch path.state {
         case .up, .draining, .standIn: break
@@ -34,8 +34,10 @@ extension Lane {
         path.retryAt = nil
         path.reprobeAt = nil
         path.probes = [:]
-        let bit: UInt32 = 1 &<< UInt32(path.ordinal)
-        for disk in targets[Int(path.target)].disks { diskQueues[disk].usable &= ~bit }
+        for disk in targets[Int(path.target)].disks {
+            disks[Int(disk)].access.forget(path: path.ordinal)
+            hide(disk, on: path)
+        }
         let patience = min(milliseconds / 2, Self.drainMilliseconds)
         path.problem = PathProblem(
             kind: .unreachable, interface: path.specification.interface, portal: path.specification.portal,
@@ -114,10 +116,10 @@ extension Lane {
         switch pdu.event {
         case .scsiEvent: unsafe receiveEvent(pdu, data, path)
         case .logoutRequest:
-            leave(path, "\(pdu.event)", milliseconds: UInt64(pdu.parameter3) * 1000)
+            depart(path, "\(pdu.event)", milliseconds: UInt64(pdu.parameter3) * 1000)
         // A logout is one of the two answers that RFC 7143 §11.9.1 allows; the next login negotiates anew.
         case .negotiationRequest:
-            leave(path, "\(pdu.event)", milliseconds: UInt64(pdu.parameter3) * 1000)
+            depart(path, "\(pdu.event)", milliseconds: UInt64(pdu.parameter3) * 1000)
         case .connectionDrop where pdu.parameter1 == 0, .sessionDrop:
             connectionLost(path, "\(pdu.event)")
             postpone(path, seconds: pdu.parameter2)
@@ -179,7 +181,7 @@ extension Lane {
             return violation(path.index, stream, .unknownTask(.reject, rejected.initiatorTaskTag))
         }
         if reason == .waitingForLogout {
-            return leave(path, "the target waits for a logout", milliseconds: 0)
+            return depart(path, "the target waits for a logout", milliseconds: 0)
         }
         tasks[task].attempts = min(tasks[task].attempts, .max - 1) + 1
         if !reason.mayResend && tasks[task].attempts >= Self.rejectLimit && tasks[task].request >= 0 {

@@ -87,7 +87,6 @@ extension Lane {
     }
 
     private func shortestPatience(_ path: Path) -> UInt64 {
-        if !path.resets.isEmpty { return 0 }
         var shortest = UInt64.max / 2_000_000
         for disk in targets[Int(path.target)].disks {
             shortest = min(shortest, patience(disk))
@@ -103,7 +102,6 @@ extension Lane {
 
     private func deadline(of task: Int32, _ path: Path) -> Instant {
         let disk = tasks[task].disk
-        if let reset = path.resets[disk], tasks[task].issuedAt <= reset { return tasks[task].issuedAt }
         return tasks[task].issuedAt.adding(milliseconds: patience(disk))
     }
 
@@ -187,7 +185,7 @@ extension Lane {
     }
 
     /// A reset took away all tasks of a disk that came before it, on all sessions of everyone. Here no answer
-    /// to them follows. On the siblings one may be on its way, so each task is asked for there.
+    /// to them follows. On the siblings one may be on its way: a sweep tells.
     private mutating func resetDone(_ path: Path, disk: Int32, _ cmdSN: CmdSN) {
         var gone: [Int32] = []
         var task = pathQueues[path.index].inFlight.first
@@ -198,20 +196,19 @@ extension Lane {
         for task in gone { aborted(task, path) }
         for sibling in targets[Int(path.target)].paths
         where sibling != path.index && pathQueues[sibling].isFullFeature {
-            paths[Int(sibling)].resets[disk] = now
+            beginSweep(paths[Int(sibling)], disk, isOwn: false)
         }
     }
 
     /// The target has let go of a task: no answer comes any more.
     private mutating func aborted(_ task: Int32, _ path: Path) {
         let index = path.index
-        pathQueues[index].inFlight.remove(task, tasks)
-        if transfers[task].count > 0 { dropTransfers(task) }
+        takeOff(task, index)
         pathQueues[index].counters.aborts &+= 1
         let disk = tasks[task].disk
         switch tasks[task].kind {
         // It waits by its nature; but someone's reset may have taken it away, and then it would wait for ever.
-        case .barrier: sendInternal(task, path)
+        case .barrier, .resetBarrier: sendInternal(task, path)
         case .inquiry:
             internalData[task] = nil
             releaseTask(task)
@@ -219,6 +216,7 @@ extension Lane {
                 path.probes[disk] = nil
                 problem(path, disk, .notReady, "the LUN does not answer")
             }
+        case _ where tasks[task].request < 0: dropInternal(task, path, wasSent: true)
         case let kind where kind.isWrite:
             tasks[task].state = .held
             pathQueues[index].held.append(task, tasks)
@@ -229,6 +227,15 @@ extension Lane {
             beginAbortBarrier(path, disk)
         default: again(task)
         }
+    }
+
+    /// Takes a task off its path that gets no answer there.
+    mutating func takeOff(_ task: Int32, _ path: Int32) {
+        pathQueues[path].inFlight.remove(task, tasks)
+        if transfers[task].count > 0 { dropTransfers(task) }
+        guard pathQueues[path].load.isMeasured else { return }
+        pathQueues[path].load.answered(
+            bytes: tasks[task].byteCount, mark: PathLoad.noMark, latency: 0, now: now.nanoseconds)
     }
 
     private mutating func again(_ task: Int32) {
