@@ -2,8 +2,8 @@ import CFuzzer
 import FuzzTargets
 import Glibc
 
-/// `FUZZ_TARGET=lane Fuzz [libFuzzer's options] [CORPUS…]`: feeds one of `FuzzTarget` with what libFuzzer makes
-/// up.
+/// `FUZZ_TARGET=lane Fuzz [libFuzzer's options] [CORPUS…]`: feeds one of `FuzzTarget` with what libFuzzer
+/// makes up.
 private let chosen: FuzzTarget = {
     let name = unsafe getenv("FUZZ_TARGET").map { unsafe String(cString: $0) } ?? ""
     guard let target = FuzzTarget(rawValue: name) else {

@@ -1,6 +1,7 @@
 public import CausewayCore
 
-/// A target that lies: on one portal, a script sees each PDU before it is sent and says what goes out instead.
+/// A target that lies: on one portal, a script sees each PDU before it is sent and says what goes out in its
+/// place.
 public final class TargetScript {
     let portal: Int
     private let change: (ScriptedPDU) -> [ScriptedPDU]

@@ -207,7 +207,7 @@ extension Lane {
         pathQueues[index].counters.aborts &+= 1
         let disk = tasks[task].disk
         switch tasks[task].kind {
-        // It waits by its nature; but someone's reset may have taken it away, and then it would wait for ever.
+        // It waits by its nature; but someone's reset may have taken it away: then it would wait for ever.
         case .barrier, .resetBarrier: sendInternal(task, path)
         case .inquiry:
             internalData[task] = nil
