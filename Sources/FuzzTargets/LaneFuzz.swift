@@ -196,7 +196,8 @@ final class LaneFuzz {
     private func drainEffects() {
         while let effect = lane.takeEffect() {
             switch effect {
-            case .connect(let id, _), .connectElsewhere(let id, _, _): connect(id)
+            case .connect(let id, _, _), .connectElsewhere(let id, _, _, _): connect(id)
+            case .inspect, .abort: break
             case .close(let id):
                 if id == target { target = nil }
                 if id == client { client = nil }

@@ -159,7 +159,7 @@ extension Lane {
         // The command is answered in its own time (RFC 7143 §7.3).
         case .scsiDataOut: break
         // As good a sign of life as an echo.
-        case .nopOut: path.ping.answered()
+        case .nopOut: _ = pingRejected(path)
         case .taskManagementRequest:
             if let management = path.management, management.tag == rejected.initiatorTaskTag {
                 escalate(path, management.function, "is rejected: \(reason)")
@@ -226,7 +226,10 @@ extension Lane {
             .information,
             "\(targets[Int(path.target)].name) \(path.name): redirected to \(address) "
                 + (permanent ? "for good" : "for this login"))
-        effects.append(.connectElsewhere(streamID(stream), route: attempt.route, address: address))
+        effects.append(
+            .connectElsewhere(
+                streamID(stream), route: attempt.route, address: address,
+                userTimeoutMilliseconds: userTimeout(path)))
     }
 }
 

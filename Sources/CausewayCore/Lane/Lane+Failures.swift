@@ -169,6 +169,10 @@ extension Lane {
     mutating func serviceFailed(_ task: Int32, _ index: Int32, _ response: UInt8) {
         taskAnswered(task, index)
         pathQueues[index].counters.errors &+= 1
+        switch tasks[task].kind {
+        case .hedgedRead, .hedge, .discarded: if copyIsLost(task) { return }
+        default: break
+        }
         guard tasks[task].request >= 0, tasks[task].attempts < settings.retryLimit else {
             if tasks[task].request < 0 {
                 dropInternal(task, paths[Int(index)], wasSent: true)
@@ -198,6 +202,7 @@ extension Lane {
             // Nothing more goes there before it has been asked who it is; answers of before do not count.
             hide(disk, on: path)
             path.probes[disk] = nil
+            doubtOthers(path, disk)
         }
         if notices.contains(.accessStateChanged) {
             disks[Int(disk)].access.askSoon(now: now)
@@ -270,22 +275,13 @@ extension Lane {
                 return violation(index, stream, .unknownTask(.nopIn, pdu.initiatorTaskTag))
             }
             guard countsStatus(pdu.header, path, stream) else { return }
-            path.ping.answered()
+            pingAnswered(path, tag: pdu.initiatorTaskTag)
         } else {
             pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         }
         let answer = NOPOut(
             answering: pdu, cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
         if let answer { sendCold(answer.header, [], pathQueues[index].stream) }
-    }
-
-    /// Asks the target for a sign of life.
-    mutating func sendPing(_ path: Path) {
-        let index = path.index
-        let tag = path.ping.send(now: now)
-        let ping = NOPOut(
-            initiatorTaskTag: tag, cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
-        sendCold(ping.header, [], pathQueues[index].stream)
     }
 
     // MARK: GET LBA STATUS

@@ -270,7 +270,7 @@ struct HostileTargetTests {
         settle(world)
         #expect(world.run(limit: 60 * .second) { world.pathsUp == 2 })
         if !attack.isHarmless && world.target.loginCount > loginCount {
-            #expect(world.log.contains { $0.contains("target") || $0.contains("silent") })
+            #expect(world.said.contains { $0.contains("target") || $0.contains("silent") })
         }
         if attack.isHarmless { #expect(world.target.loginCount == loginCount) }
     }
@@ -339,7 +339,7 @@ struct HostileTargetTests {
     @Test("in the login", arguments: logins, [1, 2])
     func login(_ attack: Attack, number: Int) {
         var options = WorldOptions()
-        options.lane.loginTimeoutMilliseconds = 500
+        options.settings.timers.loginTimeoutMilliseconds = 500
         let world = World(options)
         var seen = 0
         let script = TargetScript(portal: 0) { pdu in
@@ -361,7 +361,7 @@ struct HostileTargetTests {
         #expect(world.connectCount < 80)
         if world.pathsUp == 1 {
             #expect(
-                world.log.contains { text in
+                world.said.contains { text in
                     ["target", "login", "it ", "agreement"].contains { text.contains($0) }
                 })
         }

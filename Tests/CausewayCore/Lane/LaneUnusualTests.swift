@@ -26,7 +26,7 @@ struct LaneUnusualTests {
         settle(world)
         #expect(world.run(limit: 10 * .second) { world.pathsUp == 2 })
         #expect(world.target.loginCount == 3)
-        #expect(world.log.contains { $0.contains("target requests logout") })
+        #expect(world.said.contains { $0.contains("target requests logout") })
     }
 
     @Test("A request to negotiate is answered by a logout and a login that does")
@@ -74,7 +74,7 @@ struct LaneUnusualTests {
         world.tell(path: 0, .taskTermination)
         answers(world)
         #expect(world.target.loginCount == 3)
-        #expect(world.log.contains { $0.contains("opcode 0x32") })
+        #expect(world.said.contains { $0.contains("opcode 0x32") })
     }
 
     // MARK: Reject
@@ -128,7 +128,7 @@ struct LaneUnusualTests {
         world.client.submit(.read, lba: 40, blocks: 1) { errors.append($0) }
         #expect(world.run(limit: 60 * .second) { errors.count == 1 })
         #expect(errors == [5])
-        #expect(world.log.contains { $0.contains("rejected a PDU (opcode 0x1): invalid PDU field") })
+        #expect(world.said.contains { $0.contains("rejected a PDU (opcode 0x1): invalid PDU field") })
     }
 
     // MARK: Login
@@ -205,7 +205,7 @@ struct LaneUnusualTests {
         for lba in 20..<30 { world.client.submit(.read, lba: lba, blocks: 1) { errors.append($0) } }
         settle(world)
         #expect(errors == Array(repeating: 0, count: 11))
-        #expect(world.log.contains { $0.contains("ABORT TASK") })
+        #expect(world.said.contains { $0.contains("ABORT TASK") })
         #expect(world.run(limit: 10 * .second) { world.pathsUp == 2 })
     }
 
@@ -236,7 +236,7 @@ struct LaneUnusualTests {
         world.client.load(count: 50)
         world.pauseTarget(20 * .second)
         settle(world)
-        #expect(!world.log.contains { $0.contains("ABORT TASK") })
+        #expect(!world.said.contains { $0.contains("ABORT TASK") })
     }
 
     @Test("A LUN that never answers a command is given up after some aborts")
@@ -249,7 +249,7 @@ struct LaneUnusualTests {
         var errors: [UInt32] = []
         world.client.submit(.read, lba: 7, blocks: 1) { errors.append($0) }
         #expect(world.run(limit: 20 * .second) { errors == [5] })
-        #expect(world.log.contains { $0.contains("was aborted 5 times") })
+        #expect(world.said.contains { $0.contains("was aborted 5 times") })
     }
 
     // MARK: Full task sets, and conditions without words
