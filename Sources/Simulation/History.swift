@@ -23,14 +23,29 @@ public final class History {
     private let swarm: Swarm
     private let world: World
     private let random: RandomStream
+    private let lives: RandomStream
     private var isCalm = false
+    /// Deaths and restarts of the daemon that are still to come.
+    private var livesLeft = 0
     private var faultCount = 0
 
     private static let second: UInt64 = 1_000_000_000
 
-    public init(seed: UInt64, isTracing: Bool = false, isCanary: Bool = false) {
-        var swarm = Swarm(seed: seed, isCanary: isCanary)
+    /// - Parameters:
+    ///   - isCanary: without the barrier: must fail now and then.
+    ///   - hasLives: in some histories the daemon dies or restarts.
+    ///   - forgets: a daemon that follows another knows nothing of its sessions: must fail now and then.
+    public init(
+        seed: UInt64, isTracing: Bool = false, isCanary: Bool = false, hasLives: Bool = true,
+        forgets: Bool = false
+    ) {
+        var swarm = Swarm(seed: seed, isCanary: isCanary || forgets)
         swarm.options.isTracing = isTracing
+        swarm.options.lane.skipsBarrier = isCanary
+        swarm.options.forgetsSessions = forgets
+        lives = RandomStream(seed: seed, "lives")
+        if hasLives && (forgets || lives.chance(400)) { livesLeft = lives.number(1...4) }
+        if forgets { livesLeft = 12 }
         self.swarm = swarm
         world = World(swarm.options)
         random = RandomStream(seed: seed, "faults")
@@ -50,19 +65,23 @@ public final class History {
 
     private func live() {
         world.attach()
-        let pathCount = swarm.options.paths.count
+        var pathCount = swarm.options.paths.count
         demand(60 * Self.second, "the paths do not come up") { world.isReady && world.pathsUp == pathCount }
         world.client.mayFail = swarm.mayFail
         world.client.bound = 400 * Self.second
         world.client.load(swarm.load, count: swarm.requestCount)
         planFault()
+        planLife()
         world.run(limit: 60 * Self.second) { world.client.isIdle }
         // Liveness.
         isCalm = true
         healAll()
+        demand(100 * Self.second, "no daemon serves") { world.isReady && !world.isHandingOver }
+        pathCount = world.activePaths.count
         world.client.stopLoad()
         demand(200 * Self.second, "requests are not answered") { world.client.isIdle }
         demand(100 * Self.second, "the paths do not come back") { world.pathsUp == pathCount }
+        demand(100 * Self.second, "a predecessor's session is not fenced") { !world.hasForeignRecords }
         world.client.mayFail = false
         world.client.bound = 100 * Self.second
         // What was lost with a cache is told once more by each path.
@@ -102,6 +121,26 @@ public final class History {
             guard !isCalm else { return }
             if !world.client.isIdle { strike() }
             planFault()
+        }
+    }
+
+    private func planLife() {
+        guard livesLeft > 0 else { return }
+        livesLeft -= 1
+        let mean = swarm.options.forgetsSessions ? 0 : swarm.interval.upperBound * 4
+        world.timeline.after(lives.nanoseconds(1_000_000...max(mean, 200_000_000))) { [unowned self] in
+            guard !isCalm else { return }
+            var paths = Array(swarm.options.paths.indices)
+            if paths.count > 1 && lives.chance(400) { paths.remove(at: lives.below(paths.count)) }
+            let longest: UInt64 =
+                swarm.options.forgetsSessions ? 5_000_000 : lives.pick([20_000_000, 2_000_000_000])
+            let delay = lives.nanoseconds(1_000_000...longest)
+            if lives.chance(600) {
+                world.crash(paths: paths, successorAfter: delay)
+            } else {
+                world.handOver(paths: paths, successorAfter: delay)
+            }
+            planLife()
         }
     }
 

@@ -18,6 +18,8 @@ public struct WorldOptions: Sendable {
     public var sendBytes = 1 << 20
     /// How often a pipe of the shell is full before its time.
     public var isTracing = false
+    /// A successor knows nothing of its predecessor's sessions: such histories must fail.
+    public var forgetsSessions = false
 
     public init() {}
 
@@ -57,13 +59,22 @@ public final class World {
     let unit: SimulatedUnit
     public private(set) var client: NBDClient
     public internal(set) var lane: Lane
-    public private(set) var disk = DiskID(rawValue: -1)
-    public private(set) var isReady = false
-    public private(set) var isDetached = false
+    public internal(set) var disk = DiskID(rawValue: -1)
+    public internal(set) var isReady = false
+    public internal(set) var isDetached = false
+    /// Numbers the daemons that have served: what was meant for an earlier one is not for the next.
+    var life = 0
+    /// Paths that the present daemon makes, of `options.paths`.
+    public internal(set) var activePaths: [Int]
+    /// Sessions on record, by path, with their portal group where it is known.
+    var recorded: [Int: UInt16?] = [:]
+    var description: DiskDescription?
+    /// A daemon is on its way out.
+    var isHandingOver = false
     /// Problems that `notReady` named.
     public private(set) var problems: [PathProblem] = []
 
-    private struct Socket {
+    struct Socket {
         var id: StreamID
         var incoming: Pipe
         var outgoing: Pipe
@@ -73,8 +84,8 @@ public final class World {
         var isListed = false
     }
 
-    private var sockets: [Socket?]
-    private var readable: [StreamID] = []
+    var sockets: [Socket?]
+    var readable: [StreamID] = []
     private var isWorkPlanned = false
     private let vectors: UnsafeMutablePointer<IOVector>
     private static let vectorCapacity = 64
@@ -101,6 +112,7 @@ public final class World {
                 chronicle: chronicle)
         }
         lane = Lane(settings: options.lane)
+        activePaths = Array(options.paths.indices)
         sockets = Array(repeating: nil, count: options.lane.streamCapacity)
         let oracle = Oracle(hasWriteCache: options.unit.hasWriteCache, chronicle: chronicle)
         client = NBDClient(
@@ -133,14 +145,14 @@ public final class World {
         else {
             return chronicle.fail("the simulator's own names are not names")
         }
-        let specification = DiskSpecification(
-            name: "disk", target: name, initiatorName: initiator, lun: Self.lun,
-            paths: options.paths.enumerated().map { index, path in
-                PathSpecification(
-                    route: RouteID(rawValue: Int32(index)), interface: "eth\(path.interface)",
-                    sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
-                    isid: InitiatorSessionID(hash: UInt64(index) &+ 77))
-            })
+        var specification = DiskSpecification(
+            name: "disk", target: name, initiatorName: initiator, lun: Self.lun, paths: pathSpecifications())
+        if life > 0, let description {
+            specification.expected = ExpectedUnit(
+                wwid: description.report.identity.wwid, sizeBytes: description.export.sizeBytes,
+                logicalBlockLength: description.report.limits.logicalBlockLength)
+            specification.mayHaveUnflushedWrites = true
+        }
         do throws(AttachError) {
             disk = try lane.attach(specification, now: instant)
         } catch {
@@ -155,6 +167,7 @@ public final class World {
     }
 
     private func connectClient() {
+        defer { if life > 0 { client.isServedAgain() } }
         guard let id = lane.addClient(disk, negotiates: false, now: instant) else {
             return chronicle.fail("the lane refuses its client")
         }
@@ -224,6 +237,8 @@ public final class World {
         }
         if isMoving && !readable.isEmpty { planWork() }
     }
+
+    private func isCurrent(_ id: StreamID, in life: Int) -> Bool { life == self.life && isCurrent(id) }
 
     private func isCurrent(_ id: StreamID) -> Bool { sockets[Int(id.index)]?.id == id }
 
@@ -306,7 +321,7 @@ public final class World {
 
     // MARK: Effects
 
-    private func drainEffects() {
+    func drainEffects() {
         while let effect = lane.takeEffect() {
             switch effect {
             case .connect(let id, let route): connect(id, route)
@@ -320,13 +335,14 @@ public final class World {
         let id = socket.id
         guard sockets[Int(id.index)] == nil else { return chronicle.fail("stream \(id.index) is used twice") }
         sockets[Int(id.index)] = socket
+        let life = life
         socket.incoming.onArrival = { [unowned self] in
-            guard isCurrent(id) else { return }
+            guard isCurrent(id, in: life) else { return }
             listReadable(id)
             planWork()
         }
         socket.outgoing.onRoom = { [unowned self] in
-            guard isCurrent(id) else { return }
+            guard isCurrent(id, in: life) else { return }
             send(id)
             work()
         }
@@ -338,9 +354,10 @@ public final class World {
 
     private func connect(_ id: StreamID, _ route: RouteID) {
         let path = options.paths[Int(route.rawValue)]
+        let life = life
         let connection = network.connect(interface: path.interface, portal: path.portal) {
             [unowned self] connection, problem in
-            guard isCurrent(id) else { return }
+            guard isCurrent(id, in: life) else { return }
             if let problem {
                 lane.connectFailed(id, reason: problem, now: instant)
             } else {
@@ -354,7 +371,7 @@ public final class World {
             "connects c\(connection.number), stream \(id.index), eth\(path.interface) portal \(path.portal)"
         )
         connection.onResetAtInitiator = { [unowned self] in
-            guard isCurrent(id) else { return }
+            guard isCurrent(id, in: life) else { return }
             sockets[Int(id.index)]?.wasReset = true
             listReadable(id)
             planWork()
@@ -366,7 +383,7 @@ public final class World {
                 isConnecting: true))
     }
 
-    private func close(_ id: StreamID) {
+    func close(_ id: StreamID) {
         guard isCurrent(id), let socket = sockets[Int(id.index)] else {
             return chronicle.fail("the lane closes stream \(id.index), which is not open")
         }
@@ -385,8 +402,9 @@ public final class World {
 
     private func take(_ notice: LaneNotice) {
         switch notice {
-        case .ready(let id, _):
+        case .ready(let id, let description):
             guard id == disk else { return chronicle.fail("another disk is ready") }
+            self.description = description
             chronicle.trace("lane", "ready")
             isReady = true
             connectClient()
@@ -396,9 +414,16 @@ public final class World {
         case .pathChanged(_, let interface, let portal, let isUp, let reason):
             chronicle.trace("lane", "\(interface) \(portal) \(isUp ? "up" : "down \(reason)")")
         case .clientGone: chronicle.trace("lane", "client gone")
-        case .detached:
+        case .detached(_, let isClean):
             chronicle.trace("lane", "detached")
             isDetached = true
+            if isClean { recorded = [:] }
+        case .sessionBegan(let name, let portalGroupTag):
+            if let path = pathIndex(of: name) { recorded[path] = .some(portalGroupTag) }
+        case .predecessorFenced(let name):
+            chronicle.trace("lane", "fenced \(name.isid)")
+            if let path = pathIndex(of: name) { recorded[path] = nil }
+        case .sizeChanged(_, let size): chronicle.trace("lane", "the LUN has \(size) bytes")
         case .event(_, let text): chronicle.trace("lane", text)
         }
     }

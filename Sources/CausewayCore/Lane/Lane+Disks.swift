@@ -6,6 +6,10 @@ public struct DiskSpecification: Sendable {
     public var lun: LogicalUnitNumber
     public var paths: [PathSpecification]
     public var isReadOnly: Bool
+    /// For a disk that the kernel holds from a predecessor: a path that shows something else does not join.
+    public var expected: ExpectedUnit?
+    /// A predecessor may have acknowledged writes that no FLUSH has covered yet.
+    public var mayHaveUnflushedWrites = false
 
     public init(
         name: String, target: ISCSIName, initiatorName: ISCSIName, lun: LogicalUnitNumber,
@@ -18,6 +22,33 @@ public struct DiskSpecification: Sendable {
         self.lun = lun
         self.paths = paths
         self.isReadOnly = isReadOnly
+    }
+}
+
+/// What a LUN must be to take the place of one that was there before.
+public struct ExpectedUnit: Equatable, Sendable {
+    /// `LogicalUnitIdentity.wwid`
+    public var wwid: String
+    public var sizeBytes: UInt64
+    public var logicalBlockLength: UInt32
+
+    public init(wwid: String, sizeBytes: UInt64, logicalBlockLength: UInt32) {
+        self.wwid = wwid
+        self.sizeBytes = sizeBytes
+        self.logicalBlockLength = logicalBlockLength
+    }
+
+    /// Why a LUN does not do, or nil if it does. It may have grown.
+    func difference(from report: LogicalUnitReport) -> String? {
+        let names = [report.identity] + report.identification.identities
+        guard names.contains(where: { $0.wwid == wwid }) else { return "\(report.identity) instead of \(wwid)" }
+        guard report.limits.logicalBlockLength == logicalBlockLength else {
+            return "blocks of \(report.limits.logicalBlockLength) bytes instead of \(logicalBlockLength)"
+        }
+        guard report.limits.byteCount >= sizeBytes else {
+            return "\(report.limits.byteCount) bytes instead of \(sizeBytes)"
+        }
+        return nil
     }
 }
 
@@ -54,12 +85,13 @@ extension Lane {
         let index = Int32(slot)
         let disk = Disk(
             index: index, name: specification.name, target: target.index, lun: specification.lun,
-            wantsReadOnly: specification.isReadOnly)
+            wantsReadOnly: specification.isReadOnly, expected: specification.expected)
         if slot == disks.count { disks.append(disk) } else { disks[slot] = disk }
         var queue = DiskQueue()
         queue.isInUse = true
         queue.target = target.index
         queue.lun = specification.lun.rawValue
+        if specification.mayHaveUnflushedWrites { queue.acknowledgedWrites = 1 }
         diskQueues[index] = queue
         target.disks.append(index)
         do throws(AttachError) {
@@ -68,12 +100,7 @@ extension Lane {
             removeDisk(index)
             throw error
         }
-        // Writes of a predecessor, or of a disk that went by force, may still come: none of ours before their
-        // fence, on whichever path.
-        for path in target.paths
-        where paths[Int(path)].owesPredecessor || !paths[Int(path)].debts.isEmpty {
-            if paths[Int(path)].debts.insert(index).inserted { diskQueues[index].fenceDebts += 1 }
-        }
+        for path in target.paths { oweFence(index, paths[Int(path)]) }
         for path in target.paths where paths[Int(path)].isUp { beginProbe(paths[Int(path)], index) }
         wake(at: now)
         return DiskID(rawValue: index)
@@ -102,7 +129,7 @@ extension Lane {
     }
 
     private mutating func addPath(_ specification: PathSpecification, _ target: Target) throws(AttachError) {
-        for path in target.paths where paths[Int(path)].specification.isid == specification.isid { return }
+        if try sharePath(specification, target) { return }
         var ordinal: Int32 = 0
         while ordinal < TargetPaths.capacity && targetPaths[target.index].indices[Int(ordinal)] >= 0 {
             ordinal += 1
@@ -132,7 +159,7 @@ extension Lane {
         let cold = disks[Int(disk)]
         let limits = report.limits
         diskQueues[disk].blockShift = UInt8(limits.logicalBlockShift)
-        diskQueues[disk].sizeBytes = limits.byteCount
+        diskQueues[disk].sizeBytes = cold.expected?.sizeBytes ?? limits.byteCount
         diskQueues[disk].isReadOnly = cold.wantsReadOnly || limits.isWriteProtected
         diskQueues[disk].writeCacheEnabled = limits.writeCacheEnabled
         diskQueues[disk].supportsFUA = limits.supportsFUA
@@ -176,13 +203,14 @@ extension Lane {
             let cold = disks[Int(disk)]
             guard !cold.wasReady, !cold.problemsWereTold, !diskQueues[disk].isDetaching else { continue }
             var problems: [PathProblem] = []
-            for index in targets[Int(target)].paths {
+            let carriers = targets[Int(target)].paths.filter { !paths[Int($0)].isFenceOnly }
+            for index in carriers {
                 let path = paths[Int(index)]
                 if let problem = path.diskProblems[disk] ?? path.problem, path.wasTried {
                     problems.append(problem)
                 }
             }
-            guard problems.count == targets[Int(target)].paths.count else { continue }
+            guard problems.count == carriers.count else { continue }
             cold.problemsWereTold = true
             effects.append(.notice(.notReady(DiskID(rawValue: disk), problems)))
         }

@@ -107,7 +107,11 @@ extension Lane {
 
     private mutating func barrierDone(_ path: Path, _ disk: Int32) {
         path.barriers.remove(disk)
-        if path.barriers.isEmpty, case .draining = path.state { barriersDone(path) }
+        if case .draining = path.state {
+            if path.barriers.isEmpty { barriersDone(path) }
+        } else {
+            settleDebt(disk, path)
+        }
     }
 
     /// The fence is complete: nothing of the lost session can reach the medium any more.
@@ -144,7 +148,9 @@ extension Lane {
         }
         for task in released.reversed() { sendAgain(task, first: true) }
         path.wasTried = true
-        if path.isForeign {
+        if path.isFenceOnly {
+            predecessorFenced(path)
+        } else if path.isForeign {
             path.state = .standIn
             path.retryAt = now.adding(milliseconds: settings.ownRouteRetryMilliseconds)
             wake(at: path.retryAt ?? .never)
@@ -230,18 +236,14 @@ extension Lane {
     private mutating func showed(_ report: LogicalUnitReport, _ path: Path, _ disk: Int32) {
         let cold = disks[Int(disk)]
         if let known = cold.report {
-            if let difference = known.difference(from: report) {
+            if let difference = difference(known, report, path, disk) {
                 return problem(path, disk, .otherLUN, "this is not the disk's LUN: \(difference)")
-            }
-            if report.limits.blockCount > known.limits.blockCount {
-                log(
-                    .warning,
-                    "\(cold.name) \(path.name): the LUN has grown to \(report.limits.byteCount) bytes; "
-                        + "the disk keeps its size until it is attached anew")
             }
             // Mode page 8 can change under a disk; what was promised to its clients is kept by other means.
             diskQueues[disk].writeCacheEnabled = report.limits.writeCacheEnabled
             diskQueues[disk].supportsFUA = diskQueues[disk].supportsFUA && report.limits.supportsFUA
+        } else if let difference = cold.expected?.difference(from: report) {
+            return problem(path, disk, .otherLUN, "this is not the disk's LUN: \(difference)")
         } else {
             do throws(ExportDescriptionError) {
                 try adopt(report, disk)
@@ -265,6 +267,7 @@ extension Lane {
             cold.wasReady = true
             effects.append(.notice(.ready(DiskID(rawValue: disk), description)))
         }
+        sizeShown(report.limits.blockCount, path, disk)
         pumpPending()
     }
 }

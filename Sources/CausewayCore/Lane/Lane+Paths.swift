@@ -11,7 +11,7 @@ extension Lane {
         path.retryAt = nil
         let owes = owesFence(path)
         let ordinal = FenceRoute.choose(
-            attempt: path.attemptsSinceLoss, siblings: siblingsUp(path), own: path.ordinal, owesFence: owes)
+            attempt: path.attemptsSinceLoss, siblings: siblingsForFence(path), own: path.ordinal, owesFence: owes)
         let by = paths[Int(targetPaths[path.target].indices[Int(ordinal)])]
         path.attemptsSinceLoss += 1
         guard let stream = openStream(.iscsi, owner: path.index) else {
@@ -24,16 +24,6 @@ extension Lane {
             deadline: now.adding(milliseconds: isForeign ? 1000 : settings.connectTimeoutMilliseconds))
         wake(at: path.attempt?.deadline ?? .never)
         effects.append(.connect(streamID(stream), route: by.specification.route))
-    }
-
-    /// The paths of the same target that are up, as a mask of ordinals.
-    func siblingsUp(_ path: Path) -> UInt32 {
-        var mask: UInt32 = 0
-        for sibling in targets[Int(path.target)].paths where sibling != path.index && paths[Int(sibling)].isUp
-        {
-            mask |= 1 << UInt32(paths[Int(sibling)].ordinal)
-        }
-        return mask
     }
 
     private func path(of id: StreamID) -> Path? {
@@ -50,7 +40,8 @@ extension Lane {
         if pathQueues[path.index].stream >= 0 { abandonSession(path, "its own route answers again") }
         let target = targets[Int(path.target)]
         var options = LoginOptions(
-            initiatorName: target.initiatorName, targetName: target.name, isid: path.specification.isid)
+            initiatorName: path.specification.initiatorName ?? target.initiatorName,
+            targetName: target.name, isid: path.specification.isid)
         options.wanted.maxRecvDataSegmentLength = settings.maxRecvDataSegmentLength
         // One place is for data that is sent unasked.
         options.wanted.maxOutstandingR2T = TransferQueue.capacity - 1
@@ -200,6 +191,7 @@ extension Lane {
         pathQueues[index].lastReceived = now
         let depth = path.specification.depth
         pathQueues[index].depth = depth > 0 ? depth : settings.depthPerPath
+        tellSession(path)
         beginBarriers(path, isForeign: attempt.isForeign)
         wake(at: now)
     }

@@ -155,6 +155,8 @@ public struct LaneSettings: Sendable {
     public var ownRouteRetryMilliseconds: UInt64 = 500
     /// How often a LUN that a path does not show is asked for again.
     public var reprobeMilliseconds: UInt64 = 2000
+    /// How often a LUN that serves is asked again for what it is: it may have grown without saying so.
+    public var capacityPollMilliseconds: UInt64 = 300_000
     /// How long I/O is held when no path is left; then it fails (vSphere's Misc.APDTimeout).
     public var allPathsDownTimeoutMilliseconds: UInt64 = 140_000
     var health = PathHealth.Times()

@@ -19,6 +19,19 @@ public struct DiskID: BitwiseCopyable, Hashable, Sendable {
     public init(rawValue: Int32) { self.rawValue = rawValue }
 }
 
+/// What sets a session apart at its target, beside the portal group (RFC 7143 §4.4.3).
+public struct SessionName: Hashable, Sendable {
+    public var initiator: ISCSIName
+    public var target: ISCSIName
+    public var isid: InitiatorSessionID
+
+    public init(initiator: ISCSIName, target: ISCSIName, isid: InitiatorSessionID) {
+        self.initiator = initiator
+        self.target = target
+        self.isid = isid
+    }
+}
+
 /// News for the supervisor.
 public enum LaneNotice: Sendable {
     /// The first path is up and has shown the LUN: the disk may be exported.
@@ -28,6 +41,12 @@ public enum LaneNotice: Sendable {
     case pathChanged(DiskID, interface: String, portal: String, isUp: Bool, reason: String)
     /// An NBD client went away; `requested` if it said so with DISC.
     case clientGone(DiskID, requested: Bool)
+    /// A session stands: its portal group belongs into its record.
+    case sessionBegan(SessionName, portalGroupTag: UInt16?)
+    /// Nothing that a predecessor's session had sent can come any more; it is being logged out.
+    case predecessorFenced(SessionName)
+    /// All paths that carry the disk show this size, which is not the disk's.
+    case sizeChanged(DiskID, sizeBytes: UInt64)
     /// `isClean` unless it left sent writes without a fence.
     case detached(DiskID, isClean: Bool)
     /// A line for the log.

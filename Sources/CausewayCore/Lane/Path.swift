@@ -35,7 +35,7 @@ final class Path {
     let index: Int32
     let target: Int32
     let ordinal: Int32
-    let specification: PathSpecification
+    var specification: PathSpecification
 
     var state = State.down
     var attempt: Attempt?
@@ -68,6 +68,10 @@ final class Path {
     var reprobeAt: Instant?
     /// A predecessor's session was not fenced yet.
     var owesPredecessor = false
+    /// A predecessor had such a session: disks that come later owe it a barrier too.
+    let hadPredecessor: Bool
+    /// The LUN's size as this path showed it last, in blocks, by disk.
+    var shownBlocks: [Int32: UInt64] = [:]
     /// Disks whose barrier is out.
     var barriers: Set<Int32> = []
     /// Disks of which sent writes were answered with an error before a fence was had.
@@ -82,7 +86,12 @@ final class Path {
         self.ordinal = ordinal
         self.specification = specification
         owesPredecessor = specification.mayHavePredecessor
+        hadPredecessor = specification.mayHavePredecessor
+        portalGroupTag = specification.portalGroupTag
     }
+
+    /// Made for the fence of a predecessor's session alone: it never carries I/O.
+    var isFenceOnly: Bool { specification.isFenceOnly }
 
     var name: String { "\(specification.interface)->\(specification.portal)" }
     var isUp: Bool { if case .up = state { true } else { false } }
@@ -100,6 +109,14 @@ public struct PathSpecification: Sendable {
     /// A session of this very name may be open from before, with writes under way that nobody waits for any
     /// more.
     public var mayHavePredecessor = false
+    /// The portal group of that session, where it is on record. Without it only the session's own portal
+    /// leads to a fence: through another group, the login would make another session (RFC 7143 §4.4.3).
+    public var portalGroupTag: UInt16?
+    /// There is no such path any more: log in as the predecessor's session over any route, take the barrier,
+    /// log out.
+    public var isFenceOnly = false
+    /// The initiator name of that session; nil: the disk's.
+    public var initiatorName: ISCSIName?
     /// Commands under way at most; 0: as the lane has it.
     public var depth: Int32 = 0
 
@@ -141,6 +158,14 @@ final class Disk {
     let target: Int32
     let lun: LogicalUnitNumber
     let wantsReadOnly: Bool
+    /// What the LUN must be, for a disk that exists already.
+    let expected: ExpectedUnit?
+    /// The size that paths show which carry the disk, if it is less than the disk's, in blocks.
+    var shrunkBlocks: UInt64?
+    /// The disk may follow when its LUN shrinks.
+    var allowsShrink = false
+    /// The size in bytes that the supervisor was told of last.
+    var toldBytes: UInt64?
     /// The LUN as the first path showed it; later paths must show the same.
     var report: LogicalUnitReport?
     var export: ExportDescription?
@@ -153,8 +178,12 @@ final class Disk {
     var problemsWereTold = false
     var isRemoved = false
 
-    init(index: Int32, name: String, target: Int32, lun: LogicalUnitNumber, wantsReadOnly: Bool) {
+    init(
+        index: Int32, name: String, target: Int32, lun: LogicalUnitNumber, wantsReadOnly: Bool,
+        expected: ExpectedUnit? = nil
+    ) {
         self.index = index
+        self.expected = expected
         self.name = name
         self.target = target
         self.lun = lun

@@ -63,6 +63,8 @@ struct Stream: BitwiseCopyable {
     var nextBlocked: Int32 = -1
     /// DISC came: no request follows.
     var isDisconnecting = false
+    /// Nothing is read beyond the request that is arriving: another is to take over the client.
+    var stopsAtBoundary = false
     /// The last words of a failed negotiation go out first.
     var closesWhenSent = false
 }
