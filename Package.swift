@@ -51,7 +51,8 @@ let package = Package(
         .executableTarget(
             name: "causeway",
             dependencies: [
-                "CausewayControl", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CausewayControl", "NBDDevice",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         .target(name: "Simulation", dependencies: ["CausewayCore"], swiftSettings: strict),

@@ -16,6 +16,16 @@ final class AttachedDisk: Sendable {
 
     struct AttachFailure: Error {
         var problems: [PathProblem]
+        /// Somebody detached it meanwhile.
+        var isCancelled = false
+    }
+
+    /// How it came to be.
+    enum Origin {
+        case attached
+        /// It is a predecessor's, and not served yet.
+        case adopting
+        case adopted
     }
 
     /// What changes while it lives.
@@ -26,6 +36,13 @@ final class AttachedDisk: Sendable {
         var device: KernelDevice?
         var listener: ExportListener?
         var isDetaching = false
+        var origin = Origin.attached
+        /// What keeps it from being served, as it was said last.
+        var complaint: String?
+        /// A resize is under way.
+        var isResizing = false
+        /// What its size is to be, until somebody takes it up.
+        var newSizeBytes: UInt64?
         var events: [EventReport] = []
     }
     let state: Mutex<State>
@@ -44,6 +61,8 @@ final class AttachedDisk: Sendable {
 
     /// Whether there is something to detach.
     var isExported: Bool { state.withLock { $0.device != nil || $0.listener != nil } }
+
+    var isDetaching: Bool { state.withLock { $0.isDetaching } }
 
     /// Where it is exported, for people.
     var place: String {

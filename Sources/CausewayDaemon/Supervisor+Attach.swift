@@ -32,9 +32,16 @@ extension Supervisor {
         let disk = AttachedDisk(request: request, target: target, lane: lane)
         try reserve(disk)
         do throws(ControlError) {
-            let description = try attachToLane(disk, plan.paths, lun)
+            let specification = try makeSpecification(disk, plan.paths, lun)
+            try attachToLane(disk, specification)
+            let description = try awaitFirstPath(disk)
             try checkIdentity(disk, description)
+            var record = DiskRecord(disk, plan.paths, description)
+            try keep(record)
             try export(disk, description)
+            record.isAttached = true
+            try keep(record)
+            if disk.isDetaching { throw .detachedMeanwhile(disk.name) }
         } catch {
             abandon(disk)
             throw error
@@ -70,7 +77,7 @@ extension Supervisor {
     }
 
     /// Takes the name, so that two attaches at once cannot both have it.
-    private func reserve(_ disk: AttachedDisk) throws(ControlError) {
+    func reserve(_ disk: AttachedDisk) throws(ControlError) {
         let other = state.withLock { state -> AttachedDisk? in
             if let other = state.disks[disk.name.text] { return other }
             state.disks[disk.name.text] = disk
@@ -79,28 +86,72 @@ extension Supervisor {
         if let other { throw .alreadyAttached(disk.name, at: other.place) }
     }
 
-    private func attachToLane(
+    /// Writes a disk's record.
+    func keep(_ record: DiskRecord) throws(ControlError) {
+        do throws(SystemError) {
+            try diskRecords.write(record)
+        } catch {
+            throw .internalFailure("the disk cannot be put on record: \(error)")
+        }
+    }
+
+    /// What the lane is told: the paths of the plan, and a fence for every other session on record with this
+    /// target. Their routes are made known to the lane.
+    func makeSpecification(
         _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber
-    ) throws(ControlError) -> DiskDescription {
+    ) throws(ControlError) -> DiskSpecification {
         let target = disk.target
-        let ids = state.withLock { state in plan.map { state.route(to: target, $0.isid) } }
+        let living = state.withLock { Set($0.routes[target, default: [:]].keys) }
         var paths: [PathSpecification] = []
-        var routes: [(RouteID, Route)] = []
-        for (id, path) in zip(ids, plan) {
-            routes.append((id, Route(interface: path.interface, source: path.source, to: path.portal)))
-            var specification = PathSpecification(
-                route: id, interface: path.interface ?? "", sourceAddress: path.source?.description ?? "",
-                portal: path.portal.description, isid: path.isid)
-            specification.mayHavePredecessor = try record(path, disk)
+        for path in plan {
+            let name = SessionName(initiator: initiatorName, target: target, isid: path.isid)
+            var specification = makePath(path, name)
+            let earlier = try record(name, path, disk)
+            if !living.contains(name), let earlier {
+                specification.mayHavePredecessor = true
+                specification.portalGroupTag = earlier.portalGroupTag
+            }
             specification.depth = Int32(clamping: disk.request.queueDepth ?? 0)
             paths.append(specification)
         }
         disk.state.withLock { $0.sessions = plan.map(\.isid) }
-        let specification = DiskSpecification(
+        let planned = Set(plan.map { SessionName(initiator: initiatorName, target: target, isid: $0.isid) })
+        for record in records.sessions(with: target)
+        where !planned.contains(record.name) && !living.contains(record.name) {
+            guard let portal = SocketAddress(parsing: record.portal, defaultPort: 3260) else { continue }
+            logger.notice(
+                """
+                \(disk.name): a predecessor's session \(record.name.isid) at \(record.portal) is on record: \
+                nothing is written before its fence
+                """)
+            // Through whichever interface: there may be no such path any more.
+            var specification = makePath(PlannedPath(portal: portal, isid: record.name.isid), record.name)
+            specification.isFenceOnly = true
+            specification.mayHavePredecessor = true
+            specification.portalGroupTag = record.portalGroupTag
+            if record.name.initiator != initiatorName {
+                specification.initiatorName = record.name.initiator
+            }
+            paths.append(specification)
+        }
+        return DiskSpecification(
             name: disk.name.text, target: target, initiatorName: initiatorName, lun: lun, paths: paths,
             isReadOnly: disk.request.readOnly)
-        let answer = lane.ask { [routes] runner -> Result<DiskID, AttachError> in
-            for (id, route) in routes { runner.addRoute(id, route) }
+    }
+
+    private func makePath(_ path: PlannedPath, _ name: SessionName) -> PathSpecification {
+        let id = state.withLock { $0.route(of: name) }
+        let route = path.route
+        lane.perform { runner in runner.addRoute(id, route) }
+        return PathSpecification(
+            route: id, interface: path.interface ?? "", sourceAddress: path.source?.description ?? "",
+            portal: path.portal.description, isid: path.isid)
+    }
+
+    func attachToLane(
+        _ disk: AttachedDisk, _ specification: DiskSpecification
+    ) throws(ControlError) {
+        let answer = lane.ask { runner -> Result<DiskID, AttachError> in
             do throws(AttachError) {
                 let id = try runner.lane.attach(specification, now: runner.time)
                 // On the lane's thread, so that no notice of the disk can be heard before it is known.
@@ -118,10 +169,14 @@ extension Supervisor {
         case nil:
             throw .internalFailure("the lane did not answer")
         }
+    }
+
+    private func awaitFirstPath(_ disk: AttachedDisk) throws(ControlError) -> DiskDescription {
         switch disk.outcome.wait(milliseconds: Self.firstPathMilliseconds) {
         case .success(let description):
             disk.state.withLock { $0.description = description }
             return description
+        case .failure(let failure) where failure.isCancelled: throw .detachedMeanwhile(disk.name)
         case .failure(let failure): throw explain(failure.problems, disk)
         case nil:
             throw .portalUnreachable(
@@ -130,20 +185,13 @@ extension Supervisor {
         }
     }
 
-    /// Puts a session on record before its login is sent. Returns whether one of the same name may be open
-    /// already.
-    private func record(_ path: PlannedPath, _ disk: AttachedDisk) throws(ControlError) -> Bool {
-        let isShared = state.withLock { state in
-            state.disks.values.contains { other in
-                other !== disk && other.target == disk.target
-                    && other.state.withLock { $0.sessions.contains(path.isid) }
-            }
-        }
+    /// Puts a session on record before its login is sent. Returns the record of one of the same name that may
+    /// be open already.
+    private func record(
+        _ name: SessionName, _ path: PlannedPath, _ disk: AttachedDisk
+    ) throws(ControlError) -> SessionRecord? {
         do throws(SystemError) {
-            let existed = try records.begin(
-                initiator: initiatorName, target: disk.target, isid: path.isid, portal: "\(path.portal)",
-                disk: disk.name.text)
-            return existed && !isShared
+            return try records.begin(name, portal: "\(path.portal)", disk: disk.name.text)
         } catch {
             throw .internalFailure("the session cannot be put on record: \(error)")
         }
@@ -211,21 +259,25 @@ extension Supervisor {
     /// Undoes an attach that failed half-way.
     private func abandon(_ disk: AttachedDisk) {
         leaveLane(disk, force: true, milliseconds: 5000)
+        var isGone = true
         if let device = disk.state.withLock({ $0.device }) {
             do throws(NBDDeviceError) {
                 _ = try call(.disconnect(index: device.index))
             } catch {
+                // Its record stays: the next daemon clears it.
+                isGone = false
                 logger.error("\(disk.name): \(device.node) cannot be undone: \(error)")
             }
         }
         disk.state.withLock({ $0.listener })?.closeAndRemove()
+        if isGone { diskRecords.remove(disk.name) }
         forget(disk)
     }
 
     /// Takes a disk off the books; with the last of its target go the routes, and what was logged out in
     /// order goes off the record.
     func forget(_ disk: AttachedDisk) {
-        let routes = state.withLock { state -> [InitiatorSessionID: RouteID] in
+        let routes = state.withLock { state -> [SessionName: RouteID] in
             if state.disks[disk.name.text] === disk { state.disks[disk.name.text] = nil }
             guard !state.disks.values.contains(where: { $0.target == disk.target }) else { return [:] }
             return state.routes.removeValue(forKey: disk.target) ?? [:]
@@ -234,9 +286,7 @@ extension Supervisor {
             for route in routes.values { runner.removeRoute(route) }
         }
         if disk.detached.value == true {
-            for isid in routes.keys {
-                records.end(initiator: initiatorName, target: disk.target, isid: isid)
-            }
+            for name in routes.keys { records.end(name) }
         }
         tellManager()
     }
@@ -257,5 +307,19 @@ extension Supervisor {
             if !isBusy { return }
             Pause.milliseconds(20)
         }
+    }
+}
+
+extension DiskRecord {
+    init(_ disk: AttachedDisk, _ paths: [PlannedPath], _ description: DiskDescription) {
+        self.init(
+            request: disk.request, paths: paths.map(Path.init), wwid: description.report.identity.wwid,
+            sizeBytes: description.export.sizeBytes, blockLength: description.export.minimumBlockSize)
+    }
+}
+
+extension ControlError {
+    static func detachedMeanwhile(_ name: DiskName) -> ControlError {
+        .busy("\(name) was detached while it was being attached")
     }
 }

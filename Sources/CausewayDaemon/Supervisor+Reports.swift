@@ -39,7 +39,7 @@ extension Supervisor {
         let paths = (snapshot?.paths ?? []).map(path)
         return DiskReport(
             name: disk.name, device: known.2?.node, socket: disk.request.socket,
-            state: diskState(snapshot, paths), target: disk.request.target, lun: disk.request.lun,
+            state: diskState(disk, snapshot, paths), target: disk.request.target, lun: disk.request.lun,
             sizeBytes: snapshot?.sizeBytes ?? 0, blockLength: report?.limits.logicalBlockLength ?? 0,
             wwid: report?.identity.wwid, vendor: report.map { "\($0.inquiry.vendor)" } ?? "",
             model: report.map { "\($0.inquiry.product)" } ?? "",
@@ -59,7 +59,10 @@ extension Supervisor {
             held: UInt64(snapshot.pending + snapshot.paths.reduce(0) { $0 + $1.held }))
     }
 
-    private func diskState(_ snapshot: DiskSnapshot?, _ paths: [PathReport]) -> DiskState {
+    private func diskState(
+        _ disk: AttachedDisk, _ snapshot: DiskSnapshot?, _ paths: [PathReport]
+    ) -> DiskState {
+        if disk.state.withLock({ $0.origin == .adopting && $0.complaint != nil }) { return .allPathsDown }
         guard let snapshot, snapshot.isReady else { return .attaching }
         if snapshot.isDetaching { return .detaching }
         if snapshot.isHeld || snapshot.isFailing { return .allPathsDown }

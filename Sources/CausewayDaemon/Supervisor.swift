@@ -17,9 +17,10 @@ final class Supervisor: DiskService {
     let lane: LaneHandle
     let calls = NBDCallRunner()
     let records: SessionRecords
+    let diskRecords: DiskRecords
     let news: Mailbox<SupervisorNews>
     private let watch: NoticeWatch
-    private let manager = ServiceNotification()
+    let manager = ServiceNotification()
 
     struct State {
         var disks: [String: AttachedDisk] = [:]
@@ -27,22 +28,26 @@ final class Supervisor: DiskService {
         var byID: [DiskID: AttachedDisk] = [:]
         /// The routes of every target's paths. Its disks share them, so they stay until the last of these is
         /// gone.
-        var routes: [ISCSIName: [InitiatorSessionID: RouteID]] = [:]
+        var routes: [ISCSIName: [SessionName: RouteID]] = [:]
         private var nextRoute: Int32 = 0
 
-        mutating func route(to target: ISCSIName, _ isid: InitiatorSessionID) -> RouteID {
-            if let known = routes[target]?[isid] { return known }
+        mutating func route(of session: SessionName) -> RouteID {
+            if let known = routes[session.target]?[session] { return known }
             let id = RouteID(rawValue: nextRoute)
             nextRoute &+= 1
-            routes[target, default: [:]][isid] = id
+            routes[session.target, default: [:]][session] = id
             return id
         }
     }
     let state = Mutex(State())
 
-    init(options: DaemonOptions, logger: Logger) throws(DaemonError) {
+    /// - Parameter passed: what the service manager kept from a predecessor, by name; owned from now on.
+    init(
+        options: DaemonOptions, logger: Logger, passed: [(name: String, descriptor: Int32)] = []
+    ) throws(DaemonError) {
         self.options = options
         records = SessionRecords(stateDirectory: options.stateDirectory)
+        diskRecords = DiskRecords(stateDirectory: options.stateDirectory)
         self.logger = logger
         do throws(InitiatorNameError) {
             initiatorName = try InitiatorName.load(override: options.initiatorName)
@@ -51,6 +56,7 @@ final class Supervisor: DiskService {
         }
         do throws(SystemError) {
             try records.prepare()
+            try diskRecords.prepare()
             let news = try Mailbox<SupervisorNews>()
             self.news = news
             var settings = LaneSettings()
@@ -66,21 +72,15 @@ final class Supervisor: DiskService {
             throw .system(error)
         }
         logger.info("initiator name \(initiatorName)")
+        adoptAll(passed)
     }
 
-    /// Ends what can be ended without harm. A kernel device outlives the daemon: who uses it only waits.
+    /// Ends what can be ended without harm. A disk is not detached by that: a kernel device stays, and who
+    /// uses it only waits for the next daemon, which brings back the export sockets too.
     func stop() {
         let disks = state.withLock { Array($0.disks.values) }
+        handOver(disks.filter { $0.state.withLock { $0.device != nil } })
         endExports(of: disks.filter { $0.request.socket != nil })
-        for disk in disks {
-            guard let device = disk.state.withLock({ $0.device }) else { continue }
-            let users = DeviceUser.find(of: device).map { "\($0)".escapedForTerminal }
-            logger.notice(
-                """
-                \(disk.name): \(device.node) stays, and I/O to it waits\(users.isEmpty ? "" : "; in use: ")\
-                \(users.joined(separator: ", "))
-                """)
-        }
         watch.stop()
         lane.stop()
     }
@@ -105,14 +105,16 @@ final class Supervisor: DiskService {
         case .ready(let id, let description):
             find(id)?.outcome.fulfil(.success(description))
         case .notReady(let id, let problems):
-            find(id)?.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: problems)))
+            guard let disk = find(id) else { return }
+            if disk.state.withLock({ $0.origin }) == .adopting { return notYet(disk, problems) }
+            disk.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: problems)))
         case .pathChanged(let id, let interface, let portal, let isUp, let reason):
             guard let disk = find(id) else { return }
             disk.remember("\(interface) \(portal): " + (isUp ? "active" : "lost: \(reason)"))
             if isUp { logger.info("\(disk.name): path \(interface) -> \(portal) is active") }
         case .clientGone(let id, let requested):
             guard let disk = find(id), !requested else { return }
-            let isKernel = disk.state.withLock { $0.device != nil && !$0.isDetaching }
+            let isKernel = disk.state.withLock { $0.device != nil && !$0.isDetaching && $0.origin != .adopting }
             if isKernel {
                 disk.remember("the kernel closed its connection")
                 logger.error("\(disk.name): the kernel closed its connection")
@@ -121,6 +123,16 @@ final class Supervisor: DiskService {
             let disk = state.withLock { $0.byID.removeValue(forKey: id) }
             disk?.state.withLock { $0.id = nil }
             disk?.detached.fulfil(isClean)
+        case .sessionBegan(let name, let portalGroupTag):
+            guard let portalGroupTag else { return }
+            do throws(SystemError) {
+                try records.note(portalGroupTag: portalGroupTag, of: name)
+            } catch {
+                logger.error("a session's portal group cannot be put on record: \(error)")
+            }
+        case .predecessorFenced(let name): records.end(name)
+        case .sizeChanged(let id, let sizeBytes):
+            if let disk = find(id) { sizeChanged(disk, sizeBytes) }
         case .event(let severity, let text):
             switch severity {
             case .information: logger.info("\(text)")

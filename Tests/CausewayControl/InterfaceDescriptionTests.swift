@@ -47,9 +47,10 @@ import Testing
                 == keys(DiscoverRequest(portals: [Samples.portal], interfaces: [], luns: true)))
         #expect(try methods["Attach"] == keys(Samples.attach))
         #expect(try methods["Detach"] == keys(DetachRequest(name: Samples.name())))
+        #expect(try methods["Rescan"] == keys(RescanRequest(name: Samples.name())))
         #expect(methods["List"] == [])
         #expect(try methods["Status"] == keys(StatusRequest(name: Samples.name())))
-        #expect(methods.count == 5)
+        #expect(methods.count == 6)
     }
 
     @Test func errorsMatchTheKinds() {

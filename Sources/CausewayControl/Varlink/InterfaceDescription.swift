@@ -7,6 +7,7 @@ public enum InterfaceDescription {
         public static let discover = "io.causeway.Discover"
         public static let attach = "io.causeway.Attach"
         public static let detach = "io.causeway.Detach"
+        public static let rescan = "io.causeway.Rescan"
         public static let list = "io.causeway.List"
         public static let status = "io.causeway.Status"
         public static let getInfo = "org.varlink.service.GetInfo"
@@ -139,6 +140,10 @@ public enum InterfaceDescription {
 
         # Flushes, takes the device away and logs out. A device in use stays, unless force is true.
         method Detach(name: string, force: ?bool) -> ()
+
+        # Asks every path how large the LUN is now. A larger LUN makes the disk larger without that; a smaller
+        # one makes it smaller only with allowShrink.
+        method Rescan(name: string, allowShrink: ?bool) -> (disk: Disk)
 
         method List() -> (disks: []DiskSummary)
 

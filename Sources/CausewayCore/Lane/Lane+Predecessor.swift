@@ -210,6 +210,12 @@ extension Lane {
         for client in clients(of: id) { streams[client.index].rules?.sizeBytes = sizeBytes }
     }
 
+    /// The supervisor could not follow: it is to be told again.
+    public mutating func forgetToldSize(_ id: DiskID) {
+        guard id.rawValue >= 0, Int(id.rawValue) < disks.count else { return }
+        disks[Int(id.rawValue)].toldBytes = nil
+    }
+
     /// Asks every path again what its LUN is and how large.
     public mutating func rescan(_ id: DiskID, allowsShrink: Bool, now: Instant) {
         self.now = now

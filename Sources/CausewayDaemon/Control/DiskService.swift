@@ -9,6 +9,8 @@ public protocol DiskService: Sendable {
     /// Returns once the first path is up and the disk is exposed.
     func attach(_ request: AttachRequest) throws(ControlError) -> DiskReport
     func detach(_ request: DetachRequest) throws(ControlError)
+    /// Asks every path how large its LUN is now.
+    func rescan(_ request: RescanRequest) throws(ControlError) -> DiskReport
     func list() throws(ControlError) -> [DiskSummary]
     func status(_ name: DiskName) throws(ControlError) -> DiskReport
 }
