@@ -253,7 +253,9 @@ extension Supervisor {
                 state.disks.values.contains { $0.state.withLock { $0.device?.index } == device.index }
             }
             // An attach that has begun meanwhile has written its record first.
-            let isFresh = parts.count == 3 && (try? DiskName(String(parts[1]))).map { diskRecords.read($0) != nil } == true
+            let isFresh =
+                parts.count == 3
+                && (try? DiskName(String(parts[1]))).map { diskRecords.read($0) != nil } == true
             if isKnown || isOurs || isFresh { continue }
             clearStray(device, identifier)
         }
@@ -276,7 +278,8 @@ extension Supervisor {
                     ReconnectRequest(
                         index: device.index, backendIdentifier: identifier, sockets: [pair.kernelEnd])))
             pair.closeKernelEnd()
-            guard KernelSocketPair.verifyAdopted(daemonEnd: pair.daemonEnd, quietMilliseconds: 200) == .quiet else {
+            guard KernelSocketPair.verifyAdopted(daemonEnd: pair.daemonEnd, quietMilliseconds: 200) == .quiet
+            else {
                 return logger.warning(
                     "\(device.node) is a disk of Causeway without a record here, served by another daemon")
             }

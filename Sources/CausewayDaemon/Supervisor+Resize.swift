@@ -50,7 +50,8 @@ extension Supervisor {
     /// Larger: first the lane, then the kernel, so that no request comes that the lane does not know yet.
     /// Smaller: the other way round.
     private func resize(_ disk: AttachedDisk, _ sizeBytes: UInt64) throws(ControlError) {
-        guard let id = disk.state.withLock({ $0.id }), let old = lane.ask({ $0.lane.snapshot(id)?.sizeBytes }) ?? nil
+        guard let id = disk.state.withLock({ $0.id }),
+            let old = lane.ask({ $0.lane.snapshot(id)?.sizeBytes }) ?? nil
         else { return }
         let isLarger = sizeBytes > old
         if isLarger { setSize(id, sizeBytes) }

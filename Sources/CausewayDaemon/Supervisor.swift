@@ -114,7 +114,9 @@ final class Supervisor: DiskService {
             if isUp { logger.info("\(disk.name): path \(interface) -> \(portal) is active") }
         case .clientGone(let id, let requested):
             guard let disk = find(id), !requested else { return }
-            let isKernel = disk.state.withLock { $0.device != nil && !$0.isDetaching && $0.origin != .adopting }
+            let isKernel = disk.state.withLock {
+                $0.device != nil && !$0.isDetaching && $0.origin != .adopting
+            }
             if isKernel {
                 disk.remember("the kernel closed its connection")
                 logger.error("\(disk.name): the kernel closed its connection")

@@ -351,7 +351,8 @@ public struct LaneRunner: ~Copyable {
     /// Takes requests of a disk's clients again after `Lane.quiesce`.
     public mutating func resumeClients(of disk: DiskID) {
         lane.resume(disk)
-        for id in lane.clients(of: disk) where sockets[Int(id.index)].id == id && !sockets[Int(id.index)].isReadable {
+        for id in lane.clients(of: disk)
+        where sockets[Int(id.index)].id == id && !sockets[Int(id.index)].isReadable {
             sockets[Int(id.index)].isReadable = true
             sockets.appendReadable(id)
         }

@@ -73,7 +73,8 @@ func announce(_ seed: UInt64) {
 
 func run(_ arguments: Arguments) async -> Bool {
     if let seed = arguments.seed {
-        let verdict = History(seed: seed, isTracing: arguments.isTracing, isCanary: arguments.isCanary,
+        let verdict = History(
+            seed: seed, isTracing: arguments.isTracing, isCanary: arguments.isCanary,
             forgets: arguments.forgets
         ).run()
         show(verdict, lines: .max)
@@ -122,7 +123,8 @@ func run(_ arguments: Arguments) async -> Bool {
 }
 
 guard let arguments = Arguments(CommandLine.arguments.dropFirst()) else {
-    print("Simulator [--seeds N] [--start S] [--jobs J] [--canary | --forget] [--verbose] | --seed S [--trace]")
+    print(
+        "Simulator [--seeds N] [--start S] [--jobs J] [--canary | --forget] [--verbose] | --seed S [--trace]")
     exit(2)
 }
 let isFine = await run(arguments)

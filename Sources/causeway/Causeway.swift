@@ -7,5 +7,7 @@ struct Causeway: ParsableCommand {
         abstract: "Attach LUNs of iSCSI targets as disks, over several network interfaces at once.",
         discussion: "The daemon causewayd does the work; see causeway(1) and causewayd(8).",
         version: "causeway \(CausewayVersion.current)",
-        subcommands: [Discover.self, Attach.self, Detach.self, Rescan.self, List.self, Status.self, Version.self])
+        subcommands: [
+            Discover.self, Attach.self, Detach.self, Rescan.self, List.self, Status.self, Version.self,
+        ])
 }

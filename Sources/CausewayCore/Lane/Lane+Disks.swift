@@ -41,7 +41,9 @@ public struct ExpectedUnit: Equatable, Sendable {
     /// Why a LUN does not do, or nil if it does. It may have grown.
     func difference(from report: LogicalUnitReport) -> String? {
         let names = [report.identity] + report.identification.identities
-        guard names.contains(where: { $0.wwid == wwid }) else { return "\(report.identity) instead of \(wwid)" }
+        guard names.contains(where: { $0.wwid == wwid }) else {
+            return "\(report.identity) instead of \(wwid)"
+        }
         guard report.limits.logicalBlockLength == logicalBlockLength else {
             return "blocks of \(report.limits.logicalBlockLength) bytes instead of \(logicalBlockLength)"
         }

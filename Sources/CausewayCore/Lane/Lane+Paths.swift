@@ -11,7 +11,8 @@ extension Lane {
         path.retryAt = nil
         let owes = owesFence(path)
         let ordinal = FenceRoute.choose(
-            attempt: path.attemptsSinceLoss, siblings: siblingsForFence(path), own: path.ordinal, owesFence: owes)
+            attempt: path.attemptsSinceLoss, siblings: siblingsForFence(path), own: path.ordinal,
+            owesFence: owes)
         let by = paths[Int(targetPaths[path.target].indices[Int(ordinal)])]
         path.attemptsSinceLoss += 1
         guard let stream = openStream(.iscsi, owner: path.index) else {

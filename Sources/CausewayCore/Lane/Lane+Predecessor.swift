@@ -48,7 +48,8 @@ extension Lane {
 
     /// Whether a disk that comes has its path already, because disks of one target share them. A path that
     /// was there for a fence alone becomes one like the others.
-    mutating func sharePath(_ specification: PathSpecification, _ target: Target) throws(AttachError) -> Bool {
+    mutating func sharePath(_ specification: PathSpecification, _ target: Target) throws(AttachError) -> Bool
+    {
         for index in target.paths where paths[Int(index)].specification.isid == specification.isid {
             let path = paths[Int(index)]
             guard path.isFenceOnly else { return true }

@@ -162,7 +162,8 @@ import Testing
 
     @Test(arguments: [
         ("causeway", ["discover", "--help"], "causeway.1"), ("causeway", ["attach", "--help"], "causeway.1"),
-        ("causeway", ["rescan", "--help"], "causeway.1"), ("causeway", ["detach", "--help"], "causeway.1"), ("causeway", ["list", "--help"], "causeway.1"),
+        ("causeway", ["rescan", "--help"], "causeway.1"), ("causeway", ["detach", "--help"], "causeway.1"),
+        ("causeway", ["list", "--help"], "causeway.1"),
         ("causeway", ["status", "--help"], "causeway.1"), ("causewayd", ["--help"], "causewayd.8"),
     ])
     func everyOptionIsInTheManual(executable: String, arguments: [String], page: String) throws {
