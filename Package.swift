@@ -36,22 +36,26 @@ let package = Package(
         .target(name: "NBDDevice", dependencies: ["CLinux", "CNetlink"], swiftSettings: strict),
         .target(name: "CausewayControl", dependencies: ["CLinux"], swiftSettings: strict),
         .target(
+            name: "CausewayConfiguration", dependencies: ["CausewayCore", "CausewayControl", "LinuxSystem"],
+            swiftSettings: strict),
+        .target(
             name: "CausewayDaemon",
             dependencies: [
-                "CausewayCore", "LinuxSystem", "NBDDevice", "CausewayControl",
+                "CausewayCore", "LinuxSystem", "NBDDevice", "CausewayControl", "CausewayConfiguration",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "causewayd",
             dependencies: [
-                "CausewayDaemon", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CausewayDaemon", "CausewayConfiguration",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "causeway",
             dependencies: [
-                "CausewayControl", "NBDDevice",
+                "CausewayControl", "CausewayConfiguration", "NBDDevice",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -77,6 +81,9 @@ let package = Package(
         .testTarget(
             name: "CausewayControlTests", dependencies: ["CausewayControl"], path: "Tests/CausewayControl",
             swiftSettings: tested),
+        .testTarget(
+            name: "CausewayConfigurationTests", dependencies: ["CausewayConfiguration"],
+            path: "Tests/CausewayConfiguration", swiftSettings: tested),
         .testTarget(
             name: "CausewayDaemonTests", dependencies: ["CausewayDaemon"], path: "Tests/CausewayDaemon",
             swiftSettings: tested),

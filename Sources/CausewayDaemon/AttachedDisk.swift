@@ -32,6 +32,8 @@ final class AttachedDisk: Sendable {
     struct State {
         var id: DiskID?
         var sessions: [InitiatorSessionID] = []
+        /// `address:port` of each path.
+        var portals: [String] = []
         var description: DiskDescription?
         var device: KernelDevice?
         var listener: ExportListener?

@@ -6,6 +6,14 @@ import Logging
 import NBDDevice
 import Synchronization
 
+/// A disk that a predecessor left.
+struct Adoption: Sendable {
+    var disk: AttachedDisk
+    var record: DiskRecord
+    /// The daemon's end of its socket, if the service manager has kept it.
+    var socket: Int32?
+}
+
 /// Disks that were there before this daemon: finding them, proving that they are what they were, fencing the
 /// sessions of who served them, and serving them.
 extension Supervisor {
@@ -19,13 +27,11 @@ extension Supervisor {
     /// The name under which the service manager keeps a disk's socket.
     static func storedName(_ name: DiskName) -> String { "disk-\(name)" }
 
-    /// Takes back every disk on record, each in a thread of its own: one that waits for its target holds up no
-    /// other.
-    func adoptAll(_ passed: [(name: String, descriptor: Int32)]) {
+    /// Keeps the names of disks on record from everybody else. Nothing is touched yet: another daemon may be
+    /// running.
+    func reserveForAdoption(_ passed: [(name: String, descriptor: Int32)]) {
         var sockets: [String: Int32] = [:]
         for (name, descriptor) in passed {
-            // Taken back before a byte is read: should this daemon die too, the kernel is to hear of it.
-            try? manager?.removeStored(name: name)
             if let twice = sockets.updateValue(descriptor, forKey: name) { discard(twice) }
         }
         let (found, unreadable) = diskRecords.all()
@@ -33,14 +39,46 @@ extension Supervisor {
             logger.error("\(file) cannot be read: a disk that it stands for is not taken back")
         }
         for record in found {
-            let socket = sockets.removeValue(forKey: Self.storedName(record.request.name))
-            adopt(record, socket: socket)
+            let name = record.request.name
+            let socket = sockets.removeValue(forKey: Self.storedName(name))
+            guard let target = try? ISCSIName(record.request.target) else {
+                logger.error("\(name): its record names no target")
+                continue
+            }
+            let disk = AttachedDisk(request: record.request, target: target, lane: lane)
+            disk.state.withLock { $0.origin = .adopting }
+            guard (try? reserve(disk)) != nil else { continue }
+            state.withLock { $0.adoptions.append(Adoption(disk: disk, record: record, socket: socket)) }
         }
         for (name, descriptor) in sockets {
             logger.error("the service manager kept a socket \(name) of which there is no record: closed")
             discard(descriptor)
         }
-        let names = Set(found.map { $0.request.name.text })
+    }
+
+    /// Takes back every disk on record, each in a thread of its own: one that waits for its target holds up no
+    /// other. Called when it is certain that no other daemon runs.
+    func adoptAll() {
+        let adoptions = state.withLock { state in
+            let adoptions = state.adoptions
+            state.adoptions = []
+            return adoptions
+        }
+        for adoption in adoptions {
+            // Taken back before a byte is read: should this daemon die too, the kernel is to hear of it.
+            if adoption.socket != nil {
+                try? manager?.removeStored(name: Self.storedName(adoption.disk.name))
+            }
+            inBackground("adopt \(adoption.disk.name)") { [self] in
+                do throws(ControlError) {
+                    try adopt(adoption.disk, adoption.record, socket: adoption.socket)
+                } catch {
+                    complain(adoption.disk, "it is not served: \(error.message)")
+                }
+            }
+        }
+        tellManager()
+        let names = Set(adoptions.map { $0.disk.name.text })
         inBackground("strays") { [self] in clearStrays(besides: names) }
     }
 
@@ -58,24 +96,6 @@ extension Supervisor {
     private func discard(_ descriptor: Int32) {
         _ = shutdown(descriptor, Int32(SHUT_RDWR))
         close(descriptor)
-    }
-
-    private func adopt(_ record: DiskRecord, socket: Int32?) {
-        let name = record.request.name
-        guard let target = try? ISCSIName(record.request.target) else {
-            return logger.error("\(name): its record names no target")
-        }
-        let disk = AttachedDisk(request: record.request, target: target, lane: lane)
-        disk.state.withLock { $0.origin = .adopting }
-        guard (try? reserve(disk)) != nil else { return }
-        tellManager()
-        inBackground("adopt \(name)") { [self] in
-            do throws(ControlError) {
-                try adopt(disk, record, socket: socket)
-            } catch {
-                complain(disk, "it is not served: \(error.message)")
-            }
-        }
     }
 
     private func adopt(_ disk: AttachedDisk, _ record: DiskRecord, socket: Int32?) throws(ControlError) {
@@ -159,7 +179,8 @@ extension Supervisor {
         guard let lun = LogicalUnitNumber(Int(clamping: disk.request.lun)) else {
             throw .internalFailure("its record names LUN \(disk.request.lun)")
         }
-        var specification = try makeSpecification(disk, record.paths.compactMap(\.planned), lun)
+        var specification = try makeSpecification(disk, record.paths.compactMap(\.planned), lun,
+            try changed(DiskSettings(), disk.request.allSettings))
         specification.expected = ExpectedUnit(
             wwid: record.wwid, sizeBytes: record.sizeBytes, logicalBlockLength: record.blockLength)
         specification.mayHaveUnflushedWrites = !record.isDrained

@@ -10,21 +10,13 @@ extension Supervisor {
     /// How long a first path may take: longer than a login may, so that the reason of a failure is known.
     private static let firstPathMilliseconds = 25_000
 
-    func attach(_ request: AttachRequest) throws(ControlError) -> DiskReport {
-        if let policy = request.policy, policy != "round-robin" {
-            throw .invalidArgument("there is no policy \"\(policy)\"", remedy: "use round-robin")
-        }
+    /// Attaches a disk whose settings are all in force: what it does not say itself is inherited already.
+    func open(_ request: AttachRequest) throws(ControlError) -> DiskReport {
+        let settings = try changed(DiskSettings(), request.allSettings)
         guard let lun = LogicalUnitNumber(Int(clamping: request.lun)) else {
             throw .invalidArgument("LUN \(request.lun) is out of range", remedy: "use a LUN from 0 to 16383")
         }
-        let target: ISCSIName
-        do throws(ISCSINameError) {
-            target = try ISCSIName(request.target)
-        } catch {
-            throw .invalidArgument(
-                "\"\(request.target.escapedForTerminal)\" is not the name of a target: \(error)",
-                remedy: "see the names with: causeway discover PORTAL")
-        }
+        let target = try targetName(request)
         if request.socket == nil { try checkModule() }
         let plan = try PathPlan.make(
             interfaces: request.interfaces, portals: try resolve(request.portals), lane: 0)
@@ -32,7 +24,7 @@ extension Supervisor {
         let disk = AttachedDisk(request: request, target: target, lane: lane)
         try reserve(disk)
         do throws(ControlError) {
-            let specification = try makeSpecification(disk, plan.paths, lun)
+            let specification = try makeSpecification(disk, plan.paths, lun, settings)
             try attachToLane(disk, specification)
             let description = try awaitFirstPath(disk)
             try checkIdentity(disk, description)
@@ -51,6 +43,16 @@ extension Supervisor {
         let report = try report(disk)
         logger.info("\(disk.name): attached as \(disk.place), \(report.paths.count) paths")
         return report
+    }
+
+    func targetName(_ request: AttachRequest) throws(ControlError) -> ISCSIName {
+        do throws(ISCSINameError) {
+            return try ISCSIName(request.target)
+        } catch {
+            throw .invalidArgument(
+                "\"\(request.target.escapedForTerminal)\" is not the name of a target: \(error)",
+                remedy: "see the names with: causeway discover PORTAL")
+        }
     }
 
     private func checkModule() throws(ControlError) {
@@ -98,7 +100,7 @@ extension Supervisor {
     /// What the lane is told: the paths of the plan, and a fence for every other session on record with this
     /// target. Their routes are made known to the lane.
     func makeSpecification(
-        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber
+        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings
     ) throws(ControlError) -> DiskSpecification {
         let target = disk.target
         let living = state.withLock { Set($0.routes[target, default: [:]].keys) }
@@ -114,7 +116,10 @@ extension Supervisor {
             specification.depth = Int32(clamping: disk.request.queueDepth ?? 0)
             paths.append(specification)
         }
-        disk.state.withLock { $0.sessions = plan.map(\.isid) }
+        disk.state.withLock { state in
+            state.sessions = plan.map(\.isid)
+            state.portals = plan.map(\.portal.description)
+        }
         let planned = Set(plan.map { SessionName(initiator: initiatorName, target: target, isid: $0.isid) })
         for record in records.sessions(with: target)
         where !planned.contains(record.name) && !living.contains(record.name) {
@@ -136,7 +141,7 @@ extension Supervisor {
         }
         return DiskSpecification(
             name: disk.name.text, target: target, initiatorName: initiatorName, lun: lun, paths: paths,
-            isReadOnly: disk.request.readOnly)
+            isReadOnly: disk.request.readOnly, settings: settings)
     }
 
     private func makePath(_ path: PlannedPath, _ name: SessionName) -> PathSpecification {
@@ -277,6 +282,7 @@ extension Supervisor {
     /// Takes a disk off the books; with the last of its target go the routes, and what was logged out in
     /// order goes off the record.
     func forget(_ disk: AttachedDisk) {
+        devices.remove(disk.name)
         let routes = state.withLock { state -> [SessionName: RouteID] in
             if state.disks[disk.name.text] === disk { state.disks[disk.name.text] = nil }
             guard !state.disks.values.contains(where: { $0.target == disk.target }) else { return [:] }

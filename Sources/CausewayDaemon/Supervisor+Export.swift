@@ -49,6 +49,7 @@ extension Supervisor {
 
     private func exportDevice(_ disk: AttachedDisk, _ description: DiskDescription) throws(ControlError) {
         guard let id = disk.state.withLock({ $0.id }) else { return }
+        describe(disk, description)
         do throws(NBDDeviceError) {
             var pair = try KernelSocketPair(bufferBytes: 1 << 20)
             let request = ConnectRequest(
@@ -83,6 +84,20 @@ extension Supervisor {
         }
     }
 
+    /// Before the kernel's first event of the device, which asks for it.
+    private func describe(_ disk: AttachedDisk, _ description: DiskDescription) {
+        let portals = disk.state.withLock(\.portals)
+        let properties = DeviceProperties(
+            name: disk.name, target: disk.target, lun: disk.request.lun, portals: portals,
+            inquiry: description.report.inquiry, unitSerial: description.report.serial,
+            identity: description.report.identity)
+        do throws(SystemError) {
+            try devices.write(properties, for: disk.name)
+        } catch {
+            logger.error("\(disk.name): udev will not know what it is: \(error)")
+        }
+    }
+
     /// A netlink call in a process of its own. One that does not come back is left to itself: it cannot be
     /// killed, and nothing else may wait for it.
     func call(_ call: NBDCall) throws(NBDDeviceError) -> NBDCallResult {
@@ -98,7 +113,8 @@ extension Supervisor {
 
     /// In every state of the disk: one that is being attached is given up, and who asks while it goes already
     /// waits for that to end.
-    func detach(_ request: DetachRequest) throws(ControlError) {
+    /// Its file is not touched.
+    func close(_ request: DetachRequest) throws(ControlError) {
         var waited = 0
         while true {
             let disk = try find(request.name)

@@ -37,14 +37,15 @@ extension Supervisor {
         }
         let report = known.1?.report
         let paths = (snapshot?.paths ?? []).map(path)
+        let settings = snapshot?.settings.texts ?? [:]
         return DiskReport(
             name: disk.name, device: known.2?.node, socket: disk.request.socket,
             state: diskState(disk, snapshot, paths), target: disk.request.target, lun: disk.request.lun,
             sizeBytes: snapshot?.sizeBytes ?? 0, blockLength: report?.limits.logicalBlockLength ?? 0,
             wwid: report?.identity.wwid, vendor: report.map { "\($0.inquiry.vendor)" } ?? "",
             model: report.map { "\($0.inquiry.product)" } ?? "",
-            readOnly: known.1?.isReadOnly ?? disk.request.readOnly, policy: "round-robin", paths: paths,
-            counters: counters(snapshot), events: known.3)
+            readOnly: known.1?.isReadOnly ?? disk.request.readOnly, policy: settings["policy"] ?? "",
+            settings: settings, paths: paths, counters: counters(snapshot), events: known.3)
     }
 
     private func counters(_ snapshot: DiskSnapshot?) -> DiskCounters {

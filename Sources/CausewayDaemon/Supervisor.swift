@@ -1,3 +1,4 @@
+import CausewayConfiguration
 import CausewayControl
 import CausewayCore
 import LinuxSystem
@@ -14,16 +15,21 @@ final class Supervisor: DiskService {
     let options: DaemonOptions
     let logger: Logger
     let initiatorName: ISCSIName
+    let adapter: AdapterConfiguration
+    let configuredDisks: ConfiguredDisks
     let lane: LaneHandle
     let calls = NBDCallRunner()
     let records: SessionRecords
     let diskRecords: DiskRecords
+    let devices: DeviceRecords
     let news: Mailbox<SupervisorNews>
     private let watch: NoticeWatch
     let manager = ServiceNotification()
 
     struct State {
         var disks: [String: AttachedDisk] = [:]
+        /// Disks of a predecessor, from the start of the daemon until its control socket stands.
+        var adoptions: [Adoption] = []
         /// Kept by the watch thread, in the order of the lane's notices: a lane uses its numbers again.
         var byID: [DiskID: AttachedDisk] = [:]
         /// The routes of every target's paths. Its disks share them, so they stay until the last of these is
@@ -48,9 +54,17 @@ final class Supervisor: DiskService {
         self.options = options
         records = SessionRecords(stateDirectory: options.stateDirectory)
         diskRecords = DiskRecords(stateDirectory: options.stateDirectory)
+        devices = DeviceRecords(stateDirectory: options.stateDirectory)
         self.logger = logger
+        let (configuration, problems) = options.configuration.load()
+        let mistakes = problems.filter { $0.isError && $0.file == options.configuration.adapter }
+        guard mistakes.isEmpty else { throw .configuration(mistakes) }
+        for problem in problems { logger.log(level: problem.isError ? .error : .warning, "\(problem)") }
+        adapter = configuration.adapter
+        configuredDisks = ConfiguredDisks(configuration.disks, logger: logger)
         do throws(InitiatorNameError) {
-            initiatorName = try InitiatorName.load(override: options.initiatorName)
+            initiatorName = try InitiatorName.load(
+                override: options.initiatorName ?? adapter.initiatorName?.text)
         } catch {
             throw .initiatorName(error)
         }
@@ -72,12 +86,13 @@ final class Supervisor: DiskService {
             throw .system(error)
         }
         logger.info("initiator name \(initiatorName)")
-        adoptAll(passed)
+        reserveForAdoption(passed)
     }
 
     /// Ends what can be ended without harm. A disk is not detached by that: a kernel device stays, and who
     /// uses it only waits for the next daemon, which brings back the export sockets too.
     func stop() {
+        configuredDisks.stop()
         let disks = state.withLock { Array($0.disks.values) }
         handOver(disks.filter { $0.state.withLock { $0.device != nil } })
         endExports(of: disks.filter { $0.request.socket != nil })
@@ -149,7 +164,9 @@ final class Supervisor: DiskService {
     }
 
     func find(_ name: DiskName) throws(ControlError) -> AttachedDisk {
-        guard let disk = state.withLock({ $0.disks[name.text] }) else { throw .noSuchDisk(name) }
+        guard let disk = state.withLock({ $0.disks[name.text] }) else {
+            throw configuredDisks.explanation(of: name) ?? .noSuchDisk(name)
+        }
         return disk
     }
 

@@ -100,7 +100,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.lane.chunkCount = options.lane.reservedChunks + random.pick([3, 40])
         options.lane.pieceBytes = random.pick([8192, 65536])
         options.lane.depthPerPath = Int32(random.pick([2, 16, 128]))
-        options.lane.commandsPerTurn = Int32(random.pick([1, 8]))
+        options.settings.policy = .roundRobin(
+            random.pick([.standard, .init(commands: 1), .init(commands: 8)]))
         options.lane.requestsPerClient = Int32(random.pick([4, 64]))
         options.lane.maxRecvDataSegmentLength = random.pick([512, 8192, 65536])
     }

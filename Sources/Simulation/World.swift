@@ -11,6 +11,7 @@ public struct WorldOptions: Sendable {
     /// Portals that show a LUN with another identity.
     public var impostorPortals: Set<Int> = []
     public var lane = WorldOptions.smallLane
+    public var settings = DiskSettings()
     public var weather = Weather()
     public var clientWeather = Weather()
     /// A receive takes at most so many bytes, and a send as well.
@@ -146,7 +147,8 @@ public final class World {
             return chronicle.fail("the simulator's own names are not names")
         }
         var specification = DiskSpecification(
-            name: "disk", target: name, initiatorName: initiator, lun: Self.lun, paths: pathSpecifications())
+            name: "disk", target: name, initiatorName: initiator, lun: Self.lun, paths: pathSpecifications(),
+            settings: options.settings)
         if life > 0, let description {
             specification.expected = ExpectedUnit(
                 wwid: description.report.identity.wwid, sizeBytes: description.export.sizeBytes,

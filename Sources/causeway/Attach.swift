@@ -7,6 +7,7 @@ struct Attach: ParsableCommand {
         abstract: "Attach a LUN as a disk, over every given interface and portal.",
         discussion: """
             The disk is there as soon as its first path is up; the other paths join as they come.
+            With a name alone the disk is attached as its file in /etc/causeway/disks says.
             """)
 
     @Argument(
@@ -15,13 +16,13 @@ struct Attach: ParsableCommand {
     var name: DiskName
 
     @Option(help: ArgumentHelp("The target's name.", valueName: "iqn"))
-    var target: String
+    var target: String?
 
     @Option(
         name: .customLong("portal"), parsing: .upToNextOption,
         help: "A portal of the target: ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT. May be repeated.",
         transform: PortalAddress.argument)
-    var portals: [PortalAddress]
+    var portals: [PortalAddress] = []
 
     @Option(
         name: .customLong("bind"), parsing: .upToNextOption,
@@ -29,7 +30,7 @@ struct Attach: ParsableCommand {
     var interfaces: [String] = []
 
     @Option(help: "The LUN's number.")
-    var lun: UInt64
+    var lun: UInt64?
 
     @Option(
         help: ArgumentHelp(
@@ -44,30 +45,54 @@ struct Attach: ParsableCommand {
     @Flag(help: "Attach the LUN although this machine has it already by another way.")
     var force = false
 
-    @Option(help: "How I/O is spread over the paths, such as round-robin.")
+    @Option(help: "How I/O is spread over the paths, such as round-robin,ios=8.")
     var policy: String?
+
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp("A setting as 'causeway set' takes it. May be repeated.", valueName: "key=value"),
+        transform: Setting.argument)
+    var settings: [Setting] = []
 
     @Option(help: ArgumentHelp("Commands in flight on a path at most.", valueName: "commands"))
     var queueDepth: UInt32?
+
+    @Flag(help: "Attach the disk whenever the daemon runs: write its file.")
+    var persist = false
 
     @Flag(help: "Print JSON.")
     var json = false
 
     @OptionGroup var connection: ConnectionOptions
 
-    var request: AttachRequest {
-        AttachRequest(
+    /// nil for a disk that is to be attached as its file says.
+    private func request() throws -> AttachRequest? {
+        let isPlain =
+            interfaces.isEmpty && socket == nil && !readOnly && !force && policy == nil && queueDepth == nil
+            && settings.isEmpty && !persist
+        if target == nil, portals.isEmpty, lun == nil, isPlain { return nil }
+        guard let target, let lun, !portals.isEmpty else {
+            throw ValidationError(
+                "--target, --portal and --lun go together; leave all options out to attach the disk as its "
+                    + "file says")
+        }
+        return AttachRequest(
             name: name, target: target, portals: portals, interfaces: interfaces, lun: lun,
             socket: socket.map(Self.absolutePath), readOnly: readOnly, force: force, policy: policy,
-            queueDepth: queueDepth)
+            settings: try usage { () throws(ControlError) in try Setting.byKey(settings) },
+            queueDepth: queueDepth, persist: persist)
     }
 
     func validate() throws {
-        try usage(request.validate)
+        if let request = try request() { try usage(request.validate) }
     }
 
     func run() throws {
-        let disk = try connection.ask { client throws(ControlClientError) in try client.attach(request) }
+        let wanted = try request()
+        let disk = try connection.ask { client throws(ControlClientError) in
+            if let wanted { return try client.attach(wanted) }
+            return try client.attachConfigured(name)
+        }
         if json {
             try Terminal.writeJSON(disk)
         } else {

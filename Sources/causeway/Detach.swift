@@ -13,13 +13,16 @@ struct Detach: ParsableCommand {
     @Flag(help: "Detach although the disk is in use; what still waits is answered with an error.")
     var force = false
 
+    @Flag(help: "Remove the disk's file too, so that it stays detached.")
+    var forget = false
+
     @OptionGroup var connection: ConnectionOptions
 
     func run() throws {
         var failure: ControlClientError?
         do throws(ControlClientError) {
             var client = try ControlClient(path: connection.path)
-            try client.detach(DetachRequest(name: name, force: force))
+            try client.detach(DetachRequest(name: name, force: force, forget: forget))
         } catch {
             failure = error
         }

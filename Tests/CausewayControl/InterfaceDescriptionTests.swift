@@ -46,11 +46,13 @@ import Testing
             try methods["Discover"]
                 == keys(DiscoverRequest(portals: [Samples.portal], interfaces: [], luns: true)))
         #expect(try methods["Attach"] == keys(Samples.attach))
+        #expect(try methods["AttachConfigured"] == keys(AttachConfiguredRequest(name: Samples.name())))
+        #expect(try methods["Set"] == keys(SetRequest(name: Samples.name(), settings: ["a": "b"])))
         #expect(try methods["Detach"] == keys(DetachRequest(name: Samples.name())))
         #expect(try methods["Rescan"] == keys(RescanRequest(name: Samples.name())))
         #expect(methods["List"] == [])
         #expect(try methods["Status"] == keys(StatusRequest(name: Samples.name())))
-        #expect(methods.count == 6)
+        #expect(methods.count == 8)
     }
 
     @Test func errorsMatchTheKinds() {
@@ -73,7 +75,7 @@ import Testing
             ),
             .noSuchLUN(3, target: "t", existing: [1, 2]), .alreadyAttached(Samples.name(), at: "/dev/nbd0"),
             .deviceInUse(Samples.name(), device: "/dev/nbd0", holders: ["mounted on /srv"]),
-            .nbdModuleAbsent(),
+            .nbdModuleAbsent(), .wrongConfiguration(["f:1: x"]),
             .identityInUse("naa.6", device: "/dev/sda"), .noSuchDisk(Samples.name()),
             .permissionDenied("attach disks"),
             .invalidName("X"), .invalidArgument("a", remedy: "b"), .busy("a"), .internalFailure("a"),

@@ -17,10 +17,12 @@ import Testing
             "interfaces":["eth1","eth2"],
             "lun":1,
             "name":"data1",
+            "persist":true,
             "policy":"round-robin",
             "portals":["10.0.1.1:3260","[2001:db8::1]:3261"],
             "queueDepth":64,
             "readOnly":true,
+            "settings":{"fence":"barrier"},
             "socket":"/run/data1.sock",
             "target":"iqn.2001-04.com.example:storage"}
             """)
@@ -45,7 +47,12 @@ import Testing
         try check(
             DiscoverRequest(portals: [Samples.portal], interfaces: ["eth1"], luns: true),
             #"{"interfaces":["eth1"],"luns":true,"portals":["10.0.1.1:3260"]}"#)
-        try check(DetachRequest(name: Samples.name(), force: true), #"{"force":true,"name":"data1"}"#)
+        try check(
+            DetachRequest(name: Samples.name(), force: true), #"{"force":true,"forget":false,"name":"data1"}"#
+        )
+        try check(
+            SetRequest(name: Samples.name(), settings: ["b": "2", "a": "1"]),
+            #"{"name":"data1","settings":{"a":"1","b":"2"}}"#)
         try check(StatusRequest(name: Samples.name()), #"{"name":"data1"}"#)
     }
 
@@ -94,7 +101,9 @@ import Testing
             {"errors":0,"fences":0,"inFlight":0,"interface":"eth2","ios":0,"latencyMicroseconds":0,
             "portal":"10.0.2.1:3260","readBytes":0,"reason":"connection reset by the target","state":"down",
             "writtenBytes":0}],
-            "policy":"round-robin","readOnly":true,"sizeBytes":10737418240,"socket":"/run/data1.sock",
+            "policy":"round-robin","readOnly":true,
+            "settings":{"fence":"barrier","policy":"round-robin"},
+            "sizeBytes":10737418240,"socket":"/run/data1.sock",
             "state":"degraded","target":"iqn.2001-04.com.example:storage","vendor":"LIO-ORG",
             "wwid":"naa.6001405f1b"}
             """)

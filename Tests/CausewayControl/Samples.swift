@@ -14,7 +14,8 @@ enum Samples {
 
     static let attach = AttachRequest(
         name: name(), target: iqn, portals: [portal, portal6], interfaces: ["eth1", "eth2"], lun: 1,
-        socket: "/run/data1.sock", readOnly: true, force: true, policy: "round-robin", queueDepth: 64)
+        socket: "/run/data1.sock", readOnly: true, force: true, policy: "round-robin",
+        settings: ["fence": "barrier"], queueDepth: 64, persist: true)
 
     static let discovery = Discovery(
         targets: [
@@ -48,7 +49,7 @@ enum Samples {
     static let report = DiskReport(
         name: name(), device: "/dev/nbd0", socket: "/run/data1.sock", state: .degraded, target: iqn, lun: 1,
         sizeBytes: 10 << 30, blockLength: 512, wwid: "naa.6001405f1b", vendor: "LIO-ORG", model: "disk0",
-        readOnly: true, policy: "round-robin",
+        readOnly: true, policy: "round-robin", settings: ["fence": "barrier", "policy": "round-robin"],
         paths: [
             path,
             PathReport(

@@ -99,16 +99,21 @@ import Testing
         #expect(DiskSummary.lines(of: []) == ["no disks"])
     }
 
+    @Test func settings() {
+        expect(Samples.report.settingLines, "fence=barrier\npolicy=round-robin")
+    }
+
     @Test func status() {
         expect(
             Samples.report.lines,
             """
             data1  /dev/nbd0  10 GiB  degraded
-              Target   iqn.2001-04.com.example:storage, LUN 1
-              Product  LIO-ORG disk0
-              WWID     naa.6001405f1b
-              Size     10737418240 bytes in blocks of 512, read-only
-              Policy   round-robin
+              Target    iqn.2001-04.com.example:storage, LUN 1
+              Product   LIO-ORG disk0
+              WWID      naa.6001405f1b
+              Size      10737418240 bytes in blocks of 512, read-only
+              Policy    round-robin
+              Settings  fence=barrier
 
               INTERFACE  ADDRESS   PORTAL         TPG  STATE   IN FLIGHT    I/OS\
                READ  WRITTEN   MEAN     P99  ERRORS  FENCES

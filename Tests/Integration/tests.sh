@@ -293,4 +293,67 @@ test_daemon_ends() {
     wait_until 10 'causewayd logs out when it ends' no_sessions tgt
 }
 
+test_persist() {
+    disk_up
+    causeway detach disk1
+    attach disk1 --socket "$socket" --set policy=round-robin,ios=4 --persist
+    local file=$work/etc/disks/disk1.toml
+    grep -q "^target = \"$iqn\"" "$file" || fail "attach --persist did not write $file"
+    causeway config check --config "$configuration"
+    daemon_stop
+    daemon_start
+    wait_until 20 'the disk comes back with the daemon' test -S "$socket"
+    wait_until 20 'the disk comes back over both links' path_active disk1 p2
+    causeway status disk1 --json | jq -e '.settings.policy == "round-robin,ios=4"' >/dev/null ||
+        fail 'the disk came back with another policy'
+    nbdinfo --size "$uri"
+    # A plain detach leaves the file, by which a name is enough to attach.
+    causeway detach disk1
+    [ -f "$file" ] || fail 'detach without --forget removed the file'
+    causeway attach disk1
+    causeway detach disk1 --forget
+    [ ! -e "$file" ] || fail "detach --forget left $file"
+    if causeway attach disk1 2>"$work/said"; then fail 'a disk without a file was attached'; fi
+    grep -q "no $file" "$work/said" || fail "attach does not say which file is missing: $(cat "$work/said")"
+    daemon_stop
+    daemon_start
+    [ "$(causeway list --json | jq length)" = 0 ] || fail 'a forgotten disk came back'
+    wait_until 10 'the target has no session left' no_sessions tgt
+}
+
+test_target_comes_late() {
+    links_up
+    mkdir -p "$work/etc/disks"
+    printf 'initiator-name = "%s"\n[disk]\nqueue-depth = 7\n' "$initiator" >"$configuration"
+    printf 'target = "%s"\nportals = ["%s", "%s"]\nbind = ["p1", "p2"]\nlun = 1\nsocket = "%s"\n' \
+        "$iqn" "$portal1" "$portal2" "$socket" >"$work/etc/disks/disk1.toml"
+    cp "$work/etc/disks/disk1.toml" "$work/etc/disks/disk2.toml"
+    echo 'portal = "x"' >>"$work/etc/disks/disk2.toml"
+    local said
+    said=$(causeway config check --config "$configuration" 2>&1) && fail 'config check takes a wrong key'
+    grep -q 'disks/disk2.toml:6: there is no "portal" in this file; did you mean "portals"?' <<<"$said" ||
+        fail "config check says: $said"
+    daemon_start
+    grep -q 'disk2.toml:6' "$work/causewayd.log" || fail 'the daemon does not say what is wrong with disk2'
+    wait_until 20 'the daemon says that it waits' waits_for_target
+    causeway detach disk1
+    ! waits_for_target || fail 'a disk that was given up is still waited for'
+    daemon_stop
+    daemon_start
+    tgt_start 64M
+    wait_until 40 'the disk comes with its target' test -S "$socket"
+    wait_until 20 'the disk comes over both links' path_active disk1 p2
+    nbdinfo --size "$uri"
+    disk_down
+    daemon_stop
+    echo 'queue-depth = 1' >>"$configuration.wrong"
+    if near timeout 10 "$binaries/causewayd" --control "$control" --state-dir "$work/state" \
+        --config "$configuration.wrong" 2>"$work/said"; then
+        fail 'the daemon takes a wrong configuration'
+    fi
+    grep -q 'causeway.toml.wrong:1: there is no "queue-depth"' "$work/said" ||
+        fail "the daemon says: $(cat "$work/said")"
+}
+waits_for_target() { causeway status disk1 2>&1 | grep -q 'configured and not attached yet: .*198.18'; }
+
 "test_$1"

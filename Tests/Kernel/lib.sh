@@ -33,6 +33,7 @@ skip() {
 lab_begin() {
     work=$(mktemp -d "${TMPDIR:-/tmp}/causeway-lab.XXXXXX")
     control=$work/io.causeway
+    configuration=$work/etc/causeway.toml
     export CAUSEWAY_CONTROL=$control
     daemon='' tgtd='' lio='' namespaces=''
     trap lab_end EXIT
@@ -158,10 +159,16 @@ tgt_admin() { TGT_IPC_SOCKET=$work/tgtd tgtadm --lld iscsi "$@"; }
 # library to load into tgtd.
 tgt_start() {
     backing=$work/lun
+    backing_type=${2:-rdwr}
     truncate -s "${1:-512M}" "$backing"
+    tgt_back
+}
+# tgt_away, tgt_back: the target ends, as a machine that lost its power; and starts again.
+tgt_away() { tgt_stop; }
+tgt_back() {
     tgt_launch
     tgt_admin --op new --mode target --tid 1 --targetname "$iqn"
-    tgt_admin --op new --mode logicalunit --tid 1 --lun 1 --backing-store "$backing" --bstype "${2:-rdwr}"
+    tgt_admin --op new --mode logicalunit --tid 1 --lun 1 --backing-store "$backing" --bstype "$backing_type"
     tgt_admin --op update --mode logicalunit --tid 1 --lun 1 --params thin_provisioning=1
     tgt_admin --op bind --mode target --tid 1 --initiator-address ALL
 }
@@ -184,7 +191,7 @@ lio_config=/sys/kernel/config/target
 
 # lio_start [file|memory|block:DEVICE] [SIZE in MiB]: LUN 1 of one portal group with both portals.
 lio_start() {
-    local kind=${1:-file} size=${2:-512} store group portal setting
+    local kind=${1:-file} size=${2:-512} store group setting
     modprobe configfs
     mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
     mkdir -p /etc/target /var/target/alua /var/target/pr
@@ -220,12 +227,22 @@ lio_start() {
     group=$lio_config/iscsi/$iqn/tpgt_1
     mkdir -p "$group/lun/lun_1"
     ln -s "$store" "$group/lun/lun_1/store"
+    for setting in authentication=0 generate_node_acls=1 demo_mode_write_protect=0 cache_dynamic_acls=1; do
+        echo "${setting#*=}" >"$group/attrib/${setting%=*}"
+    done
+    lio_back
+}
+# lio_away, lio_back: the portal group closes its sessions and its portals; and opens them again.
+lio_away() {
+    local group=$lio_config/iscsi/$iqn/tpgt_1
+    echo 0 >"$group/enable"
+    rmdir "$group"/np/*
+}
+lio_back() {
+    local group=$lio_config/iscsi/$iqn/tpgt_1 portal
     # LIO listens in the namespace of the process that makes the portal.
     for portal in "$portal1" "$portal2"; do
         nsenter --net="/run/netns/$FAR" mkdir "$group/np/$portal"
-    done
-    for setting in authentication=0 generate_node_acls=1 demo_mode_write_protect=0 cache_dynamic_acls=1; do
-        echo "${setting#*=}" >"$group/attrib/${setting%=*}"
     done
     echo 1 >"$group/enable"
 }
@@ -252,7 +269,7 @@ daemon_start() {
     mkdir -p "$work/state"
     # Not through `near`: a function in the background is a shell, and the daemon would be its child.
     ${NEAR:+ip netns exec "$NEAR"} ${DAEMON_UNDER:-} "$binaries/causewayd" --control "$control" --state-dir "$work/state" \
-        --initiator-name "$initiator" --log-level "${CAUSEWAY_LOG_LEVEL:-debug}" "$@" >>"$work/causewayd.log" 2>&1 &
+        --config "$configuration" --initiator-name "$initiator" --log-level "${CAUSEWAY_LOG_LEVEL:-debug}" "$@" >>"$work/causewayd.log" 2>&1 &
     daemon=$!
     wait_until 10 'causewayd listens on its control socket' daemon_ready
 }

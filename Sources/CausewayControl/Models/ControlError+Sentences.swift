@@ -121,6 +121,21 @@ extension ControlError {
             remedy: "see the disks with: causeway list")
     }
 
+    /// The disk has no file; `path` is where it would be.
+    public static func notConfigured(_ name: DiskName, path: String) -> ControlError {
+        ControlError(
+            kind: .noSuchDisk, message: "no disk named \(name) is configured: there is no \(path)",
+            remedy: "attach it with its target, portals and LUN, and --persist to write that file")
+    }
+
+    /// `problems` name file and line each.
+    public static func wrongConfiguration(_ problems: [String]) -> ControlError {
+        ControlError(
+            kind: .wrongConfiguration,
+            message: "the configuration cannot be used: \(problems.joined(separator: "; "))",
+            remedy: "correct it; causeway config check shows all that is wrong")
+    }
+
     /// `action` is what was asked for, such as `attach`.
     public static func permissionDenied(_ action: String) -> ControlError {
         ControlError(

@@ -17,6 +17,7 @@ public struct ControlError: Error, Equatable, Sendable {
         public static let deviceInUse = Kind(rawValue: "DeviceInUse")
         public static let nbdModuleAbsent = Kind(rawValue: "NBDModuleAbsent")
         public static let noSuchDisk = Kind(rawValue: "NoSuchDisk")
+        public static let wrongConfiguration = Kind(rawValue: "WrongConfiguration")
         public static let permissionDenied = Kind(rawValue: "PermissionDenied")
         public static let invalidName = Kind(rawValue: "InvalidName")
         public static let invalidArgument = Kind(rawValue: "InvalidArgument")
@@ -25,7 +26,8 @@ public struct ControlError: Error, Equatable, Sendable {
 
         public static let all: [Kind] = [
             .noSuchInterface, .interfaceWithoutAddress, .portalUnreachable, .targetNotFound, .loginRefused,
-            .noSuchLUN, .alreadyAttached, .deviceInUse, .nbdModuleAbsent, .noSuchDisk, .permissionDenied,
+            .noSuchLUN, .alreadyAttached, .deviceInUse, .nbdModuleAbsent, .noSuchDisk, .wrongConfiguration,
+            .permissionDenied,
             .invalidName, .invalidArgument, .busy, .internalFailure,
         ]
     }

@@ -94,6 +94,8 @@ public struct DiskReport: Codable, Equatable, Sendable {
     public var model: String
     public var readOnly: Bool
     public var policy: String
+    /// The settings in force by key, the policy among them.
+    public var settings: [String: String]
     public var paths: [PathReport]
     public var counters: DiskCounters
     /// The newest events, oldest first.
@@ -103,7 +105,8 @@ public struct DiskReport: Codable, Equatable, Sendable {
         name: DiskName, device: String? = nil, socket: String? = nil, state: DiskState, target: String,
         lun: UInt64,
         sizeBytes: UInt64, blockLength: UInt32, wwid: String?, vendor: String, model: String,
-        readOnly: Bool = false, policy: String, paths: [PathReport], counters: DiskCounters = DiskCounters(),
+        readOnly: Bool = false, policy: String, settings: [String: String] = [:], paths: [PathReport],
+        counters: DiskCounters = DiskCounters(),
         events: [EventReport] = []
     ) {
         self.name = name
@@ -119,6 +122,7 @@ public struct DiskReport: Codable, Equatable, Sendable {
         self.model = model
         self.readOnly = readOnly
         self.policy = policy
+        self.settings = settings
         self.paths = paths
         self.counters = counters
         self.events = events

@@ -40,15 +40,19 @@ public struct AttachRequest: Codable, Equatable, Sendable {
     public var readOnly: Bool
     /// Attach a LUN that this machine already has by another way.
     public var force: Bool
-    /// A policy as `causeway attach --policy` takes it; nil: `round-robin`.
+    /// The same as the setting `policy`.
     public var policy: String?
+    /// Settings by key, as `causeway set` takes them.
+    public var settings: [String: String]
     /// Commands in flight a path at most; nil: the daemon's default.
     public var queueDepth: UInt32?
+    /// Write the disk's file, so that the disk is attached whenever the daemon runs.
+    public var persist: Bool
 
     public init(
         name: DiskName, target: String, portals: [PortalAddress], interfaces: [String] = [], lun: UInt64,
         socket: String? = nil, readOnly: Bool = false, force: Bool = false, policy: String? = nil,
-        queueDepth: UInt32? = nil
+        settings: [String: String] = [:], queueDepth: UInt32? = nil, persist: Bool = false
     ) {
         self.name = name
         self.target = target
@@ -59,7 +63,9 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         self.readOnly = readOnly
         self.force = force
         self.policy = policy
+        self.settings = settings
         self.queueDepth = queueDepth
+        self.persist = persist
     }
 
     public init(from decoder: any Decoder) throws {
@@ -73,7 +79,9 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         readOnly = try values.decodeIfPresent(Bool.self, forKey: .readOnly) ?? false
         force = try values.decodeIfPresent(Bool.self, forKey: .force) ?? false
         policy = try values.decodeIfPresent(String.self, forKey: .policy)
+        settings = try values.decodeIfPresent([String: String].self, forKey: .settings) ?? [:]
         queueDepth = try values.decodeIfPresent(UInt32.self, forKey: .queueDepth)
+        persist = try values.decodeIfPresent(Bool.self, forKey: .persist) ?? false
     }
 
     /// What can be judged without a network.
@@ -82,6 +90,10 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         try RequestLimits.check(interfaces: interfaces)
         try RequestLimits.check(target: target)
         if let socket { try RequestLimits.check(socket: socket) }
+        try RequestLimits.check(settings: allSettings)
+        guard policy == nil || settings["policy"] == nil else {
+            throw .invalidArgument("the policy is given twice", remedy: "give it once")
+        }
         if let queueDepth, !RequestLimits.queueDepths.contains(queueDepth) {
             let range = RequestLimits.queueDepths
             throw .invalidArgument(
@@ -91,21 +103,63 @@ public struct AttachRequest: Codable, Equatable, Sendable {
     }
 }
 
+extension AttachRequest {
+    /// The settings, the policy among them.
+    public var allSettings: [String: String] {
+        var all = settings
+        if let policy { all["policy"] = policy }
+        return all
+    }
+}
+
+/// The parameters of `io.causeway.Set`.
+public struct SetRequest: Codable, Equatable, Sendable {
+    public var name: DiskName
+    /// Settings by key; those that are not named stay as they are.
+    public var settings: [String: String]
+
+    public init(name: DiskName, settings: [String: String]) {
+        self.name = name
+        self.settings = settings
+    }
+
+    /// What can be judged without the disk.
+    public func validate() throws(ControlError) {
+        guard !settings.isEmpty else {
+            throw .invalidArgument("no setting is given", remedy: "name at least one, such as policy")
+        }
+        try RequestLimits.check(settings: settings)
+    }
+}
+
 /// The parameters of `io.causeway.Detach`.
 public struct DetachRequest: Codable, Equatable, Sendable {
     public var name: DiskName
     /// Detach although the device is in use, and answer what it still waits for with an error.
     public var force: Bool
+    /// Remove the disk's file too. A disk that is configured and not attached can be forgotten as well.
+    public var forget: Bool
 
-    public init(name: DiskName, force: Bool = false) {
+    public init(name: DiskName, force: Bool = false, forget: Bool = false) {
         self.name = name
         self.force = force
+        self.forget = forget
     }
 
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         name = try values.decode(DiskName.self, forKey: .name)
         force = try values.decodeIfPresent(Bool.self, forKey: .force) ?? false
+        forget = try values.decodeIfPresent(Bool.self, forKey: .forget) ?? false
+    }
+}
+
+/// The parameters of `io.causeway.AttachConfigured`.
+public struct AttachConfiguredRequest: Codable, Equatable, Sendable {
+    public var name: DiskName
+
+    public init(name: DiskName) {
+        self.name = name
     }
 }
 

@@ -33,6 +33,8 @@ extension DiskReport {
         lines += field(
             "Size", "\(sizeBytes) bytes in blocks of \(blockLength)\(readOnly ? ", read-only" : "")")
         lines += field("Policy", policy)
+        let others = settings.filter { $0.key != "policy" }.sorted { $0.key < $1.key }
+        lines += field("Settings", others.map { "\($0.key)=\($0.value)" }.joined(separator: " "))
         lines += [""] + trafficLines
         lines += notes(paths.compactMap { path in path.reason.map { (path, $0) } })
         lines += notes(paths.compactMap { path in path.lastFence.map { (path, "last fence: \($0)") } })
@@ -46,6 +48,11 @@ extension DiskReport {
         return lines
     }
 
+    /// What `causeway set` prints: the settings in force, as it takes them.
+    public var settingLines: [String] {
+        settings.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)".escapedForTerminal }
+    }
+
     private var headline: String {
         "\(name)  \(device ?? socket ?? TextTable.blank)  \(Quantities.bytes(sizeBytes))  \(state.rawValue)"
             .escapedForTerminal
@@ -53,7 +60,9 @@ extension DiskReport {
 
     private func field(_ title: String, _ value: String) -> [String] {
         guard !value.isEmpty else { return [] }
-        return ["  " + title + String(repeating: " ", count: 9 - title.utf8.count) + value.escapedForTerminal]
+        return [
+            "  " + title + String(repeating: " ", count: 10 - title.utf8.count) + value.escapedForTerminal
+        ]
     }
 
     private func notes(_ notes: [(path: PathReport, text: String)]) -> [String] {

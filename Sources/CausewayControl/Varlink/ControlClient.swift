@@ -34,6 +34,17 @@ public struct ControlClient: ~Copyable {
         return result.disk
     }
 
+    public mutating func attachConfigured(_ name: DiskName) throws(ControlClientError) -> DiskReport {
+        let result: DiskResult = try call(
+            InterfaceDescription.Method.attachConfigured, AttachConfiguredRequest(name: name))
+        return result.disk
+    }
+
+    public mutating func set(_ request: SetRequest) throws(ControlClientError) -> DiskReport {
+        let result: DiskResult = try call(InterfaceDescription.Method.set, request)
+        return result.disk
+    }
+
     public mutating func detach(_ request: DetachRequest) throws(ControlClientError) {
         let _: NoParameters = try call(InterfaceDescription.Method.detach, request)
     }

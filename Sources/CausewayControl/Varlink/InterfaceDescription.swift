@@ -6,6 +6,8 @@ public enum InterfaceDescription {
     public enum Method {
         public static let discover = "io.causeway.Discover"
         public static let attach = "io.causeway.Attach"
+        public static let attachConfigured = "io.causeway.AttachConfigured"
+        public static let set = "io.causeway.Set"
         public static let detach = "io.causeway.Detach"
         public static let rescan = "io.causeway.Rescan"
         public static let list = "io.causeway.List"
@@ -111,6 +113,7 @@ public enum InterfaceDescription {
           model: string,
           readOnly: bool,
           policy: string,
+          settings: [string]string,
           paths: []Path,
           counters: Counters,
           events: []Event
@@ -124,7 +127,8 @@ public enum InterfaceDescription {
         )
 
         # Logs in on every interface x portal and exposes the LUN once the first path is up, as a kernel
-        # device or, with socket (an absolute path), on a Unix socket.
+        # device or, with socket (an absolute path), on a Unix socket. With persist the disk's file is written,
+        # and the disk attached whenever the daemon runs.
         method Attach(
           name: string,
           target: string,
@@ -135,11 +139,21 @@ public enum InterfaceDescription {
           readOnly: ?bool,
           force: ?bool,
           policy: ?string,
-          queueDepth: ?int
+          settings: ?[string]string,
+          queueDepth: ?int,
+          persist: ?bool
         ) -> (disk: Disk)
 
-        # Flushes, takes the device away and logs out. A device in use stays, unless force is true.
-        method Detach(name: string, force: ?bool) -> ()
+        # Attaches a disk as its file says.
+        method AttachConfigured(name: string) -> (disk: Disk)
+
+        # Changes settings of a disk while it lives, by key; a key or value that is wrong changes nothing.
+        # The policy may be given to Attach as a setting or by its own name.
+        method Set(name: string, settings: [string]string) -> (disk: Disk)
+
+        # Flushes, takes the device away and logs out. A device in use stays, unless force is true. With forget
+        # the disk's file is removed too, also of a disk that is not attached.
+        method Detach(name: string, force: ?bool, forget: ?bool) -> ()
 
         # Asks every path how large the LUN is now. A larger LUN makes the disk larger without that; a smaller
         # one makes it smaller only with allowShrink.
@@ -162,6 +176,7 @@ public enum InterfaceDescription {
         error DeviceInUse (message: string, remedy: string, holders: ?[]string)
         error NBDModuleAbsent (message: string, remedy: string)
         error NoSuchDisk (message: string, remedy: string)
+        error WrongConfiguration (message: string, remedy: string)
         error PermissionDenied (message: string, remedy: string)
         error InvalidName (message: string, remedy: string)
         error InvalidArgument (message: string, remedy: string)

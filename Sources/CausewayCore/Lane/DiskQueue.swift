@@ -5,11 +5,12 @@ struct DiskQueue: BitwiseCopyable {
     /// The LUN field of commands (SAM-5 4.7).
     var lun: UInt64 = 0
     /// Bit n: path n of the target is up and showed this very LUN.
-    var usable: UInt32 = 0
-    /// Where the policy goes on.
-    var cursor: Int32 = 0
-    /// Commands that still go to the path under the cursor.
-    var runLeft: Int32 = 0
+    var usable: UInt32 = 0 { didSet { chooseCandidates() } }
+    /// Paths that come before the others: the best ALUA group. Without a usable one among them, all do.
+    var preferredMask: UInt32 = .max { didSet { chooseCandidates() } }
+    /// Among which the policy chooses. Follows from the masks above, so that no command has to look at them.
+    private(set) var candidates: UInt32 = 0
+    var turn = PathTurn()
     /// Tasks for which no path had room.
     var pending = TaskList()
 
@@ -41,6 +42,11 @@ struct DiskQueue: BitwiseCopyable {
     var flushedWrites: UInt64 = 0
     /// The target restarted and may have lost acknowledged writes: the next FLUSH says so.
     var lostCache = false
+
+    private mutating func chooseCandidates() {
+        let best = usable & preferredMask
+        candidates = best != 0 ? best : usable
+    }
 }
 
 /// NBD requests of a disk since it was attached.

@@ -10,11 +10,12 @@ public struct DiskSpecification: Sendable {
     public var expected: ExpectedUnit?
     /// A predecessor may have acknowledged writes that no FLUSH has covered yet.
     public var mayHaveUnflushedWrites = false
+    public var settings: DiskSettings
 
     public init(
         name: String, target: ISCSIName, initiatorName: ISCSIName, lun: LogicalUnitNumber,
         paths: [PathSpecification],
-        isReadOnly: Bool = false
+        isReadOnly: Bool = false, settings: DiskSettings = DiskSettings()
     ) {
         self.name = name
         self.target = target
@@ -22,6 +23,7 @@ public struct DiskSpecification: Sendable {
         self.lun = lun
         self.paths = paths
         self.isReadOnly = isReadOnly
+        self.settings = settings
     }
 }
 
@@ -87,7 +89,8 @@ extension Lane {
         let index = Int32(slot)
         let disk = Disk(
             index: index, name: specification.name, target: target.index, lun: specification.lun,
-            wantsReadOnly: specification.isReadOnly, expected: specification.expected)
+            wantsReadOnly: specification.isReadOnly, settings: specification.settings,
+            expected: specification.expected)
         if slot == disks.count { disks.append(disk) } else { disks[slot] = disk }
         var queue = DiskQueue()
         queue.isInUse = true
@@ -95,6 +98,7 @@ extension Lane {
         queue.lun = specification.lun.rawValue
         if specification.mayHaveUnflushedWrites { queue.acknowledgedWrites = 1 }
         diskQueues[index] = queue
+        apply(disk.settings, to: index)
         target.disks.append(index)
         do throws(AttachError) {
             for path in specification.paths { try addPath(path, target) }
@@ -106,6 +110,36 @@ extension Lane {
         for path in target.paths where paths[Int(path)].isUp { beginProbe(paths[Int(path)], index) }
         wake(at: now)
         return DiskID(rawValue: index)
+    }
+
+    // MARK: Settings
+
+    /// The settings in force; nil if there is no such disk.
+    public func settings(of id: DiskID) -> DiskSettings? {
+        let index = id.rawValue
+        guard index >= 0, Int(index) < disks.count, diskQueues[index].isInUse else { return nil }
+        return disks[Int(index)].settings
+    }
+
+    /// Changes the settings of a disk while it lives; what is under way stays where it is.
+    public mutating func change(_ id: DiskID, settings: DiskSettings, now: Instant) {
+        self.now = now
+        guard let before = self.settings(of: id), before != settings else { return }
+        let disk = disks[Int(id.rawValue)]
+        disk.settings = settings
+        apply(settings, to: id.rawValue)
+        let old = before.texts
+        for (key, text) in settings.texts.sorted(by: { $0.key < $1.key }) where old[key] != text {
+            log(.information, "\(disk.name): \(key) is \(text) now")
+        }
+        pumpPending()
+    }
+
+    /// Brings settings to where requests meet them.
+    private mutating func apply(_ settings: DiskSettings, to disk: Int32) {
+        switch settings.policy {
+        case .roundRobin(let turn): diskQueues[disk].turn = PathTurn(turn)
+        }
     }
 
     private func freeSlot(_ removed: [Bool], capacity: Int) -> Int? {

@@ -9,7 +9,7 @@ extension Lane {
         let disk = tasks[task].disk
         tasks[task].state = .pending
         if diskQueues[disk].pending.isEmpty || diskQueues[disk].fenceDebts > 0, !diskQueues[disk].isFailing,
-            let path = choosePath(disk, isWrite: tasks[task].kind.isWrite)
+            let path = choosePath(disk, task)
         {
             issue(task, on: path)
         } else {
@@ -26,29 +26,19 @@ extension Lane {
 
     /// The path that the disk's policy wants next, if one has room.
     @inline(__always)
-    mutating func choosePath(_ disk: Int32, isWrite: Bool) -> Int32? {
-        if isWrite && diskQueues[disk].fenceDebts > 0 { return nil }
+    mutating func choosePath(_ disk: Int32, _ task: Int32) -> Int32? {
+        if tasks[task].kind.isWrite && diskQueues[disk].fenceDebts > 0 { return nil }
         let target = diskQueues[disk].target
-        var candidates = diskQueues[disk].usable
-        var cursor = diskQueues[disk].cursor
-        if diskQueues[disk].runLeft <= 0 {
-            cursor = (cursor &+ 1) & 31
-            diskQueues[disk].runLeft = settings.commandsPerTurn
-        }
+        var candidates = diskQueues[disk].candidates
+        let start = diskQueues[disk].turn.start
         while candidates != 0 {
-            // The first usable ordinal at or after the cursor, going round.
-            let ahead = candidates &>> UInt32(cursor)
-            let ordinal =
-                ahead != 0
-                ? cursor &+ Int32(ahead.trailingZeroBitCount) : Int32(candidates.trailingZeroBitCount)
+            let ordinal = PathTurn.first(of: candidates, from: start)
             let path = targetPaths[target].indices[Int(ordinal)]
             if hasRoom(path) {
-                if ordinal != diskQueues[disk].cursor { diskQueues[disk].runLeft = settings.commandsPerTurn }
-                diskQueues[disk].cursor = ordinal
-                diskQueues[disk].runLeft &-= 1
+                diskQueues[disk].turn.took(ordinal, bytes: tasks[task].byteCount)
                 return path
             }
-            candidates &= ~(1 &<< UInt32(ordinal))
+            candidates &= ~(1 &<< UInt32(truncatingIfNeeded: ordinal))
         }
         return nil
     }
@@ -67,7 +57,7 @@ extension Lane {
             var task = diskQueues[disk].pending.first
             while task >= 0 {
                 let next = tasks[task].next
-                if let path = choosePath(disk, isWrite: tasks[task].kind.isWrite) {
+                if let path = choosePath(disk, task) {
                     diskQueues[disk].pending.remove(task, tasks)
                     issue(task, on: path)
                 } else if diskQueues[disk].fenceDebts == 0 || !tasks[task].kind.isWrite {

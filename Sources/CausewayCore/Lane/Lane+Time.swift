@@ -126,10 +126,16 @@ extension Lane {
         }
     }
 
+    /// Whether a session of the same portal group stands at `index`. Another group may be another controller:
+    /// that one lives says nothing of the one that is silent.
+    private func isSibling(_ index: Int32, of path: Path) -> Bool {
+        index != path.index && pathQueues[index].isFullFeature
+            && paths[Int(index)].portalGroupTag == path.portalGroupTag
+    }
+
     private func siblingHeard(_ path: Path) -> Instant {
         var heard = Instant(nanoseconds: 0)
-        for index in targets[Int(path.target)].paths
-        where index != path.index && pathQueues[index].isFullFeature {
+        for index in targets[Int(path.target)].paths where isSibling(index, of: path) {
             heard = max(heard, pathQueues[index].lastReceived)
         }
         return heard
@@ -138,8 +144,8 @@ extension Lane {
     /// A sibling that answers is what tells a dead path from a target that pauses.
     private mutating func askSiblings(_ path: Path) {
         for index in targets[Int(path.target)].paths
-        where index != path.index && pathQueues[index].isFullFeature {
-            if paths[Int(index)].ping.sentAt == nil { sendPing(paths[Int(index)]) }
+        where isSibling(index, of: path) && paths[Int(index)].ping.sentAt == nil {
+            sendPing(paths[Int(index)])
         }
     }
 

@@ -145,8 +145,6 @@ public struct LaneSettings: Sendable {
     public var maxRecvDataSegmentLength = 262_144
     /// Commands under way on a path, at most.
     public var depthPerPath: Int32 = 128
-    /// Commands that go to one path before the next takes its turn.
-    public var commandsPerTurn: Int32 = 8
     public var connectTimeoutMilliseconds: UInt64 = 3000
     public var loginTimeoutMilliseconds: UInt64 = 15_000
     /// For a login that must end an old session first.

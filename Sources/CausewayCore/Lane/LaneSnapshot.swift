@@ -9,6 +9,7 @@ public struct DiskSnapshot: Sendable {
     public var requests: Int
     public var pending: Int
     public var counters: RequestCounters
+    public var settings: DiskSettings
     public var paths: [PathSnapshot]
 }
 
@@ -62,6 +63,7 @@ extension Lane {
             isFailing: diskQueues[index].isFailing, isDetaching: diskQueues[index].isDetaching,
             sizeBytes: diskQueues[index].sizeBytes, requests: Int(diskQueues[index].requests),
             pending: Int(diskQueues[index].pending.count), counters: diskQueues[index].counters,
+            settings: disk.settings,
             paths: targets[Int(disk.target)].paths.map { snapshot(paths[Int($0)], index) })
     }
 

@@ -166,6 +166,7 @@ final class Disk {
     var allowsShrink = false
     /// The size in bytes that the supervisor was told of last.
     var toldBytes: UInt64?
+    var settings: DiskSettings
     /// The LUN as the first path showed it; later paths must show the same.
     var report: LogicalUnitReport?
     var export: ExportDescription?
@@ -180,7 +181,7 @@ final class Disk {
 
     init(
         index: Int32, name: String, target: Int32, lun: LogicalUnitNumber, wantsReadOnly: Bool,
-        expected: ExpectedUnit? = nil
+        settings: DiskSettings, expected: ExpectedUnit? = nil
     ) {
         self.index = index
         self.expected = expected
@@ -188,5 +189,6 @@ final class Disk {
         self.target = target
         self.lun = lun
         self.wantsReadOnly = wantsReadOnly
+        self.settings = settings
     }
 }

@@ -43,7 +43,7 @@ struct PathHealth: BitwiseCopyable {
     /// - Parameters:
     ///   - oldest: when the oldest command that is out was issued.
     ///   - lastReceived: when bytes last came.
-    ///   - siblingHeard: when bytes last came on a sibling of the same target; zero if there is none.
+    ///   - siblingHeard: when bytes last came on a sibling of the same portal group; zero if there is none.
     static func judge(
         now: Instant, times: Times, oldest: Instant?, lastReceived: Instant, pingSent: Instant?,
         smoothedLatency: UInt64, siblingHeard: Instant

@@ -50,6 +50,17 @@ struct ControlDispatcher: Sendable {
                     try request.validate()
                     return .success(DiskResult(disk: try service.attach(request)))
                 }
+            case Method.attachConfigured:
+                let request: AttachConfiguredRequest = try parameters(of: message)
+                return change("attach disks", access) { () throws(ControlError) in
+                    .success(DiskResult(disk: try service.attachConfigured(request.name)))
+                }
+            case Method.set:
+                let request: SetRequest = try parameters(of: message)
+                return change("change settings", access) { () throws(ControlError) in
+                    try request.validate()
+                    return .success(DiskResult(disk: try service.set(request)))
+                }
             case Method.detach:
                 let request: DetachRequest = try parameters(of: message)
                 return change("detach disks", access) { () throws(ControlError) in

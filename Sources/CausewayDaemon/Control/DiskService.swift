@@ -8,6 +8,10 @@ public protocol DiskService: Sendable {
     func discover(_ request: DiscoverRequest) throws(ControlError) -> Discovery
     /// Returns once the first path is up and the disk is exposed.
     func attach(_ request: AttachRequest) throws(ControlError) -> DiskReport
+    /// Attaches a disk as its file says.
+    func attachConfigured(_ name: DiskName) throws(ControlError) -> DiskReport
+    /// Changes settings of a disk while it lives.
+    func set(_ request: SetRequest) throws(ControlError) -> DiskReport
     func detach(_ request: DetachRequest) throws(ControlError)
     /// Asks every path how large its LUN is now.
     func rescan(_ request: RescanRequest) throws(ControlError) -> DiskReport

@@ -48,7 +48,7 @@ final class FakeDiskService: DiskService {
             name: request.name, device: request.socket == nil ? "/dev/nbd0" : nil, socket: request.socket,
             state: .optimal, target: request.target, lun: request.lun, sizeBytes: 1 << 30, blockLength: 512,
             wwid: "naa.5", vendor: "FAKE", model: "disk", readOnly: request.readOnly,
-            policy: request.policy ?? "round-robin",
+            policy: request.allSettings["policy"] ?? "round-robin", settings: request.allSettings,
             paths: request.portals.flatMap { portal in
                 request.interfaces.map { PathReport(interface: $0, portal: portal, state: .active) }
             })
@@ -60,6 +60,19 @@ final class FakeDiskService: DiskService {
             return nil
         }
         if let error { throw error }
+        return report
+    }
+
+    func attachConfigured(_ name: DiskName) throws(ControlError) -> DiskReport {
+        throw .notConfigured(name, path: "/etc/causeway/disks/\(name).toml")
+    }
+
+    func set(_ request: SetRequest) throws(ControlError) -> DiskReport {
+        let report = disks.withLock { disks -> DiskReport? in
+            disks[request.name.text]?.settings.merge(request.settings) { $1 }
+            return disks[request.name.text]
+        }
+        guard let report else { throw .noSuchDisk(request.name) }
         return report
     }
 

@@ -1,0 +1,70 @@
+import CausewayConfiguration
+import CausewayControl
+import CausewayCore
+import LinuxSystem
+import Logging
+import Synchronization
+
+/// Disks and their files.
+extension Supervisor {
+    private var files: ConfigurationFiles { options.configuration }
+
+    /// Attaches a disk that is described by the request; what it does not say is inherited.
+    func attach(_ request: AttachRequest) throws(ControlError) -> DiskReport {
+        let disk = DiskConfiguration(request, target: try targetName(request))
+        let report = try attach(disk, force: request.force)
+        guard request.persist else { return report }
+        do throws(SystemError) {
+            try files.write(disk)
+        } catch {
+            throw .internalFailure("\(request.name) is attached, but its file cannot be written: \(error)")
+        }
+        logger.info("\(request.name): will be attached at every start, by \(files.path(of: request.name))")
+        return report
+    }
+
+    func attachConfigured(_ name: DiskName) throws(ControlError) -> DiskReport {
+        var problems: [ConfigurationProblem] = []
+        let disk = files.disk(name, problems: &problems)
+        let mistakes = problems.filter(\.isError)
+        guard mistakes.isEmpty else { throw .wrongConfiguration(mistakes.map(\.description)) }
+        guard let disk else { throw .notConfigured(name, path: files.path(of: name)) }
+        let report = try attach(disk, force: false)
+        configuredDisks.drop(name)
+        return report
+    }
+
+    /// Attaches in the background what is configured, and tries again for as long as it takes.
+    func attachConfiguredDisks() {
+        configuredDisks.start { [weak self] disk throws(ControlError) in
+            guard let self else { return }
+            _ = try self.attach(disk, force: false)
+        }
+    }
+
+    private func attach(_ disk: DiskConfiguration, force: Bool) throws(ControlError) -> DiskReport {
+        var configuration = Configuration()
+        configuration.adapter = adapter
+        var request = disk.request(configuration.settings(of: disk))
+        request.force = force
+        return try open(request)
+    }
+
+    func detach(_ request: DetachRequest) throws(ControlError) {
+        let isAttached = state.withLock { $0.disks[request.name.text] != nil }
+        // Before it is detached: one that is tried again just now must not come back.
+        let wasWaiting = configuredDisks.drop(request.name)
+        if isAttached || !(request.forget || wasWaiting) { try close(request) }
+        guard request.forget else { return }
+        let existed: Bool
+        do throws(SystemError) {
+            existed = try files.remove(request.name)
+        } catch {
+            throw .internalFailure("the file of \(request.name) cannot be removed: \(error)")
+        }
+        guard existed || isAttached else {
+            throw .notConfigured(request.name, path: files.path(of: request.name))
+        }
+        if existed { logger.info("\(request.name): forgotten") }
+    }
+}

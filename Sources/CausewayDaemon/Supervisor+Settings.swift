@@ -1,0 +1,62 @@
+import CausewayControl
+import CausewayCore
+import LinuxSystem
+import Logging
+import Synchronization
+
+/// What is set of a disk while it lives.
+extension Supervisor {
+    func set(_ request: SetRequest) throws(ControlError) -> DiskReport {
+        let disk = try find(request.name)
+        guard let id = disk.state.withLock({ $0.id }) else {
+            throw .busy("\(request.name) is being attached or detached")
+        }
+        // Read and changed in one piece on the lane's thread: two clients may change settings at once.
+        let answer = lane.ask { [changes = request.settings] runner -> Result<Void, ControlError>? in
+            guard let settings = runner.lane.settings(of: id) else { return nil }
+            do throws(ControlError) {
+                let wanted = try changed(settings, changes)
+                runner.lane.change(id, settings: wanted, now: runner.time)
+                return .success(())
+            } catch {
+                return .failure(error)
+            }
+        }
+        switch answer {
+        case .success: break
+        case .failure(let error): throw error
+        case .some(nil): throw .busy("\(request.name) is being detached")
+        case nil: throw .internalFailure("the lane did not answer")
+        }
+        return try report(disk)
+    }
+}
+
+/// Settings with changes made to them, all or none.
+func changed(
+    _ settings: DiskSettings, _ changes: [String: String]
+) throws(ControlError) -> DiskSettings {
+    var settings = settings
+    for (key, text) in changes.sorted(by: { $0.key < $1.key }) {
+        do throws(DiskSettingError) {
+            try settings.set(key, to: text)
+        } catch {
+            throw ControlError(error)
+        }
+    }
+    return settings
+}
+
+extension ControlError {
+    fileprivate init(_ error: DiskSettingError) {
+        switch error {
+        case .unknownKey(let key, let nearest):
+            let keys = DiskSetting.all.map(\.key).joined(separator: ", ")
+            self = .invalidArgument(
+                "there is no setting \"\(key)\"",
+                remedy: nearest.map { "did you mean \($0)?" } ?? "the settings are \(keys)")
+        case .wrongValue(let key, let reason, let allowed):
+            self = .invalidArgument("\(key): \(reason)", remedy: "\(key) may be \(allowed)")
+        }
+    }
+}

@@ -1,0 +1,77 @@
+import Testing
+
+@testable import CausewayCore
+
+@Suite struct DiskSettingsTests {
+    /// Sets a key and says what came of it: the text in force, or the error.
+    private func set(_ key: String, _ text: String) -> Result<String?, DiskSettingError> {
+        var settings = DiskSettings()
+        do throws(DiskSettingError) {
+            try settings.set(key, to: text)
+            return .success(settings.texts[key])
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    @Test func everySettingInForceIsOneThatCanBeSet() throws {
+        var settings = DiskSettings()
+        for (key, text) in DiskSettings().texts { try settings.set(key, to: text) }
+        #expect(settings == DiskSettings())
+        #expect(Set(settings.texts.keys) == Set(DiskSetting.all.map(\.key)))
+        #expect(Set(DiskSetting.all.map(\.key)).count == DiskSetting.all.count)
+        #expect(DiskSetting.all.allSatisfy { !$0.allowed.isEmpty })
+    }
+
+    @Test func policies() {
+        #expect(set("policy", "round-robin") == .success("round-robin"))
+        #expect(set("policy", "round-robin,ios=8,bytes=64k") == .success("round-robin"))
+        #expect(set("policy", "round-robin,ios=1") == .success("round-robin,ios=1"))
+        #expect(set("policy", "round-robin,bytes=1M,ios=3") == .success("round-robin,ios=3,bytes=1M"))
+        #expect(set("policy", "round-robin,bytes=513") == .success("round-robin,bytes=513"))
+    }
+
+    @Test(arguments: [
+        ("sideways", "there is no policy \"sideways\""), ("", "there is no policy \"\""),
+        ("round-robin,ios=0", "ios: 0 is not from 1 to 65536"),
+        ("round-robin,ios=x", "ios: \"x\" is not a whole number"),
+        ("round-robin,ios=", "ios: \"\" is not a whole number"),
+        ("round-robin,bytes=511", "bytes: 511 is not from 512 to 1G"),
+        (
+            "round-robin,bytes=99999999999G",
+            "bytes: \"99999999999G\" is not a number of bytes, such as 65536 or 64k"
+        ),
+        ("round-robin,ios", "\"ios\" is not option=value"), ("round-robin,", "\"\" is not option=value"),
+        ("round-robin,ios=1,ios=2", "ios stands twice"),
+        ("round-robin,io=1", "round-robin has no option \"io\""),
+    ])
+    func wrongPolicies(_ text: String, _ reason: String) {
+        #expect(
+            set("policy", text)
+                == .failure(.wrongValue(key: "policy", reason: reason, allowed: PathPolicy.allowed)))
+    }
+
+    @Test(arguments: [
+        ("polcy", "policy"), ("Policy", "policy"), ("pol", "policy"), ("zzz", nil), ("", nil),
+    ])
+    func unknownKeys(_ key: String, _ nearest: String?) {
+        #expect(set(key, "x") == .failure(.unknownKey(key, nearest: nearest)))
+    }
+
+    @Test func times() throws {
+        let read = SettingText.milliseconds(1...3_600_000)
+        #expect(try [read("1ms"), read("30s"), read("5m"), read("1h")] == [1, 30_000, 300_000, 3_600_000])
+        for text in ["", "5", "s", "-1s", "1.5s", "2h", "0ms", "99999999999999999999s", "1 s"] {
+            #expect(throws: WrongSettingValue.self) { _ = try read(text) }
+        }
+        #expect([SettingText.time(1500), SettingText.time(140_000)] == ["1500ms", "140s"])
+    }
+
+    @Test func sizesAndWords() throws {
+        #expect(
+            [512, 1024, 65536, 1 << 20, 3 << 30].map(SettingText.size) == ["512", "1k", "64k", "1M", "3G"])
+        let read = SettingText.word(["on": true, "off": false])
+        #expect(try [read("on"), read("off")] == [true, false])
+        #expect(throws: WrongSettingValue("\"maybe\" is none of on, off")) { _ = try read("maybe") }
+    }
+}
