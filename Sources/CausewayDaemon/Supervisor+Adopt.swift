@@ -56,8 +56,8 @@ extension Supervisor {
         }
     }
 
-    /// Takes back every disk on record, each in a thread of its own: one that waits for its target holds up no
-    /// other. Called when it is certain that no other daemon runs.
+    /// Takes back every disk on record, each in a thread of its own: one that waits for its target holds up
+    /// no other. Called when it is certain that no other daemon runs.
     func adoptAll() {
         let adoptions = state.withLock { state in
             let adoptions = state.adoptions
@@ -95,7 +95,7 @@ extension Supervisor {
     /// The end of a stream whose place nobody knows any more.
     private func discard(_ descriptor: Int32) {
         _ = shutdown(descriptor, Int32(SHUT_RDWR))
-        close(descriptor)
+        Glibc.close(descriptor)
     }
 
     private func adopt(_ disk: AttachedDisk, _ record: DiskRecord, socket: Int32?) throws(ControlError) {
@@ -146,7 +146,8 @@ extension Supervisor {
         tellManager()
     }
 
-    /// The kernel's device of a record. A helper process may have outlived its daemon and be about to make it.
+    /// The kernel's device of a record. A helper process may have outlived its daemon and be about to make
+    /// it.
     private func findDevice(_ record: DiskRecord) -> KernelDevice? {
         var waited = 0
         while true {
@@ -179,7 +180,8 @@ extension Supervisor {
         guard let lun = LogicalUnitNumber(Int(clamping: disk.request.lun)) else {
             throw .internalFailure("its record names LUN \(disk.request.lun)")
         }
-        var specification = try makeSpecification(disk, record.paths.compactMap(\.planned), lun,
+        var specification = try makeSpecification(
+            disk, record.paths.compactMap(\.planned), lun,
             try changed(DiskSettings(), disk.request.allSettings))
         specification.expected = ExpectedUnit(
             wwid: record.wwid, sizeBytes: record.sizeBytes, logicalBlockLength: record.blockLength)

@@ -11,8 +11,8 @@ extension Supervisor {
     private static let drainMilliseconds = 15_000
 
     /// Answers and flushes everything, logs out, and leaves each disk's socket with the service manager for
-    /// the next daemon: the kernel notices nothing. Without a manager that keeps it, the kernel's device waits
-    /// for the next daemon with nothing of consequence under way.
+    /// the next daemon: the kernel notices nothing. Without a manager that keeps it, the kernel's device
+    /// waits for the next daemon with nothing of consequence under way.
     func handOver(_ disks: [AttachedDisk]) {
         let served = disks.filter { disk in
             disk.state.withLock { $0.id != nil && !$0.isDetaching && $0.origin != .adopting }

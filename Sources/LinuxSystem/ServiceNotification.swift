@@ -46,8 +46,8 @@ public struct ServiceNotification: Sendable {
         try send("FDSTOREREMOVE=1\nFDNAME=\(name)")
     }
 
-    /// Waits until the manager has dealt with everything that was said before (sd_notify_barrier(3)): what was
-    /// stored is then in its hands. ETIMEDOUT where it does not say so in time.
+    /// Waits until the manager has dealt with everything that was said before (sd_notify_barrier(3)): what
+    /// was stored is then in its hands. ETIMEDOUT where it does not say so in time.
     public func barrier(milliseconds: Int32) throws(SystemError) {
         var ends: (Int32, Int32) = (-1, -1)
         let result = unsafe withUnsafeMutableBytes(of: &ends) { bytes in

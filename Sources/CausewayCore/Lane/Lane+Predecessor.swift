@@ -28,8 +28,8 @@ extension Lane {
         pumpPending()
     }
 
-    /// The paths of the same target that are up and lead to the session that is to be reinstated, as a mask of
-    /// ordinals.
+    /// The paths of the same target that are up and lead to the session that is to be reinstated, as a mask
+    /// of ordinals.
     func siblingsForFence(_ path: Path) -> UInt32 {
         var mask: UInt32 = 0
         for index in targets[Int(path.target)].paths where index != path.index {
