@@ -261,6 +261,27 @@ extension Supervisor {
         }
     }
 
+    /// The kernel gave up on its socket without being told to: it gets another one.
+    func kernelHungUp(_ disk: AttachedDisk) {
+        let device = disk.state.withLock { state in
+            state.isDetaching || state.origin == .adopting ? nil : state.device
+        }
+        guard let device else { return }
+        disk.remember("the kernel closed its connection")
+        logger.error("\(disk.name): the kernel closed its connection; it is given another")
+        inBackground("again \(disk.name)") { [self] in
+            // Never in a hurry: what made it hang up may come again.
+            Pause.milliseconds(1000)
+            guard !disk.isDetaching, let record = diskRecords.read(disk.name) else { return }
+            do throws(ControlError) {
+                try reconnect(disk, device, record)
+                logger.notice("\(disk.name): the kernel is connected again")
+            } catch {
+                complain(disk, "the kernel does not take another connection: \(error.message)")
+            }
+        }
+    }
+
     // MARK: What nobody knows
 
     /// Kernel devices with our identifier and without a record. One that nobody serves and nobody uses is

@@ -174,11 +174,11 @@ extension Supervisor {
     /// Ends exports on sockets, all at once: no client is served any more, what was accepted is written and
     /// flushed, sessions are logged out.
     func endExports(of disks: [AttachedDisk]) {
-        for disk in disks {
+        let leaving = disks.filter { disk in
             disk.state.withLock { $0.isDetaching = true }
-            beginToLeaveLane(disk, force: false)
+            return beginToLeaveLane(disk, force: false)
         }
-        for disk in disks {
+        for disk in leaving {
             _ = disk.detached.wait(milliseconds: 35_000)
             disk.state.withLock({ $0.listener })?.closeAndRemove()
             forget(disk)

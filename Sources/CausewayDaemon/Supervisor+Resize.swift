@@ -38,6 +38,9 @@ extension Supervisor {
                 if next == nil || state.isDetaching { state.isResizing = false }
                 return state.isDetaching ? nil : next
             }) {
+                // A size is never given to a device whose socket is dead: from Linux 6.12 on that waits for
+                // requests which wait for the socket.
+                guard awaitAdoption(disk) else { continue }
                 do throws(ControlError) {
                     try resize(disk, next)
                 } catch {
@@ -45,6 +48,12 @@ extension Supervisor {
                 }
             }
         }
+    }
+
+    /// False when it is being detached.
+    private func awaitAdoption(_ disk: AttachedDisk) -> Bool {
+        while disk.state.withLock({ $0.origin == .adopting && !$0.isDetaching }) { Pause.milliseconds(100) }
+        return !disk.isDetaching
     }
 
     /// Larger: first the lane, then the kernel, so that no request comes that the lane does not know yet.
@@ -56,6 +65,9 @@ extension Supervisor {
         let isLarger = sizeBytes > old
         if isLarger { setSize(id, sizeBytes) }
         if let device = disk.state.withLock({ $0.device }), var record = diskRecords.read(disk.name) {
+            guard lane.ask({ !$0.lane.clients(of: id).isEmpty }) == true else {
+                throw .busy("the kernel is not connected")
+            }
             try awaitQuiet(disk, id)
             do throws(NBDDeviceError) {
                 // Never with sockets in the same call. The lane reads on: since Linux 6.12 the kernel waits

@@ -129,13 +129,7 @@ final class Supervisor: DiskService {
             if isUp { logger.info("\(disk.name): path \(interface) -> \(portal) is active") }
         case .clientGone(let id, let requested):
             guard let disk = find(id), !requested else { return }
-            let isKernel = disk.state.withLock {
-                $0.device != nil && !$0.isDetaching && $0.origin != .adopting
-            }
-            if isKernel {
-                disk.remember("the kernel closed its connection")
-                logger.error("\(disk.name): the kernel closed its connection")
-            }
+            kernelHungUp(disk)
         case .detached(let id, let isClean):
             let disk = state.withLock { $0.byID.removeValue(forKey: id) }
             disk?.state.withLock { $0.id = nil }

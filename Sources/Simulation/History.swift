@@ -81,6 +81,8 @@ public final class History {
         world.client.stopLoad()
         demand(200 * Self.second, "requests are not answered") { world.client.isIdle }
         demand(100 * Self.second, "the paths do not come back") { world.pathsUp == pathCount }
+        // One whose attention was lost is found by the poll.
+        demand(700 * Self.second, "the disk does not grow") { world.hasUnitSize }
         demand(100 * Self.second, "a predecessor's session is not fenced") { !world.hasForeignRecords }
         world.client.mayFail = false
         world.client.bound = 100 * Self.second
@@ -130,6 +132,7 @@ public final class History {
         let mean = swarm.options.forgetsSessions ? 0 : swarm.interval.upperBound * 4
         world.timeline.after(lives.nanoseconds(1_000_000...max(mean, 200_000_000))) { [unowned self] in
             guard !isCalm else { return }
+            if lives.chance(300) { world.growUnit(by: lives.number(1...64)) }
             var paths = Array(swarm.options.paths.indices)
             if paths.count > 1 && lives.chance(400) { paths.remove(at: lives.below(paths.count)) }
             let longest: UInt64 =

@@ -40,6 +40,7 @@ struct Sense: Equatable {
     static let reset = Sense(key: 6, code: 0x29, qualifier: 0x00)
     static let nexusLoss = Sense(key: 6, code: 0x29, qualifier: 0x07)
     static let modeParametersChanged = Sense(key: 6, code: 0x2a, qualifier: 0x01)
+    static let capacityChanged = Sense(key: 6, code: 0x2a, qualifier: 0x09)
     static let invalidField = Sense(key: 5, code: 0x24, qualifier: 0x00)
     static let invalidOperation = Sense(key: 5, code: 0x20, qualifier: 0x00)
     static let outOfRange = Sense(key: 5, code: 0x21, qualifier: 0x00)
@@ -89,6 +90,11 @@ final class SimulatedUnit {
         self.random = random
         self.chronicle = chronicle
         blocks = Array(repeating: 0, count: options.blockCount)
+    }
+
+    func grow(by count: Int) {
+        options.blockCount += count
+        blocks += Array(repeating: 0, count: count)
     }
 
     /// Power fails: what was not synchronised is gone, or not.

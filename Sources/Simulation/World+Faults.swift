@@ -97,6 +97,18 @@ extension World {
     /// Every session is told something that asks for no more than a second attempt.
     public func raiseAttention() { target.raise(.modeParametersChanged, lun: Self.lun.rawValue) }
 
+    /// The LUN becomes larger, and each session is told so (SBC-3 §4.8).
+    public func growUnit(by count: Int) {
+        chronicle.trace("fault", "the LUN grows by \(count) blocks")
+        unit.grow(by: count)
+        target.raise(.capacityChanged, lun: Self.lun.rawValue)
+    }
+
+    /// The disk is as large as its LUN.
+    public var hasUnitSize: Bool {
+        snapshot()?.sizeBytes == UInt64(unit.options.blockCount * unit.options.blockLength)
+    }
+
     public func halfClose(path index: Int) {
         for connection in connections(ofPath: index) { target.halfClose(connection.number) }
     }

@@ -70,6 +70,8 @@ public final class World {
     /// Sessions on record, by path, with their portal group where it is known.
     var recorded: [Int: UInt16?] = [:]
     var description: DiskDescription?
+    /// As the kernel has it.
+    var sizeBytes: UInt64 = 0
     /// A daemon is on its way out.
     var isHandingOver = false
     /// Problems that `notReady` named.
@@ -151,7 +153,7 @@ public final class World {
             settings: options.settings)
         if life > 0, let description {
             specification.expected = ExpectedUnit(
-                wwid: description.report.identity.wwid, sizeBytes: description.export.sizeBytes,
+                wwid: description.report.identity.wwid, sizeBytes: sizeBytes,
                 logicalBlockLength: description.report.limits.logicalBlockLength)
             specification.mayHaveUnflushedWrites = true
         }
@@ -407,6 +409,7 @@ public final class World {
         case .ready(let id, let description):
             guard id == disk else { return chronicle.fail("another disk is ready") }
             self.description = description
+            sizeBytes = max(sizeBytes, description.export.sizeBytes)
             chronicle.trace("lane", "ready")
             isReady = true
             connectClient()
@@ -425,7 +428,13 @@ public final class World {
         case .predecessorFenced(let name):
             chronicle.trace("lane", "fenced \(name.isid)")
             if let path = pathIndex(of: name) { recorded[path] = nil }
-        case .sizeChanged(_, let size): chronicle.trace("lane", "the LUN has \(size) bytes")
+        case .sizeChanged(let id, let size):
+            chronicle.trace("lane", "the LUN has \(size) bytes")
+            guard size > (snapshot()?.sizeBytes ?? 0) else {
+                return chronicle.fail("the disk is to shrink to \(size) bytes")
+            }
+            sizeBytes = size
+            lane.resize(id, sizeBytes: size, now: instant)
         case .event(_, let text): chronicle.trace("lane", text)
         }
     }
