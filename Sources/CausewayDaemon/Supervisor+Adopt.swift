@@ -77,7 +77,7 @@ extension Supervisor {
                 }
             }
         }
-        tellManager()
+        if !adoptions.isEmpty { tellManager() }
         let names = Set(adoptions.map { $0.disk.name.text })
         inBackground("strays") { [self] in clearStrays(besides: names) }
     }
