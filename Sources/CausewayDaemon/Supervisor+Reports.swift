@@ -92,6 +92,8 @@ extension Supervisor {
             writtenBytes: counters.writtenBytes,
             latencyMicroseconds: counters.commands == 0
                 ? 0 : counters.latencyNanoseconds / counters.commands / 1000,
-            errors: counters.errors, fences: counters.fences, lastFence: snapshot.lastFence)
+            errors: counters.errors,
+            digestErrors: counters.headerDigestErrors + counters.dataDigestErrors + counters.rejectedDigests,
+            fences: counters.fences, lastFence: snapshot.lastFence)
     }
 }

@@ -75,6 +75,7 @@ final class Supervisor: DiskService {
             self.news = news
             var settings = LaneSettings()
             settings.skipsBarrier = options.skipsBarrier
+            unsafe settings.checksum = ProcessorChecksum.fastest
             lane = try LaneHandle(name: "lane 0", settings: settings) { news.send(.notice($0)) }
             watch = try NoticeWatch(news: news, lane: lane)
         } catch {

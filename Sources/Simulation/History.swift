@@ -201,6 +201,9 @@ public final class History {
             world.restartTarget(downFor: time / 4, losesCache: swarm.losesCache)
         case .window: world.shutWindow(time / 4)
         case .halfClose: world.halfClose(path: path)
+        case .damage:
+            let count = random.number(0...random.pick([60, 600, 20_000]))
+            world.damage(path: path, toTarget: random.chance(500), after: count)
         case .attention:
             guard random.chance(100) else { return }
             world.raiseAttention()

@@ -47,6 +47,7 @@ struct Sense: Equatable {
     static let noSuchUnit = Sense(key: 5, code: 0x25, qualifier: 0x00)
     static let mediumErrorReading = Sense(key: 3, code: 0x11, qualifier: 0x00)
     static let aborted = Sense(key: 0x0b, code: 0x00, qualifier: 0x00)
+    static let protocolServiceCRCError = Sense(key: 0x0b, code: 0x47, qualifier: 0x05)
 
     /// Fixed format (SPC-4 4.5.3).
     var bytes: [UInt8] {

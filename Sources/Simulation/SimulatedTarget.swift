@@ -58,6 +58,13 @@ public final class SimulatedTarget {
         connections.append(TargetConnection(self, connection))
     }
 
+    func connection(_ number: Int) -> TargetConnection? {
+        connections.first { $0.connection.number == number }
+    }
+
+    /// PDUs that came damaged, on connections that are remembered.
+    public var damagedCount: Int { connections.reduce(0) { $0 + $1.damagedCount } }
+
     // MARK: Sessions
 
     func drainsFor(name: String, isid: UInt64, portalGroup: UInt16) -> Bool {

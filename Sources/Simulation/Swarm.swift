@@ -7,6 +7,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
         case cut, cutWithGhost, cutAtByte, blackHole, portalBlackHole, carrier, pause, restart, window,
             halfClose
         case attention
+        case damage
     }
 
     public var options = WorldOptions()
@@ -31,6 +32,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
         drawLane(random)
         drawLoad(random)
         drawFaults(random)
+        drawDigests(RandomStream(seed: seed, "digests"))
         if isCanary { makeCanary(random) }
     }
 
@@ -121,7 +123,10 @@ public struct Swarm: Sendable, CustomStringConvertible {
     }
 
     private mutating func drawFaults(_ random: RandomStream) {
-        for index in faults.indices where random.chance(500) { faults[index] = random.number(1...20) }
+        // Later kinds of faults are drawn from streams of their own, so that a seed stays the history it was.
+        for index in 0...Fault.attention.rawValue where random.chance(500) {
+            faults[index] = random.number(1...20)
+        }
         if random.chance(50) { faults = faults.map { _ in 0 } }
         let mean = random.pick([3_000_000 as UInt64, 30_000_000, 300_000_000, 3_000_000_000])
         interval = mean / 10...mean * 2
@@ -132,6 +137,16 @@ public struct Swarm: Sendable, CustomStringConvertible {
             options.lane.allPathsDownTimeoutMilliseconds = random.pick([200, 3000, 20_000])
             mayFail = true
         }
+    }
+
+    private mutating func drawDigests(_ random: RandomStream) {
+        guard random.chance(350) else { return }
+        options.settings.headerDigest = random.pick([.prohibited, .discouraged, .preferred, .preferred])
+        options.settings.dataDigest = random.pick([.prohibited, .discouraged, .preferred, .preferred])
+        options.target.headerDigest = random.chance(800)
+        options.target.dataDigest = random.chance(800)
+        options.target.closesOnDamage = random.chance(500)
+        if random.chance(700) { faults[Fault.damage.rawValue] = random.number(1...20) }
     }
 
     private mutating func makeCanary(_ random: RandomStream) {
@@ -166,6 +181,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
               unit     \(unit.blockLength) bytes, cache \(unit.hasWriteCache), FUA \(unit.supportsFUA), \
             thin \(unit.isThin), \
             slow \(unit.slowPermille) of 1000 up to \(unit.slowLatency.upperBound / 1_000_000) ms
+              digests  header \(options.settings.headerDigest)/\(target.headerDigest), \
+            data \(options.settings.dataDigest)/\(target.dataDigest)
               lane     tasks \(options.lane.taskCapacity), requests \(options.lane.requestCapacity), \
             chunks \(options.lane.chunkCount), piece \(options.lane.pieceBytes), \
             depth \(options.lane.depthPerPath), \

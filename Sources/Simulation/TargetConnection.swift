@@ -22,6 +22,12 @@ final class TargetConnection {
     var endedEarly: Set<UInt32> = []
     private var pingTag: UInt32 = 0
     private var nextTransferTag: UInt32 = 0x1000
+    /// A bit of the next PDU that changes on its way.
+    var flip: Int?
+    /// PDUs that came damaged.
+    private(set) var damagedCount = 0
+    /// A command was refused before it counted: no later one is taken (RFC 7143 §7.3).
+    private var hasGap = false
 
     init(_ target: SimulatedTarget, _ connection: Connection) {
         self.target = target
@@ -33,6 +39,8 @@ final class TargetConnection {
     }
 
     var isClosed: Bool { phase == .closed }
+    /// In full-feature phase, with digests over every bit.
+    var isSealed: Bool { phase == .fullFeature && StreamDigestCounts(login.parameters).isComplete }
     var chronicle: Chronicle { target.chronicle }
 
     func fail(_ text: String) {
@@ -67,6 +75,15 @@ final class TargetConnection {
         for word in 0..<12 {
             header[word] = UInt32(truncatingIfNeeded: buffer.field(position + 4 * word, bytes: 4))
         }
+        let digests = phase == .login ? StreamDigestCounts() : StreamDigestCounts(login.parameters)
+        let end = position + BasicHeaderSegment.byteCount + digests.header
+        guard buffer.count >= end else { return nil }
+        if digests.header > 0, !isIntact(position, end - digests.header) {
+            chronicle.trace("c\(connection.number) >", "damaged header")
+            damagedCount += 1
+            close()
+            return nil
+        }
         let count = header.dataSegmentLength
         let limit = phase == .login ? 8192 : target.options.maxRecvDataSegmentLength
         guard header.totalAHSLength == 0, count <= limit else {
@@ -74,12 +91,20 @@ final class TargetConnection {
             return nil
         }
         let padded = (count + 3) & ~3
-        let start = position + BasicHeaderSegment.byteCount
-        guard buffer.count >= start + padded else { return nil }
+        let start = end
+        let digest = count > 0 ? digests.data : 0
+        guard buffer.count >= start + padded + digest else { return nil }
+        if digest > 0, !isIntact(start, start + padded) {
+            chronicle.trace("c\(connection.number) >", "damaged data: \(describe(header))")
+            damagedCount += 1
+            position = start + padded + digest
+            receivedDamaged(header, count)
+            return isClosed ? nil : nextPDU()
+        }
         if buffer[(start + count)..<(start + padded)].contains(where: { $0 != 0 }) {
             fail("padding that is not zeros")
         }
-        position = start + padded
+        position = start + padded + digest
         return (header, Array(buffer[start..<start + count]))
     }
 
@@ -118,8 +143,17 @@ final class TargetConnection {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(52 + data.count)
         for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
+        let digests = phase == .login ? StreamDigestCounts() : StreamDigestCounts(login.parameters)
+        if digests.header > 0 { appendDigest(&bytes, from: 0) }
+        let start = bytes.count
         bytes += data
         for _ in 0..<(-data.count & 3) { bytes.append(0) }
+        if digests.data > 0 && !data.isEmpty { appendDigest(&bytes, from: start) }
+        if let flip, digests.isComplete {
+            self.flip = nil
+            bytes[flip % bytes.count] ^= 1 << UInt8(flip % 7)
+            chronicle.trace("c\(connection.number) <", "damaged")
+        }
         chronicle.trace("c\(connection.number) <", "\(describe(header))")
         outbox += bytes
         flush()
@@ -199,6 +233,7 @@ final class TargetConnection {
             target.told.insert(session.isid)
             restartStatSN = nil
         }
+        if hasGap && header.opcode != .nopOut && header.opcode != .logoutRequest { return }
         if header.opcode != .scsiDataOut {
             guard header[6] == session.expCmdSN else {
                 return fail(
@@ -218,6 +253,42 @@ final class TargetConnection {
         case .logoutRequest: receivedLogout(header, session)
         case .taskManagementRequest: receivedTaskManagement(header, session)
         default: fail("opcode \(header.opcode.rawValue) in full-feature phase")
+        }
+    }
+
+    /// Header intact, data not: rejected, and what it belonged to does not end well (RFC 7143 §7.8).
+    private func receivedDamaged(_ header: BasicHeaderSegment, _ count: Int) {
+        if target.options.closesOnDamage { return close() }
+        var reject = self.header(.reject, countsStatus: true)
+        reject[byte: 2] = Reject.Reason.dataDigestError.rawValue
+        reject[4] = reservedTag
+        var bytes: [UInt8] = []
+        for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
+        send(reject, bytes)
+        switch header.opcode {
+        case .scsiCommand: hasGap = true
+        case .scsiDataOut:
+            session?.tasks[header[4]]?.forced = .check(.protocolServiceCRCError)
+            received(header, Array(repeating: 0, count: count))
+        default: break
+        }
+    }
+
+    private func isIntact(_ start: Int, _ end: Int) -> Bool {
+        var digest: UInt32 = 0
+        for byte in 0..<4 { digest |= UInt32(buffer[end + byte]) << UInt32(8 * byte) }
+        return Self.checksum(buffer[start..<end]) == digest
+    }
+
+    private func appendDigest(_ bytes: inout [UInt8], from start: Int) {
+        let digest = Self.checksum(bytes[start...])
+        for byte in 0..<4 { bytes.append(UInt8(truncatingIfNeeded: digest >> UInt32(8 * byte))) }
+    }
+
+    private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
+        unsafe bytes.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { return 0 }
+            return unsafe CRC32C.portable(0, base, bytes.count)
         }
     }
 
@@ -285,4 +356,20 @@ final class TargetConnection {
         }
         return text
     }
+}
+
+/// How many bytes of digest follow a header and data.
+struct StreamDigestCounts {
+    var header = 0
+    var data = 0
+
+    init() {}
+
+    init(_ parameters: NegotiatedParameters) {
+        header = parameters.headerDigest == .crc32c ? 4 : 0
+        data = parameters.dataDigest == .crc32c ? 4 : 0
+    }
+
+    /// Every bit of a PDU is covered.
+    var isComplete: Bool { header > 0 && data > 0 }
 }

@@ -131,7 +131,12 @@ struct TargetLogin {
             return TextPair(pair.key, "\(min(number, own))")
         }
         switch pair.key {
-        case "HeaderDigest", "DataDigest": return TextPair(pair.key, "None")
+        case "HeaderDigest":
+            parameters.headerDigest = choose(pair.value, options.headerDigest)
+            return TextPair(pair.key, "\(parameters.headerDigest)")
+        case "DataDigest":
+            parameters.dataDigest = choose(pair.value, options.dataDigest)
+            return TextPair(pair.key, "\(parameters.dataDigest)")
         case "MaxRecvDataSegmentLength":
             parameters.initiatorMaxRecvDataSegmentLength = number
             return nil
@@ -151,6 +156,13 @@ struct TargetLogin {
         case "DataPDUInOrder", "DataSequenceInOrder": return TextPair(pair.key, "Yes")
         default: return TextPair(pair.key, "NotUnderstood")
         }
+    }
+
+    /// The first of the initiator's list that the target can do; a list without None is a demand.
+    private func choose(_ list: String, _ canDigest: Bool) -> Digest {
+        let offered = list.split(separator: ",")
+        let isWanted = offered.first == "CRC32C" || !offered.contains("None")
+        return isWanted && canDigest ? .crc32c : .none
     }
 
     private func answer(

@@ -29,6 +29,12 @@ public struct TargetOptions: Sendable {
     public var announcesRestart = true
     /// The operational keys come in a request of their own round, T only after that.
     public var asksTwice = false
+    /// Digests that the target takes.
+    public var headerDigest = false
+    public var dataDigest = false
+    /// A Data-Out that came damaged ends the connection, as LIO does; otherwise the command, once all of its
+    /// data has come (RFC 7143 §7.8).
+    public var closesOnDamage = false
 
     public init() {}
 }

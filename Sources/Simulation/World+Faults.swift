@@ -28,6 +28,19 @@ extension World {
         }
     }
 
+    /// Changes a bit on the way, `count` bytes from now, on connections whose digests cover every bit.
+    public func damage(path index: Int, toTarget: Bool, after count: Int) {
+        for connection in connections(ofPath: index) {
+            guard let end = target.connection(connection.number), end.isSealed else { continue }
+            chronicle.trace("net", "connection \(connection.number) is to damage a byte")
+            if toTarget {
+                connection.toTarget.damagedByte = connection.toTarget.accepted + count
+            } else {
+                end.flip = count
+            }
+        }
+    }
+
     /// All bytes that the open connections of a path have carried.
     public func bytesCarried(path index: Int) -> (toTarget: Int, toInitiator: Int) {
         connections(ofPath: index).reduce((0, 0)) {
@@ -85,6 +98,8 @@ extension World {
         for connection in network.living {
             connection.toTarget.cutAfter = nil
             connection.toInitiator.cutAfter = nil
+            connection.toTarget.damagedByte = nil
+            target.connection(connection.number)?.flip = nil
         }
     }
 

@@ -43,7 +43,7 @@ enum Samples {
         interface: "eth1", sourceAddress: "10.0.1.2", portal: portal, portalGroupTag: 1, state: .active,
         reason: "slow", inFlight: 12, ios: 123_456, readBytes: 5 << 30, writtenBytes: 1536,
         latencyMicroseconds: 85,
-        latencyP99Microseconds: 1234, errors: 2, fences: 1,
+        latencyP99Microseconds: 1234, errors: 2, digestErrors: 3, fences: 1,
         lastFence: "reinstated on eth2, then the barrier, 4 ms")
 
     static let report = DiskReport(

@@ -124,6 +124,7 @@ import Testing
               eth1 10.0.1.1:3260: slow
               eth2 10.0.2.1:3260: connection reset by the target
               eth1 10.0.1.1:3260: last fence: reinstated on eth2, then the barrier, 4 ms
+              eth1 10.0.1.1:3260: 3 PDUs damaged on their way
 
               Requests  reads 100 (5 GiB), writes 50 (1.5 KiB), flushes 3, trims 2, write-zeroes 1
               Trouble   errors 0, sent again 7, fences 1, held now 4

@@ -246,6 +246,33 @@ test_target_restarted() {
     disk_down
 }
 
+test_digests() {
+    links_up
+    tgt_start 64M
+    daemon_start
+    local key
+    # tgt says None until it is told otherwise: who demands a digest gets no session, and hears which key.
+    if causeway attach disk1 --target "$iqn" --portal "$portal1" --bind p1 --lun 1 --socket "$socket" \
+        --set data-digest=crc32c >"$work/said" 2>&1; then
+        fail 'attach made a session without the digest that was demanded'
+    fi
+    grep -q DataDigest "$work/said" || fail "attach does not name DataDigest: $(cat "$work/said")"
+    wait_until 10 'a refused attach leaves no session' no_sessions tgt
+    for key in HeaderDigest DataDigest; do
+        tgt_admin --op update --mode target --tid 1 --name "$key" --value CRC32C,None
+    done
+    attach disk1 --socket "$socket" --set header-digest=crc32c --set data-digest=crc32c
+    verified_fio small --rw=randrw --bsrange=512-8k --blockalign=512 --iodepth=16 --size=8M
+    verified_fio large --rw=write --bs=1M --iodepth=4 --size=48M
+    cut 1
+    verified_fio cut --rw=randwrite --bs=16k --iodepth=8 --size=8M
+    heal 1
+    wait_until 60 'the path over p1 is active again' path_active disk1 p1
+    causeway status disk1 --json | jq -e '[.. | objects | .digestErrors? // empty] | length == 2 and add == 0' ||
+        fail 'digest errors were counted on intact links'
+    disk_down
+}
+
 test_one_link_cut_at_attach() {
     links_up
     tgt_start 64M

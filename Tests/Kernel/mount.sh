@@ -1,5 +1,6 @@
 #!/bin/bash
-# mount.sh tgt|lio ext4|xfs: a file system over two paths, each link cut once under load.
+# mount.sh tgt|lio ext4|xfs [OPTION…]: a file system over two paths, each link cut once under load. The options are
+# for attach.
 set -eu
 target=$1 filesystem=$2
 # shellcheck source=Tests/Kernel/lib.sh
@@ -15,7 +16,7 @@ case $target-$filesystem in
     *) "${target}_start" ;;
 esac
 daemon_start
-attach disk1
+attach disk1 "${@:3}"
 [ -b "$device" ] || fail "attach printed no block device: $(cat "$work/attach.json")"
 say "attached $device"
 

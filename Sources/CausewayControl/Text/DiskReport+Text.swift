@@ -38,6 +38,8 @@ extension DiskReport {
         lines += [""] + trafficLines
         lines += notes(paths.compactMap { path in path.reason.map { (path, $0) } })
         lines += notes(paths.compactMap { path in path.lastFence.map { (path, "last fence: \($0)") } })
+        lines += notes(
+            paths.filter { $0.digestErrors > 0 }.map { ($0, "\($0.digestErrors) PDUs damaged on their way") })
         lines += [""] + counters.lines
         if !events.isEmpty {
             lines += ["", "Events"]

@@ -62,6 +62,7 @@ public enum InterfaceDescription {
           latencyMicroseconds: int,
           latencyP99Microseconds: ?int,
           errors: int,
+          digestErrors: int,
           fences: int,
           lastFence: ?string
         )

@@ -2,6 +2,9 @@
 /// `DiskSetting`.
 public struct DiskSettings: Equatable, Sendable {
     public var policy = PathPolicy.standard
+    /// From the next login on. Disks of one target share its sessions: the one that wants most has its way.
+    public var headerDigest = DigestPreference.prohibited
+    public var dataDigest = DigestPreference.prohibited
 
     public init() {}
 }
@@ -18,8 +21,51 @@ public struct DiskSetting: Sendable {
     public static let all: [DiskSetting] = [
         DiskSetting(
             key: "policy", allowed: PathPolicy.allowed, text: { "\($0.policy)" },
-            set: { (settings, text) throws(WrongSettingValue) in settings.policy = try PathPolicy(text) })
+            set: { (settings, text) throws(WrongSettingValue) in settings.policy = try PathPolicy(text) }),
+        DiskSetting(
+            key: "header-digest", allowed: DigestPreference.allowed, text: { $0.headerDigest.setting },
+            set: { (settings, text) throws(WrongSettingValue) in
+                settings.headerDigest = try DigestPreference(setting: text)
+            }),
+        DiskSetting(
+            key: "data-digest", allowed: DigestPreference.allowed, text: { $0.dataDigest.setting },
+            set: { (settings, text) throws(WrongSettingValue) in
+                settings.dataDigest = try DigestPreference(setting: text)
+            }),
     ]
+}
+
+extension DigestPreference {
+    fileprivate static let allowed = settings.map { $0.text }.joined(separator: ", ")
+
+    private static let settings: [(text: String, preference: DigestPreference)] = [
+        ("none", .prohibited), ("prefer-none", .discouraged), ("prefer-crc32c", .preferred),
+        ("crc32c", .required),
+    ]
+
+    fileprivate init(setting text: String) throws(WrongSettingValue) {
+        guard let found = Self.settings.first(where: { $0.text == text }) else {
+            throw WrongSettingValue("there is no digest \"\(text)\"")
+        }
+        self = found.preference
+    }
+
+    fileprivate var setting: String {
+        Self.settings.first { $0.preference == self }?.text ?? "none"
+    }
+
+    /// The stronger wish of two.
+    func stronger(_ other: DigestPreference) -> DigestPreference {
+        func strength(_ preference: DigestPreference) -> Int {
+            switch preference {
+            case .prohibited: 0
+            case .discouraged: 1
+            case .preferred: 2
+            case .required: 3
+            }
+        }
+        return strength(self) >= strength(other) ? self : other
+    }
 }
 
 /// Why a setting is not taken.

@@ -124,6 +124,7 @@ extension Lane {
         if immediate > 0, let data = unsafe tasks[task].data {
             unsafe attach(data, count: immediate, chunk: tasks[task].chunk, to: entry)
         }
+        if !streams[index].digests.isEmpty { unsafe seal(entry, index) }
         if unsolicited > 0 {
             let transfer = TransferQueue.Transfer(
                 targetTransferTag: reservedTag, offset: UInt32(bitPattern: immediate),
@@ -218,6 +219,7 @@ extension Lane {
                 unsafe attach(
                     data + Int(transfer.offset), count: Int32(count), chunk: tasks[task].chunk, to: entry)
             }
+            if !streams[index].digests.isEmpty { unsafe seal(entry, index) }
             transfer.offset &+= count
             transfer.remaining &-= count
             transfer.dataSN &+= 1

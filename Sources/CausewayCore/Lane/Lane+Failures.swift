@@ -205,7 +205,9 @@ extension Lane {
             sessionEnded(path)
         case .asynchronousMessage: receiveAsynchronous(AsynchronousMessage(header), path)
         case .reject:
-            violation(index, stream, .rejected(Reject(header).reason))
+            let reason = Reject(header).reason
+            if reason == .dataDigestError { pathQueues[index].counters.rejectedDigests &+= 1 }
+            violation(index, stream, .rejected(reason))
         default: violation(index, stream, .unexpected(header.opcode))
         }
     }

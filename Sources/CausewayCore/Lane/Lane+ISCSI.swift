@@ -13,17 +13,30 @@ extension Lane {
             }
             let bytes = unsafe UnsafeRawPointer(chunks.base(streams[index].chunk) + parsed)
             let header = unsafe BasicHeaderSegment(copyingFrom: bytes)
+            let digests = streams[index].digests
+            let dataOffset = BasicHeaderSegment.byteCount &+ digests.headerByteCount
+            guard available >= dataOffset else {
+                streams[index].needed = dataOffset
+                break
+            }
+            if digests.coversHeader, unsafe !isIntact(bytes, BasicHeaderSegment.byteCount) {
+                return headerIsDamaged(path, index)
+            }
+            let count = header.paddedDataSegmentLength
             guard header.fits(maxRecvDataSegmentLength: max(limit, 8192)) else {
                 return violation(path, index, .tooLong(header.opcode, header.dataSegmentLength))
             }
-            let total = BasicHeaderSegment.byteCount &+ header.paddedDataSegmentLength
+            let total = dataOffset &+ count &+ (count > 0 ? digests.dataByteCount : 0)
             guard available >= total else {
                 streams[index].needed = total
                 break
             }
+            let data = unsafe bytes + dataOffset
+            if digests.coversData, count > 0, unsafe !isIntact(data, count) {
+                return dataIsDamaged(path, index, header.opcode)
+            }
             // Taken before it is acted on: acting may close the stream.
             streams[index].parsed = parsed &+ total
-            let data = unsafe bytes + BasicHeaderSegment.byteCount
             if pathQueues[path].stream == index && pathQueues[path].isFullFeature {
                 unsafe receivePDU(header, data, path, index)
             } else {

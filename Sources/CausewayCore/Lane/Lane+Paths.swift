@@ -43,6 +43,11 @@ extension Lane {
         var options = LoginOptions(
             initiatorName: path.specification.initiatorName ?? target.initiatorName,
             targetName: target.name, isid: path.specification.isid)
+        for disk in target.disks {
+            let settings = disks[Int(disk)].settings
+            options.wanted.headerDigest = options.wanted.headerDigest.stronger(settings.headerDigest)
+            options.wanted.dataDigest = options.wanted.dataDigest.stronger(settings.dataDigest)
+        }
         options.wanted.maxRecvDataSegmentLength = settings.maxRecvDataSegmentLength
         // One place is for data that is sent unasked.
         options.wanted.maxOutstandingR2T = TransferQueue.capacity - 1
@@ -162,6 +167,7 @@ extension Lane {
             unsafe entry.pointee.ownsPayload = true
             chunks.heapBytes += data.count
         }
+        if !streams[index].digests.isEmpty { unsafe seal(entry, index) }
         markDirty(index)
     }
 
@@ -188,6 +194,7 @@ extension Lane {
         path.via = attempt.via
         pathQueues[index].stream = attempt.stream
         pathQueues[index].take(parameters)
+        streams[attempt.stream].digests = StreamDigests(parameters)
         pathQueues[index].isFullFeature = true
         pathQueues[index].lastReceived = now
         let depth = path.specification.depth

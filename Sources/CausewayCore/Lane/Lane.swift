@@ -106,7 +106,10 @@ public struct Lane: ~Copyable {
 
 /// How large a lane's tables are, and its limits. All memory is taken once; what is never used is never
 /// touched.
+@safe
 public struct LaneSettings: Sendable {
+    /// For digests.
+    public var checksum: Checksum = unsafe CRC32C.portable
     public var taskCapacity = 8192
     /// Tasks that requests leave to the lane's own commands: one barrier or probe for each disk on each path.
     public var reservedTasks = 512

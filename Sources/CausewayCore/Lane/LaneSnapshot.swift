@@ -43,6 +43,9 @@ public struct PathSnapshot: Sendable {
     public var held: Int
     public var counters: PathCounters
     public var lastFence: String?
+    /// Of the present session, or of the last one.
+    public var headerDigest: Digest
+    public var dataDigest: Digest
 }
 
 extension Lane {
@@ -77,7 +80,9 @@ extension Lane {
             standing: standing(path, disk, carries: carries),
             reason: carries ? nil : problem?.text, inFlight: Int(queue.inFlight.count),
             held: Int(queue.held.count),
-            counters: queue.counters, lastFence: path.lastFence)
+            counters: queue.counters, lastFence: path.lastFence,
+            headerDigest: path.negotiated?.headerDigest ?? .none,
+            dataDigest: path.negotiated?.dataDigest ?? .none)
     }
 
     private func standing(_ path: Path, _ disk: Int32, carries: Bool) -> PathStanding {

@@ -80,6 +80,11 @@ public struct PathCounters: BitwiseCopyable, Sendable {
     /// The same as a moving average, weight 1/64.
     public var smoothedLatencyNanoseconds: UInt64 = 0
     public var fences: UInt64 = 0
+    /// PDUs that came damaged, and ended the connection.
+    public var headerDigestErrors: UInt64 = 0
+    public var dataDigestErrors: UInt64 = 0
+    /// PDUs whose data the target says came damaged (Reject, reason 0x02).
+    public var rejectedDigests: UInt64 = 0
 
     public init() {}
 

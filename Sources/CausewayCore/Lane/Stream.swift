@@ -42,6 +42,8 @@ struct Stream: BitwiseCopyable {
     var needed = 0
 
     var send = SendQueue()
+    /// From the end of a login on.
+    var digests = StreamDigests()
     var isDirty = false
     var nextDirty: Int32 = -1
 

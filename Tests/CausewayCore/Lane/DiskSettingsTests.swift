@@ -51,6 +51,20 @@ import Testing
                 == .failure(.wrongValue(key: "policy", reason: reason, allowed: PathPolicy.allowed)))
     }
 
+    @Test(arguments: ["header-digest", "data-digest"])
+    func digests(_ key: String) {
+        #expect(DiskSettings().texts[key] == "none")
+        for text in ["none", "prefer-none", "prefer-crc32c", "crc32c"] {
+            #expect(set(key, text) == .success(text))
+        }
+        #expect(
+            set(key, "CRC32C")
+                == .failure(
+                    .wrongValue(
+                        key: key, reason: "there is no digest \"CRC32C\"",
+                        allowed: "none, prefer-none, prefer-crc32c, crc32c")))
+    }
+
     @Test(arguments: [
         ("polcy", "policy"), ("Policy", "policy"), ("pol", "policy"), ("zzz", nil), ("", nil),
     ])
