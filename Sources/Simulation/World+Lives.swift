@@ -94,6 +94,9 @@ extension World {
         }
     }
 
+    /// Daemons that have served so far.
+    public var daemons: Int { life + 1 }
+
     /// Sessions of a predecessor that the present daemon has still to fence, other than its own.
     public var hasForeignRecords: Bool { recorded.keys.contains { !activePaths.contains($0) } }
 }

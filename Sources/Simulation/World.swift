@@ -73,7 +73,7 @@ public final class World {
     /// As the kernel has it.
     var sizeBytes: UInt64 = 0
     /// A daemon is on its way out.
-    var isHandingOver = false
+    public internal(set) var isHandingOver = false
     /// Problems that `notReady` named.
     public private(set) var problems: [PathProblem] = []
 
