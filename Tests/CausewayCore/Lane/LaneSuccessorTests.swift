@@ -13,7 +13,7 @@ struct LaneSuccessorTests {
         return options
     }
 
-    @Test("no write goes out before the sessions of the one before are fenced", arguments: [[0, 1], [1], [0]])
+    @Test("no write goes out before the old sessions are fenced", arguments: [[0, 1], [1], [0]])
     func ghost(_ paths: [Int]) {
         let world = ready(options())
         world.holdFirstWrite(for: 3 * .second)
