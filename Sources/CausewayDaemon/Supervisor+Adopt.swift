@@ -322,10 +322,15 @@ extension Supervisor {
                     ReconnectRequest(
                         index: device.index, backendIdentifier: identifier, sockets: [pair.kernelEnd])))
             pair.closeKernelEnd()
-            guard KernelSocketPair.verifyAdopted(daemonEnd: pair.daemonEnd, quietMilliseconds: 200) == .quiet
-            else {
+            switch KernelSocketPair.verifyAdopted(daemonEnd: pair.daemonEnd, quietMilliseconds: 200) {
+            case .quiet: break
+            case .dropped:
                 return logger.warning(
                     "\(device.node) is a disk of Causeway without a record here, served by another daemon")
+            case .inUse:
+                return logger.error(
+                    "\(device.node) is a disk of Causeway without a record here, and in use: somebody waits for it"
+                )
             }
             _ = try call(.disconnect(index: device.index))
             logger.notice("\(device.node) was left behind half attached and is not in use: it is gone")

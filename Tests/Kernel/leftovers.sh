@@ -21,6 +21,7 @@ not_attached() { ! attached; }
 state() { causeway status disk1 --json | jq -r '.state'; }
 state_is() { [ "$(state)" = "$1" ]; }
 complained() { grep -q "$1" "$work/causewayd.log"; }
+in_use() { ! causeway detach disk1 2>/dev/null; }
 record=$work/state/disks/disk1.json
 take() { dd if="$device" of=/dev/null bs=4096 count=1 iflag=direct status=none; }
 
@@ -89,10 +90,11 @@ wait_until 5 'and nobody knows of it' not_attached
 
 say '--- a device without a record'
 attach disk1
-die
-rm "$record"
 tail -f /dev/null 3<"$device" &
 holder=$!
+wait_until 5 'somebody has it open' in_use
+die
+rm "$record"
 daemon_start
 wait_until 20 'a device in use is left alone, loudly' complained 'without a record here, and in use'
 [ -n "$(nbd_devices)" ] || fail 'a device in use is gone'
