@@ -329,8 +329,7 @@ extension Supervisor {
                     "\(device.node) is a disk of Causeway without a record here, served by another daemon")
             case .inUse:
                 return logger.error(
-                    "\(device.node) is a disk of Causeway without a record here, and in use: somebody waits for it"
-                )
+                    "\(device.node) is a disk of Causeway without a record here, and in use: a request waits")
             }
             _ = try call(.disconnect(index: device.index))
             logger.notice("\(device.node) was left behind half attached and is not in use: it is gone")
