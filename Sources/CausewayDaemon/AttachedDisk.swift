@@ -32,6 +32,9 @@ final class AttachedDisk: Sendable {
     struct State {
         var id: DiskID?
         var sessions: [InitiatorSessionID] = []
+        /// Its paths as they were planned.
+        var plan: [PlannedPath] = []
+        var wanted = WantedPaths()
         /// `address:port` of each path.
         var portals: [String] = []
         var description: DiskDescription?

@@ -30,9 +30,30 @@ struct DiskRecord: Codable, Equatable, Sendable {
         }
     }
 
+    /// Between what paths are to be made when more becomes possible.
+    struct Wanted: Codable, Equatable, Sendable {
+        var interfaces: [String]
+        var portals: [String]
+        var waiting: [String]
+
+        init(_ wanted: WantedPaths) {
+            interfaces = wanted.interfaces
+            portals = wanted.portals.map { "\($0)" }
+            waiting = wanted.waiting
+        }
+
+        var paths: WantedPaths {
+            WantedPaths(
+                interfaces: interfaces,
+                portals: portals.compactMap { SocketAddress(parsing: $0, defaultPort: 3260) },
+                waiting: waiting)
+        }
+    }
+
     var request: AttachRequest
     /// The paths as they were made, host names resolved: a successor takes them as they are.
     var paths: [Path]
+    var wanted = Wanted(WantedPaths())
     var wwid: String
     var sizeBytes: UInt64
     /// Bytes of a logical block.

@@ -46,7 +46,10 @@ extension Supervisor {
                 continue
             }
             let disk = AttachedDisk(request: record.request, target: target, lane: lane)
-            disk.state.withLock { $0.origin = .adopting }
+            disk.state.withLock {
+                $0.origin = .adopting
+                $0.wanted = record.wanted.paths
+            }
             guard (try? reserve(disk)) != nil else { continue }
             state.withLock { $0.adoptions.append(Adoption(disk: disk, record: record, socket: socket)) }
         }
@@ -203,7 +206,7 @@ extension Supervisor {
 
     /// No path has shown the LUN of a disk that is to be adopted. The lane goes on trying.
     func notYet(_ disk: AttachedDisk, _ problems: [PathProblem]) {
-        let isGone = problems.allSatisfy { $0.kind == .noSuchLUN || $0.kind == .otherLUN }
+        let isGone = problems.allSatisfy { [.noSuchLUN, .lunGone, .otherLUN].contains($0.kind) }
         let reasons = Set(problems.map(\.text)).sorted().joined(separator: "; ")
         complain(
             disk,

@@ -18,10 +18,18 @@ extension Supervisor {
         }
         let target = try targetName(request)
         if request.socket == nil { try checkModule() }
+        let portals = try resolve(request.portals)
         let plan = try PathPlan.make(
-            interfaces: request.interfaces, portals: try resolve(request.portals), lane: 0)
+            interfaces: request.interfaces, portals: portals, lane: 0, mayWait: request.waitForInterfaces)
         for pair in plan.leftOut { logger.info("\(request.name): \(pair)") }
+        for missing in plan.unusable {
+            logger.warning("\(request.name): waits for \(missing.interface): \(missing.error.message)")
+        }
+        let wanted = WantedPaths(
+            interfaces: request.interfaces, portals: portals, waiting: plan.unusable.map(\.interface))
+        for warning in NetworkAdvice.warnings(wanted) { logger.warning("\(request.name): \(warning)") }
         let disk = AttachedDisk(request: request, target: target, lane: lane)
+        disk.state.withLock { $0.wanted = wanted }
         try reserve(disk)
         do throws(ControlError) {
             let specification = try makeSpecification(disk, plan.paths, lun, settings)
@@ -64,7 +72,7 @@ extension Supervisor {
         }
     }
 
-    private func resolve(_ portals: [CausewayControl.PortalAddress]) throws(ControlError) -> [SocketAddress] {
+    func resolve(_ portals: [CausewayControl.PortalAddress]) throws(ControlError) -> [SocketAddress] {
         var addresses: [SocketAddress] = []
         for portal in portals {
             do throws(NameError) {
@@ -102,55 +110,41 @@ extension Supervisor {
     func makeSpecification(
         _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings
     ) throws(ControlError) -> DiskSpecification {
+        let made = try specify(plan, disk)
+        lane.perform { runner in
+            for (id, route) in made.routes { runner.addRoute(id, route) }
+        }
+        return DiskSpecification(
+            name: disk.name.text, target: disk.target, initiatorName: initiatorName, lun: lun,
+            paths: made.paths + specifyFences(disk, besides: plan), isReadOnly: disk.request.readOnly,
+            settings: settings)
+    }
+
+    /// A fence for every session on record with the disk's target that nobody makes now.
+    private func specifyFences(_ disk: AttachedDisk, besides plan: [PlannedPath]) -> [PathSpecification] {
         let target = disk.target
         let living = state.withLock { Set($0.routes[target, default: [:]].keys) }
-        var paths: [PathSpecification] = []
-        for path in plan {
-            let name = SessionName(initiator: initiatorName, target: target, isid: path.isid)
-            var specification = makePath(path, name)
-            let earlier = try record(name, path, disk)
-            if !living.contains(name), let earlier {
-                specification.mayHavePredecessor = true
-                specification.portalGroupTag = earlier.portalGroupTag
-            }
-            specification.depth = Int32(clamping: disk.request.queueDepth ?? 0)
-            paths.append(specification)
-        }
-        disk.state.withLock { state in
-            state.sessions = plan.map(\.isid)
-            state.portals = plan.map(\.portal.description)
-        }
-        let planned = Set(plan.map { SessionName(initiator: initiatorName, target: target, isid: $0.isid) })
-        for record in records.sessions(with: target)
-        where !planned.contains(record.name) && !living.contains(record.name) {
-            guard let portal = SocketAddress(parsing: record.portal, defaultPort: 3260) else { continue }
+        return records.sessions(with: target).filter { !living.contains($0.name) }.compactMap { record in
+            guard let portal = SocketAddress(parsing: record.portal, defaultPort: 3260) else { return nil }
             logger.notice(
                 """
                 \(disk.name): a predecessor's session \(record.name.isid) at \(record.portal) is on record: \
                 nothing is written before its fence
                 """)
+            let id = state.withLock { $0.route(of: record.name) }
             // Through whichever interface: there may be no such path any more.
-            var specification = makePath(PlannedPath(portal: portal, isid: record.name.isid), record.name)
+            let route = Route(to: portal)
+            lane.perform { runner in runner.addRoute(id, route) }
+            var specification = PathSpecification(
+                route: id, interface: "", sourceAddress: "", portal: record.portal, isid: record.name.isid)
             specification.isFenceOnly = true
             specification.mayHavePredecessor = true
             specification.portalGroupTag = record.portalGroupTag
             if record.name.initiator != initiatorName {
                 specification.initiatorName = record.name.initiator
             }
-            paths.append(specification)
+            return specification
         }
-        return DiskSpecification(
-            name: disk.name.text, target: target, initiatorName: initiatorName, lun: lun, paths: paths,
-            isReadOnly: disk.request.readOnly, settings: settings)
-    }
-
-    private func makePath(_ path: PlannedPath, _ name: SessionName) -> PathSpecification {
-        let id = state.withLock { $0.route(of: name) }
-        let route = path.route
-        lane.perform { runner in runner.addRoute(id, route) }
-        return PathSpecification(
-            route: id, interface: path.interface ?? "", sourceAddress: path.source?.description ?? "",
-            portal: path.portal.description, isid: path.isid)
     }
 
     func attachToLane(
@@ -171,6 +165,7 @@ extension Supervisor {
         case .success: break
         case .failure(.full(let table)):
             throw .busy("the daemon has no room for more \(table)")
+        case .failure(.setting(let error)): throw ControlError(error)
         case nil:
             throw .internalFailure("the lane did not answer")
         }
@@ -190,6 +185,39 @@ extension Supervisor {
         }
     }
 
+    /// What the lane and its runner have to know of planned paths. Their sessions are on record afterwards.
+    func specify(
+        _ plan: [PlannedPath], _ disk: AttachedDisk
+    ) throws(ControlError) -> (paths: [PathSpecification], routes: [(RouteID, Route)]) {
+        let target = disk.target
+        let living = state.withLock { Set($0.routes[target, default: [:]].keys) }
+        var paths: [PathSpecification] = []
+        var routes: [(RouteID, Route)] = []
+        for path in plan {
+            let name = SessionName(initiator: initiatorName, target: target, isid: path.isid)
+            let earlier = try record(name, path, disk)
+            let id = state.withLock { $0.route(of: name) }
+            var specification = PathSpecification(
+                route: id, interface: path.interface ?? "", sourceAddress: path.source?.description ?? "",
+                portal: path.portal.description, isid: path.isid)
+            if !living.contains(name), let earlier {
+                specification.mayHavePredecessor = true
+                specification.portalGroupTag = earlier.portalGroupTag
+            }
+            specification.depth = Int32(clamping: disk.request.queueDepth ?? 0)
+            paths.append(specification)
+            routes.append((id, path.route))
+        }
+        disk.state.withLock { state in
+            for path in plan where !state.sessions.contains(path.isid) {
+                state.sessions.append(path.isid)
+                state.portals.append(path.portal.description)
+                state.plan.append(path)
+            }
+        }
+        return (paths, routes)
+    }
+
     /// Puts a session on record before its login is sent. Returns the record of one of the same name that may
     /// be open already.
     private func record(
@@ -207,7 +235,7 @@ extension Supervisor {
         let target = disk.target
         func rank(_ kind: PathProblem.Kind) -> Int {
             switch kind {
-            case .noSuchLUN: 0
+            case .noSuchLUN, .lunGone: 0
             case .otherLUN: 1
             case .notReady: 2
             case .targetNotFound: 3
@@ -230,7 +258,7 @@ extension Supervisor {
             return .loginRefused(
                 target.text, portal: portal, statusClass: statusClass, statusDetail: detail,
                 reason: problem.text)
-        case .noSuchLUN:
+        case .noSuchLUN, .lunGone:
             var error = ControlError.noSuchLUN(disk.request.lun, target: target.text, existing: [])
             error.message += ": \(problem.text)"
             error.remedy = "see the LUNs with: causeway discover \(portal) --luns"
@@ -299,7 +327,7 @@ extension Supervisor {
 
     /// The device is there; the table that attach prints is the better for waiting a moment for the other
     /// paths.
-    private func awaitOtherPaths(_ disk: AttachedDisk) {
+    func awaitOtherPaths(_ disk: AttachedDisk) {
         for _ in 0..<25 {
             guard let id = disk.state.withLock({ $0.id }),
                 let snapshot = lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil
@@ -307,7 +335,7 @@ extension Supervisor {
             let isBusy = snapshot.paths.contains { path in
                 switch path.standing {
                 case .connecting, .loggingIn, .verifying, .fencing: true
-                case .down, .active, .unusable, .loggingOut: false
+                case .down, .active, .standby, .unusable, .loggingOut, .disabled, .removing: false
                 }
             }
             if !isBusy { return }
@@ -321,6 +349,7 @@ extension DiskRecord {
         self.init(
             request: disk.request, paths: paths.map(Path.init), wwid: description.report.identity.wwid,
             sizeBytes: description.export.sizeBytes, blockLength: description.export.minimumBlockSize)
+        wanted = Wanted(disk.state.withLock { $0.wanted })
     }
 }
 

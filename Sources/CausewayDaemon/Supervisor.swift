@@ -112,6 +112,7 @@ final class Supervisor: DiskService {
     private func hear(_ news: SupervisorNews) {
         switch news {
         case .attached(let id, let disk): state.withLock { $0.byID[id] = disk }
+        case .interfaceAppeared(let name): interfaceAppeared(name)
         case .notice(let notice): hear(notice)
         }
     }
@@ -128,6 +129,8 @@ final class Supervisor: DiskService {
             guard let disk = find(id) else { return }
             disk.remember("\(interface) \(portal): " + (isUp ? "active" : "lost: \(reason)"))
             if isUp { logger.info("\(disk.name): path \(interface) -> \(portal) is active") }
+        case .pathRemoved(let id, let name, let isClean):
+            if let disk = find(id) { pathRemoved(disk, name, isClean: isClean) }
         case .clientGone(let id, let requested):
             guard let disk = find(id), !requested else { return }
             kernelHungUp(disk)
@@ -142,15 +145,21 @@ final class Supervisor: DiskService {
             } catch {
                 logger.error("a session's portal group cannot be put on record: \(error)")
             }
-        case .predecessorFenced(let name): records.end(name)
         case .sizeChanged(let id, let sizeBytes):
             if let disk = find(id) { sizeChanged(disk, sizeBytes) }
-        case .event(let severity, let text):
-            switch severity {
-            case .information: logger.info("\(text)")
-            case .warning: logger.warning("\(text)")
-            case .error: logger.error("\(text)")
-            }
+        case .disk(let id, let severity, let text):
+            guard let disk = find(id) else { return }
+            disk.remember(text)
+            log(severity, "\(disk.name): \(text)")
+        case .event(let severity, let text): log(severity, text)
+        }
+    }
+
+    private func log(_ severity: LaneNotice.Severity, _ text: String) {
+        switch severity {
+        case .information: logger.info("\(text)")
+        case .warning: logger.warning("\(text)")
+        case .error: logger.error("\(text)")
         }
     }
 
@@ -177,4 +186,6 @@ enum SupervisorNews: Sendable {
     /// The lane has taken a disk; what it has to say of it comes after this.
     case attached(DiskID, AttachedDisk)
     case notice(LaneNotice)
+    /// An interface is up with carrier, or has another address.
+    case interfaceAppeared(String)
 }

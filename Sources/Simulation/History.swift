@@ -24,6 +24,7 @@ public final class History {
     private let world: World
     private let random: RandomStream
     private let lives: RandomStream
+    private let changes: RandomStream
     private var isCalm = false
     /// Deaths and restarts of the daemon that are still to come.
     private var livesLeft = 0
@@ -49,6 +50,7 @@ public final class History {
         self.swarm = swarm
         world = World(swarm.options)
         random = RandomStream(seed: seed, "faults")
+        changes = RandomStream(seed: seed, "what changes")
     }
 
     public func run() -> Verdict {
@@ -65,29 +67,35 @@ public final class History {
 
     private func live() {
         world.attach()
-        var pathCount = swarm.options.paths.count
-        demand(60 * Self.second, "the paths do not come up") { world.isReady && world.pathsUp == pathCount }
+        let count = swarm.options.paths.count
+        demand(60 * Self.second, "the paths do not come up") { world.isReady && world.pathsUp == count }
         world.client.mayFail = swarm.mayFail
         world.client.bound = 400 * Self.second
         world.client.load(swarm.load, count: swarm.requestCount)
         planFault()
         planLife()
+        planChange()
         world.run(limit: 60 * Self.second) { world.client.isIdle }
         // Liveness.
         isCalm = true
         healAll()
         demand(100 * Self.second, "no daemon serves") { world.isReady && !world.isHandingOver }
-        pathCount = world.activePaths.count
+        enableAll()
         world.client.stopLoad()
         demand(200 * Self.second, "requests are not answered") { world.client.isIdle }
         demand(100 * Self.second, "the paths do not come back") { world.pathsUp == pathCount }
+        demand(100 * Self.second, "a removed path does not go") {
+            world.snapshot()?.paths.count == pathCount
+        }
         // One whose attention was lost is found by the poll.
         demand(700 * Self.second, "the disk does not grow") { world.hasUnitSize }
         demand(100 * Self.second, "a predecessor's session is not fenced") { !world.hasForeignRecords }
         world.client.mayFail = false
         world.client.bound = 100 * Self.second
         // What was lost with a cache is told once more by each path.
-        world.client.mayFail = swarm.losesCache
+        let isLunLost =
+            swarm.faults[Swarm.Fault.lunGone.rawValue] + swarm.faults[Swarm.Fault.otherLUN.rawValue]
+        world.client.mayFail = swarm.losesCache || isLunLost > 0
         world.client.load(swarm.load, count: 20)
         demand(100 * Self.second, "a healthy disk does not answer") { world.client.isIdle }
         demand(100 * Self.second, "the target does not come to rest") { world.isQuiet }
@@ -147,11 +155,52 @@ public final class History {
         }
     }
 
+    private func planChange() {
+        guard swarm.changesPolicy || swarm.changesPaths else { return }
+        world.timeline.after(changes.nanoseconds(swarm.changeInterval)) { [unowned self] in
+            guard !isCalm else { return }
+            if !world.client.isIdle { change() }
+            planChange()
+        }
+    }
+
+    private func change() {
+        if swarm.changesPolicy && (!swarm.changesPaths || changes.chance(500)) {
+            // A path that the policy prefers may be gone.
+            let error = world.set(policy: swarm.policy(changes))
+            if let error, !swarm.changesPaths { world.chronicle.fail("a policy is not taken: \(error)") }
+            return
+        }
+        let interface = changes.below(swarm.options.interfaceCount)
+        let portal = changes.below(swarm.options.target.portalGroups.count)
+        switch changes.below(4) {
+        case 0: world.addPath(interface: interface, portal: portal)
+        case 1: world.enablePath(interface: interface, portal: portal)
+        case 2:
+            world.retirePath(
+                interface: interface, portal: portal, isRemoval: false, force: changes.chance(200))
+        default:
+            world.retirePath(
+                interface: interface, portal: portal, isRemoval: true, force: changes.chance(200))
+        }
+    }
+
+    /// Every path that is still configured is in use at the end.
+    private func enableAll() {
+        for path in world.routes { world.enablePath(interface: path.interface, portal: path.portal) }
+    }
+
+    /// Paths that are there to stay.
+    private var pathCount: Int { world.snapshot()?.paths.count { $0.standing != .removing } ?? 0 }
+
     private func healAll() {
         guard world.failure == nil else { return }
         world.endFaults()
         for interface in 0..<swarm.options.interfaceCount { world.findCarrier(interface: interface) }
         for portal in swarm.options.target.portalGroups.indices { world.heal(portal: portal) }
+        world.restoreUnit()
+        world.fillPool(false)
+        world.setAccess(world.accessStates.mapValues { _ in 0 })
     }
 
     /// Short more often than long.
@@ -207,6 +256,31 @@ public final class History {
         case .attention:
             guard random.chance(100) else { return }
             world.raiseAttention()
+        case .access:
+            // A LUN that changes its states faster than commands are answered gets no work done.
+            guard swarm.interval.upperBound > 100_000_000 || random.chance(4) else { return }
+            world.setPreferred(random.chance(500) ? nil : world.accessStates.keys.sorted().first)
+            var states: [UInt16: UInt8] = [:]
+            for group in world.accessStates.keys.sorted() {
+                states[group] = random.pick([0, 0, 1, 2, 2, 3, 4, 0xe])
+            }
+            world.setAccess(states, after: random.chance(500) ? 0 : time / 4)
+            let isLong = random.chance(300)
+            later(isLong ? time : time / 8) { world in
+                world.setAccess(world.accessStates.mapValues { _ in 0 })
+            }
+        case .lunGone:
+            guard random.chance(200) else { return }
+            world.replaceUnit(by: .nothing)
+            later(time) { $0.restoreUnit() }
+        case .otherLUN:
+            guard random.chance(200) else { return }
+            world.replaceUnit(by: random.chance(500) ? .otherIdentity : .otherSerial)
+            later(time) { $0.restoreUnit() }
+        case .resize: world.resizeUnit(random.number(600...2000))
+        case .poolFull:
+            world.fillPool(true)
+            later(time / 4) { $0.fillPool(false) }
         }
     }
 

@@ -7,30 +7,34 @@ extension World {
     }
 
     func pathIndex(of name: SessionName) -> Int? {
-        options.paths.indices.first { Self.isid(of: $0) == name.isid }
+        routes.indices.first { Self.isid(of: $0) == name.isid }
     }
 
     /// The paths of the present daemon, and for sessions on record that it would not make a fence each.
     func pathSpecifications() -> [PathSpecification] {
         let old = recorded.keys.filter { !activePaths.contains($0) }.sorted()
-        return (activePaths + old).map { index in
-            let path = options.paths[index]
-            var specification = PathSpecification(
-                route: RouteID(rawValue: Int32(index)), interface: "eth\(path.interface)",
-                sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
-                isid: Self.isid(of: index))
-            if let tag = recorded[index], !options.forgetsSessions {
-                specification.mayHavePredecessor = true
-                specification.portalGroupTag = tag
-            }
-            specification.isFenceOnly = !activePaths.contains(index)
-            recorded[index] = recorded[index] ?? .some(nil)
-            return specification
+        return activePaths.map { specification($0, isFenceOnly: false) }
+            + old.map { specification($0, isFenceOnly: true) }
+    }
+
+    /// A path by its route. Its session is on record afterwards.
+    func specification(_ route: Int, isFenceOnly: Bool) -> PathSpecification {
+        let path = routes[route]
+        var specification = PathSpecification(
+            route: RouteID(rawValue: Int32(route)), interface: "eth\(path.interface)",
+            sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
+            isid: Self.isid(of: route))
+        if let tag = recorded[route], !options.forgetsSessions {
+            specification.mayHavePredecessor = true
+            specification.portalGroupTag = tag
         }
+        specification.isFenceOnly = isFenceOnly
+        recorded[route] = recorded[route] ?? .some(nil)
+        return specification
     }
 
     /// SIGKILL, and a successor a moment later. Its configuration may make other paths.
-    /// - Parameter paths: indices into `options.paths`.
+    /// - Parameter paths: indices into `routes`.
     public func crash(paths: [Int], successorAfter delay: UInt64) {
         chronicle.trace("fault", "the daemon dies")
         for socket in sockets.compactMap({ $0 }) where socket.connection != nil { close(socket.id) }

@@ -87,6 +87,10 @@ public final class World {
         var isListed = false
     }
 
+    /// (interface, portal) by route.
+    public private(set) var routes: [(interface: Int, portal: Int)]
+    /// Paths that were removed and are gone.
+    public private(set) var removedCount = 0
     var sockets: [Socket?]
     var readable: [StreamID] = []
     private var isWorkPlanned = false
@@ -113,8 +117,10 @@ public final class World {
             target.impostors[portal] = SimulatedUnit(
                 options: other, lun: Self.lun.rawValue, random: RandomStream(seed: options.seed, "impostor"),
                 chronicle: chronicle)
+            target.impostors[portal]?.isImpostor = true
         }
         lane = Lane(settings: options.lane)
+        routes = options.paths
         activePaths = Array(options.paths.indices)
         sockets = Array(repeating: nil, count: options.lane.streamCapacity)
         let oracle = Oracle(hasWriteCache: options.unit.hasWriteCache, chronicle: chronicle)
@@ -168,6 +174,74 @@ public final class World {
     public func detach(force: Bool) {
         lane.detach(disk, force: force, now: instant)
         work()
+    }
+
+    /// The name of a path, as people type it.
+    public static func name(interface: Int, portal: Int) -> PathName {
+        PathName("eth\(interface)/198.51.100.\(portal)")
+    }
+
+    /// Adds a path to the living disk, or takes one that it has into use again.
+    @discardableResult
+    public func addPath(interface: Int, portal: Int) -> PathChangeError? {
+        var route = routes.firstIndex { $0.interface == interface && $0.portal == portal }
+        if route == nil {
+            route = routes.count
+            routes.append((interface, portal))
+        }
+        let added = specification(route ?? 0, isFenceOnly: false)
+        if !activePaths.contains(route ?? 0) { activePaths.append(route ?? 0) }
+        return changePaths("adds eth\(interface)-\(portal)") { (lane, now) throws(PathChangeError) in
+            try lane.addPaths(disk, [added], now: now)
+        }
+    }
+
+    @discardableResult
+    public func retirePath(interface: Int, portal: Int, isRemoval: Bool, force: Bool = false)
+        -> PathChangeError?
+    {
+        let name = Self.name(interface: interface, portal: portal)
+        return changePaths("\(isRemoval ? "removes" : "disables") \(name.text)") {
+            (lane, now) throws(PathChangeError) in
+            try lane.retirePaths(disk, named: [name], isRemoval: isRemoval, force: force, now: now)
+        }
+    }
+
+    @discardableResult
+    public func enablePath(interface: Int, portal: Int) -> PathChangeError? {
+        let name = Self.name(interface: interface, portal: portal)
+        return changePaths("enables \(name.text)") { (lane, now) throws(PathChangeError) in
+            try lane.enablePaths(disk, named: [name], now: now)
+        }
+    }
+
+    private func changePaths(
+        _ what: String, _ change: (inout Lane, Instant) throws(PathChangeError) -> Void
+    ) -> PathChangeError? {
+        chronicle.trace("admin", what)
+        do throws(PathChangeError) {
+            try change(&lane, instant)
+        } catch {
+            chronicle.trace("admin", "refused: \(error)")
+            return error
+        }
+        work()
+        return nil
+    }
+
+    /// Changes the policy of the living disk. Returns why it was not taken.
+    @discardableResult
+    public func set(policy: PathPolicy) -> DiskSettingError? {
+        guard var settings = lane.settings(of: disk) else { return nil }
+        settings.policy = policy
+        do throws(DiskSettingError) {
+            try lane.change(disk, settings: settings, now: instant)
+        } catch {
+            return error
+        }
+        chronicle.trace("admin", "policy \(policy)")
+        work()
+        return nil
     }
 
     private func connectClient() {
@@ -330,6 +404,7 @@ public final class World {
             switch effect {
             case .connect(let id, let route): connect(id, route)
             case .close(let id): close(id)
+            case .abort(let id): if isCurrent(id) { sockets[Int(id.index)]?.connection?.toTarget.abort() }
             case .notice(let notice): take(notice)
             }
         }
@@ -357,7 +432,7 @@ public final class World {
     }
 
     private func connect(_ id: StreamID, _ route: RouteID) {
-        let path = options.paths[Int(route.rawValue)]
+        let path = routes[Int(route.rawValue)]
         let life = life
         let connection = network.connect(interface: path.interface, portal: path.portal) {
             [unowned self] connection, problem in
@@ -418,6 +493,10 @@ public final class World {
             for problem in problems { chronicle.trace("lane", "not ready: \(problem.text)") }
         case .pathChanged(_, let interface, let portal, let isUp, let reason):
             chronicle.trace("lane", "\(interface) \(portal) \(isUp ? "up" : "down \(reason)")")
+        case .pathRemoved(_, let name, let isClean):
+            removedCount += 1
+            chronicle.trace("lane", "path \(name.isid) removed, clean \(isClean)")
+            if let path = pathIndex(of: name), isClean { recorded[path] = nil }
         case .clientGone: chronicle.trace("lane", "client gone")
         case .detached(_, let isClean):
             chronicle.trace("lane", "detached")
@@ -425,9 +504,6 @@ public final class World {
             if isClean { recorded = [:] }
         case .sessionBegan(let name, let portalGroupTag):
             if let path = pathIndex(of: name) { recorded[path] = .some(portalGroupTag) }
-        case .predecessorFenced(let name):
-            chronicle.trace("lane", "fenced \(name.isid)")
-            if let path = pathIndex(of: name) { recorded[path] = nil }
         case .sizeChanged(let id, let size):
             chronicle.trace("lane", "the LUN has \(size) bytes")
             guard size > (snapshot()?.sizeBytes ?? 0) else {
@@ -435,6 +511,7 @@ public final class World {
             }
             sizeBytes = size
             lane.resize(id, sizeBytes: size, now: instant)
+        case .disk(_, _, let text): chronicle.trace("lane", text)
         case .event(_, let text): chronicle.trace("lane", text)
         }
     }

@@ -48,11 +48,17 @@ import Testing
         #expect(try methods["Attach"] == keys(Samples.attach))
         #expect(try methods["AttachConfigured"] == keys(AttachConfiguredRequest(name: Samples.name())))
         #expect(try methods["Set"] == keys(SetRequest(name: Samples.name(), settings: ["a": "b"])))
+        #expect(
+            try methods["AddPaths"]
+                == keys(AddPathsRequest(name: Samples.name(), interfaces: ["a"], portals: [Samples.portal])))
+        for method in ["RemovePaths", "DisablePaths", "EnablePaths"] {
+            #expect(try methods[method] == keys(ChangePathsRequest(name: Samples.name(), paths: ["a"])))
+        }
         #expect(try methods["Detach"] == keys(DetachRequest(name: Samples.name())))
         #expect(try methods["Rescan"] == keys(RescanRequest(name: Samples.name())))
         #expect(methods["List"] == [])
         #expect(try methods["Status"] == keys(StatusRequest(name: Samples.name())))
-        #expect(methods.count == 8)
+        #expect(methods.count == 12)
     }
 
     @Test func errorsMatchTheKinds() {

@@ -46,13 +46,17 @@ public struct AttachRequest: Codable, Equatable, Sendable {
     public var settings: [String: String]
     /// Commands in flight a path at most; nil: the daemon's default.
     public var queueDepth: UInt32?
+    /// Interfaces that are not there yet, or have no address, get their paths when they appear; at least one
+    /// must be there.
+    public var waitForInterfaces: Bool
     /// Write the disk's file, so that the disk is attached whenever the daemon runs.
     public var persist: Bool
 
     public init(
         name: DiskName, target: String, portals: [PortalAddress], interfaces: [String] = [], lun: UInt64,
         socket: String? = nil, readOnly: Bool = false, force: Bool = false, policy: String? = nil,
-        settings: [String: String] = [:], queueDepth: UInt32? = nil, persist: Bool = false
+        settings: [String: String] = [:], queueDepth: UInt32? = nil, waitForInterfaces: Bool = false,
+        persist: Bool = false
     ) {
         self.name = name
         self.target = target
@@ -65,6 +69,7 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         self.policy = policy
         self.settings = settings
         self.queueDepth = queueDepth
+        self.waitForInterfaces = waitForInterfaces
         self.persist = persist
     }
 
@@ -81,6 +86,7 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         policy = try values.decodeIfPresent(String.self, forKey: .policy)
         settings = try values.decodeIfPresent([String: String].self, forKey: .settings) ?? [:]
         queueDepth = try values.decodeIfPresent(UInt32.self, forKey: .queueDepth)
+        waitForInterfaces = try values.decodeIfPresent(Bool.self, forKey: .waitForInterfaces) ?? false
         persist = try values.decodeIfPresent(Bool.self, forKey: .persist) ?? false
     }
 
@@ -129,6 +135,70 @@ public struct SetRequest: Codable, Equatable, Sendable {
             throw .invalidArgument("no setting is given", remedy: "name at least one, such as policy")
         }
         try RequestLimits.check(settings: settings)
+    }
+}
+
+/// The parameters of `io.causeway.AddPaths`.
+public struct AddPathsRequest: Codable, Equatable, Sendable {
+    public var name: DiskName
+    /// Empty: the interfaces that the disk has.
+    public var interfaces: [String]
+    /// Empty: the portals that the disk has.
+    public var portals: [PortalAddress]
+
+    public init(name: DiskName, interfaces: [String] = [], portals: [PortalAddress] = []) {
+        self.name = name
+        self.interfaces = interfaces
+        self.portals = portals
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        name = try values.decode(DiskName.self, forKey: .name)
+        interfaces = try values.decodeIfPresent([String].self, forKey: .interfaces) ?? []
+        portals = try values.decodeIfPresent([PortalAddress].self, forKey: .portals) ?? []
+    }
+
+    /// What can be judged without the disk.
+    public func validate() throws(ControlError) {
+        guard !interfaces.isEmpty || !portals.isEmpty else {
+            throw .invalidArgument(
+                "neither an interface nor a portal is given", remedy: "name what is to be added")
+        }
+        if !portals.isEmpty { try RequestLimits.check(portals: portals) }
+        try RequestLimits.check(interfaces: interfaces)
+    }
+}
+
+/// The parameters of `io.causeway.RemovePaths`, `DisablePaths` and `EnablePaths`.
+public struct ChangePathsRequest: Codable, Equatable, Sendable {
+    public var name: DiskName
+    /// Each an interface, a portal, or both with a slash between: it stands for every path that it fits.
+    public var paths: [String]
+    /// Also when no path that works is left.
+    public var force: Bool
+
+    public init(name: DiskName, paths: [String], force: Bool = false) {
+        self.name = name
+        self.paths = paths
+        self.force = force
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        name = try values.decode(DiskName.self, forKey: .name)
+        paths = try values.decode([String].self, forKey: .paths)
+        force = try values.decodeIfPresent(Bool.self, forKey: .force) ?? false
+    }
+
+    /// What can be judged without the disk.
+    public func validate() throws(ControlError) {
+        guard !paths.isEmpty, paths.count <= RequestLimits.countMax,
+            paths.allSatisfy({ (1...RequestLimits.settingBytesMax).contains($0.utf8.count) })
+        else {
+            throw .invalidArgument(
+                "no path is named, or too many", remedy: "name 1 to \(RequestLimits.countMax) paths")
+        }
     }
 }
 

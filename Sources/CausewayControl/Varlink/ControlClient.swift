@@ -45,6 +45,19 @@ public struct ControlClient: ~Copyable {
         return result.disk
     }
 
+    public mutating func addPaths(_ request: AddPathsRequest) throws(ControlClientError) -> DiskReport {
+        let result: DiskResult = try call(InterfaceDescription.Method.addPaths, request)
+        return result.disk
+    }
+
+    /// - Parameter method: `removePaths`, `disablePaths` or `enablePaths`.
+    public mutating func changePaths(
+        _ method: String, _ request: ChangePathsRequest
+    ) throws(ControlClientError) -> DiskReport {
+        let result: DiskResult = try call(method, request)
+        return result.disk
+    }
+
     public mutating func detach(_ request: DetachRequest) throws(ControlClientError) {
         let _: NoParameters = try call(InterfaceDescription.Method.detach, request)
     }

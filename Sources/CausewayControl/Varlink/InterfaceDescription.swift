@@ -8,6 +8,10 @@ public enum InterfaceDescription {
         public static let attach = "io.causeway.Attach"
         public static let attachConfigured = "io.causeway.AttachConfigured"
         public static let set = "io.causeway.Set"
+        public static let addPaths = "io.causeway.AddPaths"
+        public static let removePaths = "io.causeway.RemovePaths"
+        public static let disablePaths = "io.causeway.DisablePaths"
+        public static let enablePaths = "io.causeway.EnablePaths"
         public static let detach = "io.causeway.Detach"
         public static let rescan = "io.causeway.Rescan"
         public static let list = "io.causeway.List"
@@ -47,7 +51,8 @@ public enum InterfaceDescription {
         type Target (name: string, portals: []Portal, luns: []LUN)
 
         # One bound interface x one portal. Its state is one of connecting, login, verifying, active, standby,
-        # suspect, fencing, down, mismatch, disabled; later versions may add others.
+        # suspect, fencing, down, mismatch, disabled, removing, waiting; later versions may add others. accessGroup is
+        # the target port group of asymmetric access that it leads to.
         type Path (
           interface: ?string,
           sourceAddress: ?string,
@@ -64,7 +69,10 @@ public enum InterfaceDescription {
           errors: int,
           digestErrors: int,
           fences: int,
-          lastFence: ?string
+          lastFence: ?string,
+          accessGroup: ?int,
+          accessState: ?string,
+          preferred: bool
         )
 
         # Requests since the disk was attached; held counts those that wait now.
@@ -79,7 +87,10 @@ public enum InterfaceDescription {
           errors: int,
           resent: int,
           fences: int,
-          held: int
+          held: int,
+          activations: int,
+          resets: int,
+          unfenced: int
         )
 
         # The time is in microseconds since 1970-01-01 00:00 UTC.
@@ -97,7 +108,8 @@ public enum InterfaceDescription {
           sizeBytes: int,
           readOnly: bool,
           pathsActive: int,
-          pathsTotal: int
+          pathsTotal: int,
+          notes: []string
         )
 
         type Disk (
@@ -117,6 +129,7 @@ public enum InterfaceDescription {
           settings: [string]string,
           paths: []Path,
           counters: Counters,
+          notes: []string,
           events: []Event
         )
 
@@ -142,6 +155,7 @@ public enum InterfaceDescription {
           policy: ?string,
           settings: ?[string]string,
           queueDepth: ?int,
+          waitForInterfaces: ?bool,
           persist: ?bool
         ) -> (disk: Disk)
 
@@ -151,6 +165,16 @@ public enum InterfaceDescription {
         # Changes settings of a disk while it lives, by key; a key or value that is wrong changes nothing.
         # The policy may be given to Attach as a setting or by its own name.
         method Set(name: string, settings: [string]string) -> (disk: Disk)
+
+        # Adds paths to a disk that is attached: of the interfaces, or those that it has, to the portals, or
+        # those that it has. Disks of one target share its paths.
+        method AddPaths(name: string, interfaces: ?[]string, portals: ?[]string) -> (disk: Disk)
+
+        # Takes paths away, or out of use until they are enabled. A path is named by its interface, its portal
+        # or both (INTERFACE/PORTAL). The last path that works is only taken by force.
+        method RemovePaths(name: string, paths: []string, force: ?bool) -> (disk: Disk)
+        method DisablePaths(name: string, paths: []string, force: ?bool) -> (disk: Disk)
+        method EnablePaths(name: string, paths: []string, force: ?bool) -> (disk: Disk)
 
         # Flushes, takes the device away and logs out. A device in use stays, unless force is true. With forget
         # the disk's file is removed too, also of a disk that is not attached.

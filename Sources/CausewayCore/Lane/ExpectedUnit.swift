@@ -2,6 +2,7 @@
 public struct ExpectedUnit: Equatable, Sendable {
     /// `LogicalUnitIdentity.wwid`
     public var wwid: String
+    /// The size of the disk, whatever the LUN's is by now.
     public var sizeBytes: UInt64
     public var logicalBlockLength: UInt32
 
@@ -11,7 +12,8 @@ public struct ExpectedUnit: Equatable, Sendable {
         self.logicalBlockLength = logicalBlockLength
     }
 
-    /// Why a LUN does not do, or nil if it does. It may have grown.
+    /// Why a LUN does not do, or nil if it does. It may have grown, or shrunk as under any
+    /// disk that is in use.
     func difference(from report: LogicalUnitReport) -> String? {
         let names = [report.identity] + report.identification.identities
         guard names.contains(where: { $0.wwid == wwid }) else {
@@ -19,9 +21,6 @@ public struct ExpectedUnit: Equatable, Sendable {
         }
         guard report.limits.logicalBlockLength == logicalBlockLength else {
             return "blocks of \(report.limits.logicalBlockLength) bytes instead of \(logicalBlockLength)"
-        }
-        guard report.limits.byteCount >= sizeBytes else {
-            return "\(report.limits.byteCount) bytes instead of \(sizeBytes)"
         }
         return nil
     }

@@ -197,7 +197,12 @@ extension Lane {
         pathQueues[path].inFlight.remove(task, tasks)
         // Answered before all of its data was sent: the rest is not wanted any more.
         if transfers[task].count > 0 { dropTransfers(task) }
-        pathQueues[path].counters.answered(after: now.nanoseconds(since: tasks[task].issuedAt))
+        let latency = now.nanoseconds(since: tasks[task].issuedAt)
+        pathQueues[path].counters.answered(after: latency)
+        if pathQueues[path].load.isMeasured {
+            pathQueues[path].load.answered(
+                bytes: tasks[task].byteCount, mark: tasks[task].mark, latency: latency, now: now.nanoseconds)
+        }
     }
 
     /// The slower end of a task: what is not a whole READ in one PDU or a WRITE that went well.
@@ -207,6 +212,11 @@ extension Lane {
         switch tasks[task].kind {
         case .inquiry: return probeAnswered(task, path, status: status, sense: sense)
         case .barrier: return barrierAnswered(task, path, status: status, sense: sense)
+        case .resetBarrier: return resetBarrierAnswered(task, path, status: status, sense: sense)
+        case .signOfLife: return signOfLifeAnswered(task)
+        case .accessReport: return accessAnswered(task, path, status: status, sense: sense)
+        case .accessSetting: return activationAnswered(task, path, status: status, sense: sense)
+        case .inventory: return inventoryAnswered(task, path, status: status, sense: sense)
         default: break
         }
         guard status == 0 else { return commandFailed(task, path, status: status, sense: sense) }

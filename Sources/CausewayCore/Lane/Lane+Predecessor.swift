@@ -46,34 +46,20 @@ extension Lane {
         return mask
     }
 
-    /// Whether a disk that comes has its path already, because disks of one target share them. A path that
-    /// was there for a fence alone becomes one like the others.
-    mutating func sharePath(_ specification: PathSpecification, _ target: Target) throws(AttachError) -> Bool
-    {
-        for index in target.paths where paths[Int(index)].specification.isid == specification.isid {
+    /// Whether a disk that comes has its path already, because disks of one target share them: it is taken into
+    /// use. A path that was there for a fence alone becomes one like the others.
+    mutating func sharePath(_ specification: PathSpecification, _ target: Target) -> Bool {
+        for index in target.paths where paths[Int(index)].specification.isSameSession(as: specification) {
             let path = paths[Int(index)]
-            guard path.isFenceOnly else { return true }
             guard !specification.isFenceOnly else { return true }
-            // A logout under way ends it; what comes then is another session.
-            if case .loggingOut = path.state { continue }
-            path.specification = specification
+            if path.isFenceOnly { path.specification = specification }
+            enable(path)
             return true
         }
         return false
     }
 
-    /// A path that was there for a fence alone has done what it was for.
-    mutating func predecessorFenced(_ path: Path) {
-        let target = targets[Int(path.target)]
-        log(
-            .information,
-            "\(target.name): the predecessor's session \(path.specification.isid) at "
-                + "\(path.specification.portal) is fenced")
-        effects.append(.notice(.predecessorFenced(sessionName(path))))
-        logOut(path)
-    }
-
-    private func sessionName(_ path: Path) -> SessionName {
+    func sessionName(_ path: Path) -> SessionName {
         let target = targets[Int(path.target)]
         return SessionName(
             initiator: path.specification.initiatorName ?? target.initiatorName, target: target.name,
@@ -139,21 +125,11 @@ extension Lane {
 
     // MARK: Size
 
-    /// Why a path's LUN is not the disk's, or nil if it is. A LUN that shrinks while the disk is in use stays
-    /// the disk's LUN: what is left of it must be readable.
-    func difference(
-        _ known: LogicalUnitReport, _ report: LogicalUnitReport, _ path: Path, _ disk: Int32
-    ) -> String? {
-        let carries = diskQueues[disk].usable & (1 << UInt32(path.ordinal)) != 0
-        var reference = known
-        if carries || disks[Int(disk)].shrunkBlocks == report.limits.blockCount {
-            reference.limits.blockCount = min(known.limits.blockCount, report.limits.blockCount)
-        }
-        return reference.difference(from: report)
-    }
-
-    /// A path has shown how large its LUN is.
-    mutating func sizeShown(_ blocks: UInt64, _ path: Path, _ disk: Int32) {
+    /// A path has shown how large its LUN is. Its disk follows only when all paths agree.
+    mutating func sizeShown(_ limits: LogicalUnitLimits, _ path: Path, _ disk: Int32) {
+        let cold = disks[Int(disk)]
+        let blocks = limits.blockCount
+        cold.blockCount = blocks
         let shown = path.shownBlocks.updateValue(blocks, forKey: disk)
         if let shown, shown != blocks {
             // One path has seen it; the others are to say so too.
@@ -177,22 +153,21 @@ extension Lane {
             let path = paths[Int(index)]
             if case .draining = path.state { return }
             if owesFence(path) { return }
-            guard diskQueues[disk].usable & (1 << UInt32(path.ordinal)) != 0 else { continue }
+            guard diskQueues[disk].shown & (1 << UInt32(path.ordinal)) != 0 else { continue }
             guard let blocks = path.shownBlocks[disk], agreed == nil || agreed == blocks else { return }
             agreed = blocks
         }
         guard let agreed else { return }
         let bytes = agreed << UInt64(diskQueues[disk].blockShift)
         let isSmaller = bytes < diskQueues[disk].sizeBytes
-        cold.shrunkBlocks = isSmaller ? agreed : nil
         guard bytes != diskQueues[disk].sizeBytes, bytes != cold.toldBytes else { return }
         cold.toldBytes = bytes
         if isSmaller && !cold.allowsShrink {
-            return log(
-                .warning,
-                "\(cold.name): the LUN has shrunk to \(bytes) bytes. The disk keeps its size, and what lies "
-                    + "beyond fails. Only after its file system has been made smaller: causeway rescan "
-                    + "\(cold.name) --allow-shrink")
+            return tell(
+                .error, cold,
+                "the LUN has shrunk to \(bytes) bytes. The disk keeps its size, and I/O beyond the LUN's end "
+                    + "fails. Only after its file system was made smaller: causeway rescan \(cold.name) "
+                    + "--allow-shrink")
         }
         cold.allowsShrink = false
         effects.append(.notice(.sizeChanged(DiskID(rawValue: disk), sizeBytes: bytes)))
@@ -207,7 +182,6 @@ extension Lane {
         diskQueues[disk].sizeBytes = sizeBytes
         cold.export?.sizeBytes = sizeBytes
         cold.report?.limits.blockCount = sizeBytes >> UInt64(diskQueues[disk].blockShift)
-        cold.shrunkBlocks = nil
         for client in clients(of: id) { streams[client.index].rules?.sizeBytes = sizeBytes }
     }
 
@@ -229,5 +203,11 @@ extension Lane {
             paths[Int(index)].reprobeAt = now
         }
         wake(at: now)
+    }
+}
+
+extension PathSpecification {
+    fileprivate func isSameSession(as other: PathSpecification) -> Bool {
+        isid == other.isid && initiatorName == other.initiatorName
     }
 }

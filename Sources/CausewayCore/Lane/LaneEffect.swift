@@ -4,6 +4,8 @@ public enum LaneEffect: Sendable {
     case connect(StreamID, route: RouteID)
     /// The lane has let go of this stream: close its descriptor, and report nothing more of it.
     case close(StreamID)
+    /// What this connection has not sent yet must not be sent any more (RST); its `close` follows.
+    case abort(StreamID)
     case notice(LaneNotice)
 }
 
@@ -39,16 +41,18 @@ public enum LaneNotice: Sendable {
     /// Every path was tried once and none showed the LUN; the reasons, path by path. The lane goes on trying.
     case notReady(DiskID, [PathProblem])
     case pathChanged(DiskID, interface: String, portal: String, isUp: Bool, reason: String)
+    /// A path that was to be removed is gone; `isClean` unless it left writes without a fence.
+    case pathRemoved(DiskID, SessionName, isClean: Bool)
     /// An NBD client went away; `requested` if it said so with DISC.
     case clientGone(DiskID, requested: Bool)
     /// A session stands: its portal group belongs into its record.
     case sessionBegan(SessionName, portalGroupTag: UInt16?)
-    /// Nothing that a predecessor's session had sent can come any more; it is being logged out.
-    case predecessorFenced(SessionName)
     /// All paths that carry the disk show this size, which is not the disk's.
     case sizeChanged(DiskID, sizeBytes: UInt64)
     /// `isClean` unless it left sent writes without a fence.
     case detached(DiskID, isClean: Bool)
+    /// What happened to a disk, for the log and for its status.
+    case disk(DiskID, severity: Severity, text: String)
     /// A line for the log.
     case event(severity: Severity, text: String)
 

@@ -34,6 +34,8 @@ struct PathQueue: BitwiseCopyable {
     var firstTransfer: Int32 = -1
     var lastTransfer: Int32 = -1
 
+    /// For the policy service-time.
+    var load = PathLoad()
     /// When bytes last came from the target.
     var lastReceived = Instant(nanoseconds: 0)
 
