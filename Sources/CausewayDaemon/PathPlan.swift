@@ -108,8 +108,8 @@ struct PathPlan: Equatable, Sendable {
         }
     }
 
-    /// Leaves portals to the interfaces that are still to come, if those present are in the subnets of others:
-    /// what would be made now leads over a router, and is not wanted later.
+    /// Leaves portals to the interfaces that are still to come, if those present are in the subnets of
+    /// others: what would be made now leads over a router, and is not wanted later.
     private mutating func leaveToWaiting(_ present: [NetworkInterface]) {
         let near = paths.filter { path in
             present.contains { $0.link.name == path.interface && $0.isNear(path.portal.address) }

@@ -183,9 +183,10 @@ extension Supervisor {
         guard let lun = LogicalUnitNumber(Int(clamping: disk.request.lun)) else {
             throw .internalFailure("its record names LUN \(disk.request.lun)")
         }
+        let (authentication, parameters) = try inherited(disk.request, disk.target)
         var specification = try makeSpecification(
             disk, record.paths.compactMap(\.planned), lun,
-            try changed(DiskSettings(), disk.request.allSettings))
+            try changed(DiskSettings(), disk.request.allSettings), authentication, parameters)
         specification.expected = ExpectedUnit(
             wwid: record.wwid, sizeBytes: record.sizeBytes, logicalBlockLength: record.blockLength)
         specification.mayHaveUnflushedWrites = !record.isDrained

@@ -11,7 +11,9 @@ extension Supervisor {
     private static let firstPathMilliseconds = 25_000
 
     /// Attaches a disk whose settings are all in force: what it does not say itself is inherited already.
-    func open(_ request: AttachRequest) throws(ControlError) -> DiskReport {
+    func open(
+        _ request: AttachRequest, _ authentication: Authentication, _ parameters: WantedParameters
+    ) throws(ControlError) -> DiskReport {
         let settings = try changed(DiskSettings(), request.allSettings)
         guard let lun = LogicalUnitNumber(Int(clamping: request.lun)) else {
             throw .invalidArgument("LUN \(request.lun) is out of range", remedy: "use a LUN from 0 to 16383")
@@ -32,7 +34,8 @@ extension Supervisor {
         disk.state.withLock { $0.wanted = wanted }
         try reserve(disk)
         do throws(ControlError) {
-            let specification = try makeSpecification(disk, plan.paths, lun, settings)
+            let specification = try makeSpecification(
+                disk, plan.paths, lun, settings, authentication, parameters)
             try attachToLane(disk, specification)
             let description = try awaitFirstPath(disk)
             try checkIdentity(disk, description)
@@ -108,20 +111,23 @@ extension Supervisor {
     /// What the lane is told: the paths of the plan, and a fence for every other session on record with this
     /// target. Their routes are made known to the lane.
     func makeSpecification(
-        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings
+        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings,
+        _ authentication: Authentication, _ parameters: WantedParameters
     ) throws(ControlError) -> DiskSpecification {
         let made = try specify(plan, disk)
         lane.perform { runner in
             for (id, route) in made.routes { runner.addRoute(id, route) }
         }
-        return DiskSpecification(
+        var specification = DiskSpecification(
             name: disk.name.text, target: disk.target, initiatorName: initiatorName, lun: lun,
-            paths: made.paths + specifyFences(disk, besides: plan), isReadOnly: disk.request.readOnly,
-            settings: settings)
+            paths: made.paths + specifyFences(disk), isReadOnly: disk.request.readOnly, settings: settings)
+        specification.authentication = authentication
+        specification.parameters = parameters
+        return specification
     }
 
     /// A fence for every session on record with the disk's target that nobody makes now.
-    private func specifyFences(_ disk: AttachedDisk, besides plan: [PlannedPath]) -> [PathSpecification] {
+    private func specifyFences(_ disk: AttachedDisk) -> [PathSpecification] {
         let target = disk.target
         let living = state.withLock { Set($0.routes[target, default: [:]].keys) }
         return records.sessions(with: target).filter { !living.contains($0.name) }.compactMap { record in
@@ -240,9 +246,10 @@ extension Supervisor {
             case .notReady: 2
             case .targetNotFound: 3
             case .loginRefused: 4
-            case .protocolViolation: 5
-            case .timedOut: 6
-            case .unreachable: 7
+            case .authentication: 5
+            case .protocolViolation: 6
+            case .timedOut: 7
+            case .unreachable: 8
             }
         }
         guard let problem = problems.min(by: { rank($0.kind) < rank($1.kind) }) else {
@@ -253,6 +260,8 @@ extension Supervisor {
         case .unreachable, .timedOut:
             return .portalUnreachable(
                 portal, interface: problem.interface.isEmpty ? nil : problem.interface, reason: problem.text)
+        case .authentication:
+            return .authenticationFailed(target.text, place: problem.portal, reason: problem.text)
         case .targetNotFound: return .targetNotFound(target.text, portal: portal)
         case .loginRefused(let statusClass, let detail):
             return .loginRefused(
@@ -335,7 +344,9 @@ extension Supervisor {
             let isBusy = snapshot.paths.contains { path in
                 switch path.standing {
                 case .connecting, .loggingIn, .verifying, .fencing: true
-                case .down, .active, .standby, .unusable, .loggingOut, .disabled, .removing: false
+                case .down, .active, .suspect, .quarantined, .standby, .unusable, .loggingOut, .disabled,
+                    .removing:
+                    false
                 }
             }
             if !isBusy { return }

@@ -48,10 +48,29 @@ extension Supervisor {
     ) throws(ControlError) -> DiskReport {
         var configuration = Configuration()
         configuration.adapter = adapter
-        var request = disk.request(configuration.settings(of: disk))
+        let settings = configuration.settings(of: disk)
+        var request = disk.request(settings)
         request.force = force
         request.waitForInterfaces = waits
-        return try open(request)
+        return try open(request, try settings.chap.authentication(), settings.parameters)
+    }
+
+    /// With what a disk of a predecessor logs in. As its file says where it has one: no secret, and nothing
+    /// that leads to one but the name of a file, is on record.
+    func inherited(
+        _ request: AttachRequest, _ target: ISCSIName
+    ) throws(ControlError) -> (Authentication, WantedParameters) {
+        var configuration = Configuration()
+        configuration.adapter = adapter
+        var problems: [ConfigurationProblem] = []
+        var disk = DiskConfiguration(request, target: target)
+        if request.chap == nil, let file = files.disk(request.name, problems: &problems),
+            file.target == target
+        {
+            disk = file
+        }
+        let settings = configuration.settings(of: disk)
+        return (try settings.chap.authentication(), settings.parameters)
     }
 
     func detach(_ request: DetachRequest) throws(ControlError) {

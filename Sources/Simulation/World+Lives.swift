@@ -38,7 +38,7 @@ extension World {
     public func crash(paths: [Int], successorAfter delay: UInt64) {
         chronicle.trace("fault", "the daemon dies")
         for socket in sockets.compactMap({ $0 }) where socket.connection != nil { close(socket.id) }
-        client.sever()
+        for client in clients { client.sever() }
         beginLife(paths: paths, after: delay)
     }
 
@@ -47,8 +47,10 @@ extension World {
         let own = life
         sockets = Array(repeating: nil, count: options.lane.streamCapacity)
         readable = []
-        isReady = false
-        isDetached = false
+        for disk in disks {
+            disk.isReady = false
+            disk.isDetached = false
+        }
         isHandingOver = false
         lane = Lane(settings: options.lane)
         activePaths = paths
@@ -64,15 +66,14 @@ extension World {
         guard isReady, !isHandingOver else { return }
         chronicle.trace("fault", "the daemon hands over")
         isHandingOver = true
-        lane.quiesce(disk)
+        for disk in disks { lane.quiesce(disk.id) }
         poll(until: timeline.now + 3_000_000_000) { [unowned self] in
-            guard lane.isQuiet(disk) else { return false }
-            for id in lane.clients(of: disk) {
+            guard disks.allSatisfy({ lane.isQuiet($0.id) }) else { return false }
+            for id in disks.flatMap({ lane.clients(of: $0.id) }) {
                 lane.handOver(id)
                 sockets[Int(id.index)] = nil
             }
-            lane.detach(disk, force: false, now: instant)
-            work()
+            detach(force: false)
             poll(until: timeline.now + 60_000_000_000) { [unowned self] in
                 guard isDetached else { return false }
                 beginLife(paths: paths, after: delay)

@@ -10,6 +10,9 @@ public struct DiskSpecification: Sendable {
     public var expected: ExpectedUnit?
     /// A predecessor may have acknowledged writes that no FLUSH has covered yet.
     public var mayHaveUnflushedWrites = false
+    public var authentication = Authentication.none
+    /// What its sessions ask for; the digests are among the settings.
+    public var parameters = WantedParameters()
     public var settings: DiskSettings
 
     public init(
@@ -58,6 +61,9 @@ extension Lane {
         } catch {
             throw .setting(error)
         }
+        // The newest word: that is how a changed secret reaches a target that has other disks.
+        target.authentication = specification.authentication
+        target.wanted = specification.parameters
         guard
             let slot = freeSlot(
                 disks.map { $0.isRemoved && diskQueues[$0.index].requests == 0 },
@@ -78,6 +84,7 @@ extension Lane {
         if specification.mayHaveUnflushedWrites { queue.acknowledgedWrites = 1 }
         diskQueues[index] = queue
         target.disks.append(index)
+        joinHealth(target)
         do throws(AttachError) {
             for path in specification.paths { try addPath(path, target) }
         } catch {
@@ -345,6 +352,7 @@ extension Lane {
         // Ending its clients' requests comes back to here.
         guard !cold.isRemoved, target.disks.contains(disk) else { return }
         target.disks.removeAll { $0 == disk }
+        joinHealth(target)
         pathsChanged(target)
         for index in target.paths {
             let path = paths[Int(index)]
@@ -399,6 +407,7 @@ extension Lane {
         failTasks(of: path)
         target.paths.removeAll { $0 == path.index }
         targetPaths[target.index].indices[Int(path.ordinal)] = -1
+        leaveHealth(path)
         if target.lastDisk == nil { tellRemoved(path, target, isClean: isClean) }
         if target.paths.isEmpty, let disk = target.lastDisk { diskIsGone(disk, target) }
     }
@@ -437,7 +446,11 @@ extension Lane {
             diskQueues[disk].fenceDebts -= 1
         }
         diskQueues[disk].isInUse = false
-        if target.disks.isEmpty { target.isRemoved = true }
+        if target.disks.isEmpty {
+            target.isRemoved = true
+            // Its secrets are wiped when nobody holds them any more.
+            target.authentication = .none
+        }
         effects.append(.notice(.detached(DiskID(rawValue: disk), isClean: !target.leftWrites)))
     }
 }

@@ -43,7 +43,8 @@ extension Lane {
                 }
             if leadsThere { mask |= 1 << UInt32(sibling.ordinal) }
         }
-        return mask
+        let trusted = mask & ~targets[Int(path.target)].suspects
+        return trusted != 0 ? trusted : mask
     }
 
     /// Whether a disk that comes has its path already, because disks of one target share them: it is taken into

@@ -19,6 +19,7 @@ public protocol DiskService: Sendable {
     func rescan(_ request: RescanRequest) throws(ControlError) -> DiskReport
     func list() throws(ControlError) -> [DiskSummary]
     func status(_ name: DiskName) throws(ControlError) -> DiskReport
+    func parameters(_ name: DiskName) throws(ControlError) -> ParametersReport
 }
 
 /// What is done to a path that is there.

@@ -198,8 +198,11 @@ import Testing
 
     @Test(arguments: [
         ("causeway", ["discover", "--help"], "causeway.1"), ("causeway", ["attach", "--help"], "causeway.1"),
-        ("causeway", ["rescan", "--help"], "causeway.1"), ("causeway", ["detach", "--help"], "causeway.1"),
-        ("causeway", ["list", "--help"], "causeway.1"),
+        ("causeway", ["rescan", "--help"], "causeway.1"),
+        ("causeway", ["detach", "--help"], "causeway.1"), ("causeway", ["list", "--help"], "causeway.1"),
+        ("causeway", ["set", "--help"], "causeway.1"), ("causeway", ["path", "add", "--help"], "causeway.1"),
+        ("causeway", ["path", "remove", "--help"], "causeway.1"),
+        ("causeway", ["path", "disable", "--help"], "causeway.1"),
         ("causeway", ["status", "--help"], "causeway.1"), ("causewayd", ["--help"], "causewayd.8"),
     ])
     func everyOptionIsInTheManual(executable: String, arguments: [String], page: String) throws {
