@@ -22,6 +22,7 @@ final class AttachedDisk: Sendable {
     struct State {
         var id: DiskID?
         var sessions: [InitiatorSessionID] = []
+        var wanted = WantedPaths()
         /// `address:port` of each path.
         var portals: [String] = []
         var description: DiskDescription?

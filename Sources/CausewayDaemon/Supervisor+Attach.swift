@@ -11,20 +11,30 @@ extension Supervisor {
     private static let firstPathMilliseconds = 25_000
 
     /// Attaches a disk whose settings are all in force: what it does not say itself is inherited already.
-    func open(_ request: AttachRequest) throws(ControlError) -> DiskReport {
+    func open(
+        _ request: AttachRequest, _ authentication: Authentication, _ parameters: WantedParameters
+    ) throws(ControlError) -> DiskReport {
         let settings = try changed(DiskSettings(), request.allSettings)
         guard let lun = LogicalUnitNumber(Int(clamping: request.lun)) else {
             throw .invalidArgument("LUN \(request.lun) is out of range", remedy: "use a LUN from 0 to 16383")
         }
         let target = try targetName(request)
         if request.socket == nil { try checkModule() }
+        let portals = try resolve(request.portals)
         let plan = try PathPlan.make(
-            interfaces: request.interfaces, portals: try resolve(request.portals), lane: 0)
+            interfaces: request.interfaces, portals: portals, lane: 0, mayWait: request.waitForInterfaces)
         for pair in plan.leftOut { logger.info("\(request.name): \(pair)") }
+        for missing in plan.unusable {
+            logger.warning("\(request.name): waits for \(missing.interface): \(missing.error.message)")
+        }
+        let wanted = WantedPaths(
+            interfaces: request.interfaces, portals: portals, waiting: plan.unusable.map(\.interface))
+        for warning in NetworkAdvice.warnings(wanted) { logger.warning("\(request.name): \(warning)") }
         let disk = AttachedDisk(request: request, target: target, lane: lane)
+        disk.state.withLock { $0.wanted = wanted }
         try reserve(disk)
         do throws(ControlError) {
-            let description = try attachToLane(disk, plan.paths, lun, settings)
+            let description = try attachToLane(disk, plan.paths, lun, settings, authentication, parameters)
             try checkIdentity(disk, description)
             try export(disk, description)
         } catch {
@@ -57,7 +67,7 @@ extension Supervisor {
         }
     }
 
-    private func resolve(_ portals: [CausewayControl.PortalAddress]) throws(ControlError) -> [SocketAddress] {
+    func resolve(_ portals: [CausewayControl.PortalAddress]) throws(ControlError) -> [SocketAddress] {
         var addresses: [SocketAddress] = []
         for portal in portals {
             do throws(NameError) {
@@ -82,30 +92,18 @@ extension Supervisor {
     }
 
     private func attachToLane(
-        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings
+        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings,
+        _ authentication: Authentication, _ parameters: WantedParameters
     ) throws(ControlError) -> DiskDescription {
-        let target = disk.target
-        let ids = state.withLock { state in plan.map { state.route(to: target, $0.isid) } }
-        var paths: [PathSpecification] = []
-        var routes: [(RouteID, Route)] = []
-        for (id, path) in zip(ids, plan) {
-            routes.append((id, Route(interface: path.interface, source: path.source, to: path.portal)))
-            var specification = PathSpecification(
-                route: id, interface: path.interface ?? "", sourceAddress: path.source?.description ?? "",
-                portal: path.portal.description, isid: path.isid)
-            specification.mayHavePredecessor = try record(path, disk)
-            specification.depth = Int32(clamping: disk.request.queueDepth ?? 0)
-            paths.append(specification)
-        }
-        disk.state.withLock { state in
-            state.sessions = plan.map(\.isid)
-            state.portals = plan.map(\.portal.description)
-        }
-        let specification = DiskSpecification(
-            name: disk.name.text, target: target, initiatorName: initiatorName, lun: lun, paths: paths,
+        let made = try specify(plan, disk)
+        var specification = DiskSpecification(
+            name: disk.name.text, target: disk.target, initiatorName: initiatorName, lun: lun,
+            paths: made.paths,
             isReadOnly: disk.request.readOnly, settings: settings)
-        let answer = lane.ask { [routes] runner -> Result<DiskID, AttachError> in
-            for (id, route) in routes { runner.addRoute(id, route) }
+        specification.authentication = authentication
+        specification.parameters = parameters
+        let answer = lane.ask { [specification] runner -> Result<DiskID, AttachError> in
+            for (id, route) in made.routes { runner.addRoute(id, route) }
             do throws(AttachError) {
                 let id = try runner.lane.attach(specification, now: runner.time)
                 // On the lane's thread, so that no notice of the disk can be heard before it is known.
@@ -120,6 +118,7 @@ extension Supervisor {
         case .success: break
         case .failure(.full(let table)):
             throw .busy("the daemon has no room for more \(table)")
+        case .failure(.setting(let error)): throw ControlError(error)
         case nil:
             throw .internalFailure("the lane did not answer")
         }
@@ -135,6 +134,30 @@ extension Supervisor {
         }
     }
 
+    /// What the lane and its runner have to know of planned paths. Their sessions are on record afterwards.
+    func specify(
+        _ plan: [PlannedPath], _ disk: AttachedDisk
+    ) throws(ControlError) -> (paths: [PathSpecification], routes: [(RouteID, Route)]) {
+        let target = disk.target
+        let ids = state.withLock { state in plan.map { state.route(to: target, $0.isid) } }
+        var paths: [PathSpecification] = []
+        for (id, path) in zip(ids, plan) {
+            var specification = PathSpecification(
+                route: id, interface: path.interface ?? "", sourceAddress: path.source?.description ?? "",
+                portal: path.portal.description, isid: path.isid)
+            specification.mayHavePredecessor = try record(path, disk)
+            specification.depth = Int32(clamping: disk.request.queueDepth ?? 0)
+            paths.append(specification)
+        }
+        disk.state.withLock { state in
+            for path in plan where !state.sessions.contains(path.isid) {
+                state.sessions.append(path.isid)
+                state.portals.append(path.portal.description)
+            }
+        }
+        return (paths, zip(ids, plan).map { ($0, $1.route) })
+    }
+
     /// Puts a session on record before its login is sent. Returns whether one of the same name may be open
     /// already.
     private func record(_ path: PlannedPath, _ disk: AttachedDisk) throws(ControlError) -> Bool {
@@ -142,7 +165,7 @@ extension Supervisor {
             state.disks.values.contains { other in
                 other !== disk && other.target == disk.target
                     && other.state.withLock { $0.sessions.contains(path.isid) }
-            }
+            } || disk.state.withLock { $0.sessions.contains(path.isid) }
         }
         do throws(SystemError) {
             let existed = try records.begin(
@@ -159,14 +182,15 @@ extension Supervisor {
         let target = disk.target
         func rank(_ kind: PathProblem.Kind) -> Int {
             switch kind {
-            case .noSuchLUN: 0
+            case .noSuchLUN, .lunGone: 0
             case .otherLUN: 1
             case .notReady: 2
             case .targetNotFound: 3
             case .loginRefused: 4
-            case .protocolViolation: 5
-            case .timedOut: 6
-            case .unreachable: 7
+            case .authentication: 5
+            case .protocolViolation: 6
+            case .timedOut: 7
+            case .unreachable: 8
             }
         }
         guard let problem = problems.min(by: { rank($0.kind) < rank($1.kind) }) else {
@@ -177,12 +201,14 @@ extension Supervisor {
         case .unreachable, .timedOut:
             return .portalUnreachable(
                 portal, interface: problem.interface.isEmpty ? nil : problem.interface, reason: problem.text)
+        case .authentication:
+            return .authenticationFailed(target.text, place: problem.portal, reason: problem.text)
         case .targetNotFound: return .targetNotFound(target.text, portal: portal)
         case .loginRefused(let statusClass, let detail):
             return .loginRefused(
                 target.text, portal: portal, statusClass: statusClass, statusDetail: detail,
                 reason: problem.text)
-        case .noSuchLUN:
+        case .noSuchLUN, .lunGone:
             var error = ControlError.noSuchLUN(disk.request.lun, target: target.text, existing: [])
             error.message += ": \(problem.text)"
             error.remedy = "see the LUNs with: causeway discover \(portal) --luns"
@@ -249,7 +275,7 @@ extension Supervisor {
 
     /// The device is there; the table that attach prints is the better for waiting a moment for the other
     /// paths.
-    private func awaitOtherPaths(_ disk: AttachedDisk) {
+    func awaitOtherPaths(_ disk: AttachedDisk) {
         for _ in 0..<25 {
             guard let id = disk.state.withLock({ $0.id }),
                 let snapshot = lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil
@@ -257,7 +283,9 @@ extension Supervisor {
             let isBusy = snapshot.paths.contains { path in
                 switch path.standing {
                 case .connecting, .loggingIn, .verifying, .fencing: true
-                case .down, .active, .unusable, .loggingOut: false
+                case .down, .active, .suspect, .quarantined, .standby, .unusable, .loggingOut, .disabled,
+                    .removing:
+                    false
                 }
             }
             if !isBusy { return }

@@ -12,7 +12,7 @@ extension Supervisor {
     /// Attaches a disk that is described by the request; what it does not say is inherited.
     func attach(_ request: AttachRequest) throws(ControlError) -> DiskReport {
         let disk = DiskConfiguration(request, target: try targetName(request))
-        let report = try attach(disk, force: request.force)
+        let report = try attach(disk, force: request.force, waits: request.waitForInterfaces)
         guard request.persist else { return report }
         do throws(SystemError) {
             try files.write(disk)
@@ -29,7 +29,7 @@ extension Supervisor {
         let mistakes = problems.filter(\.isError)
         guard mistakes.isEmpty else { throw .wrongConfiguration(mistakes.map(\.description)) }
         guard let disk else { throw .notConfigured(name, path: files.path(of: name)) }
-        let report = try attach(disk, force: false)
+        let report = try attach(disk, force: false, waits: true)
         configuredDisks.drop(name)
         return report
     }
@@ -38,16 +38,21 @@ extension Supervisor {
     func attachConfiguredDisks() {
         configuredDisks.start { [weak self] disk throws(ControlError) in
             guard let self else { return }
-            _ = try self.attach(disk, force: false)
+            _ = try self.attach(disk, force: false, waits: true)
         }
     }
 
-    private func attach(_ disk: DiskConfiguration, force: Bool) throws(ControlError) -> DiskReport {
+    /// - Parameter waits: interfaces may be missing. Those of a configured disk may come late.
+    private func attach(
+        _ disk: DiskConfiguration, force: Bool, waits: Bool
+    ) throws(ControlError) -> DiskReport {
         var configuration = Configuration()
         configuration.adapter = adapter
-        var request = disk.request(configuration.settings(of: disk))
+        let settings = configuration.settings(of: disk)
+        var request = disk.request(settings)
         request.force = force
-        return try open(request)
+        request.waitForInterfaces = waits
+        return try open(request, try settings.chap.authentication(), settings.parameters)
     }
 
     func detach(_ request: DetachRequest) throws(ControlError) {

@@ -16,8 +16,12 @@ extension Supervisor {
             guard let settings = runner.lane.settings(of: id) else { return nil }
             do throws(ControlError) {
                 let wanted = try changed(settings, changes)
-                runner.lane.change(id, settings: wanted, now: runner.time)
-                return .success(())
+                do throws(DiskSettingError) {
+                    try runner.lane.change(id, settings: wanted, now: runner.time)
+                    return .success(())
+                } catch {
+                    throw ControlError(error)
+                }
             } catch {
                 return .failure(error)
             }
@@ -48,7 +52,7 @@ func changed(
 }
 
 extension ControlError {
-    fileprivate init(_ error: DiskSettingError) {
+    init(_ error: DiskSettingError) {
         switch error {
         case .unknownKey(let key, let nearest):
             let keys = DiskSetting.all.map(\.key).joined(separator: ", ")

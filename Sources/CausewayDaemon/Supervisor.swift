@@ -110,6 +110,7 @@ final class Supervisor: DiskService {
     private func hear(_ news: SupervisorNews) {
         switch news {
         case .attached(let id, let disk): state.withLock { $0.byID[id] = disk }
+        case .interfaceAppeared(let name): interfaceAppeared(name)
         case .notice(let notice): hear(notice)
         }
     }
@@ -122,8 +123,10 @@ final class Supervisor: DiskService {
             find(id)?.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: problems)))
         case .pathChanged(let id, let interface, let portal, let isUp, let reason):
             guard let disk = find(id) else { return }
+            // For the log the lane has a line of its own: one for the path, however many disks it carries.
             disk.remember("\(interface) \(portal): " + (isUp ? "active" : "lost: \(reason)"))
-            if isUp { logger.info("\(disk.name): path \(interface) -> \(portal) is active") }
+        case .pathRemoved(let id, let isid, let isClean):
+            if let disk = find(id) { pathRemoved(disk, isid, isClean: isClean) }
         case .clientGone(let id, let requested):
             guard let disk = find(id), !requested else { return }
             let isKernel = disk.state.withLock { $0.device != nil && !$0.isDetaching }
@@ -135,12 +138,19 @@ final class Supervisor: DiskService {
             let disk = state.withLock { $0.byID.removeValue(forKey: id) }
             disk?.state.withLock { $0.id = nil }
             disk?.detached.fulfil(isClean)
-        case .event(let severity, let text):
-            switch severity {
-            case .information: logger.info("\(text)")
-            case .warning: logger.warning("\(text)")
-            case .error: logger.error("\(text)")
-            }
+        case .disk(let id, let severity, let text):
+            guard let disk = find(id) else { return }
+            disk.remember(text)
+            log(severity, "\(disk.name): \(text)")
+        case .event(let severity, let text): log(severity, text)
+        }
+    }
+
+    private func log(_ severity: LaneNotice.Severity, _ text: String) {
+        switch severity {
+        case .information: logger.info("\(text)")
+        case .warning: logger.warning("\(text)")
+        case .error: logger.error("\(text)")
         }
     }
 
@@ -158,7 +168,16 @@ final class Supervisor: DiskService {
     // MARK: Discovery
 
     func discover(_ request: DiscoverRequest) throws(ControlError) -> Discovery {
-        try TargetDiscovery(initiatorName: initiatorName).discover(request)
+        var discovery = TargetDiscovery(initiatorName: initiatorName)
+        let layer = SettingLayer(request.chap)
+        discovery.authentications.discovery = { [adapter] portal throws(ControlError) in
+            try adapter.settings(discoveryAt: portal, request: layer).chap.authentication()
+        }
+        discovery.authentications.target = { [adapter] target, portals throws(ControlError) in
+            try adapter.settings(target: target, portals: portals, disk: layer).chap.authentication()
+        }
+        discovery.note = { [logger] in logger.warning("\($0)") }
+        return try discovery.discover(request)
     }
 }
 
@@ -167,4 +186,6 @@ enum SupervisorNews: Sendable {
     /// The lane has taken a disk; what it has to say of it comes after this.
     case attached(DiskID, AttachedDisk)
     case notice(LaneNotice)
+    /// An interface is up with carrier, or has another address.
+    case interfaceAppeared(String)
 }

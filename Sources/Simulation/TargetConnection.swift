@@ -20,6 +20,10 @@ final class TargetConnection {
     var restartStatSN: UInt32?
     /// Tasks answered before all of their Data-Out had come.
     var endedEarly: Set<UInt32> = []
+    /// The status that told of another LUN in place of the one before.
+    var replacementStatSN: UInt32?
+    /// Tasks that a LOGICAL UNIT RESET ended: their data may still come.
+    var abortedTags: Set<UInt32> = []
     private var pingTag: UInt32 = 0
     private var nextTransferTag: UInt32 = 0x1000
     /// A bit of the next PDU that changes on its way.
@@ -50,7 +54,7 @@ final class TargetConnection {
     // MARK: Bytes in
 
     func receive() {
-        guard !isClosed, !target.isPaused else { return }
+        guard !isClosed, !target.isPaused, !target.isStalled(connection.portal) else { return }
         let bytes = connection.toTarget.take(.max)
         if position > 0 {
             buffer.removeFirst(position)
@@ -159,7 +163,13 @@ final class TargetConnection {
         flush()
     }
 
+    func goOnAfterStall() {
+        flush()
+        receive()
+    }
+
     private func flush() {
+        if target.isStalled(connection.portal) { return }
         let count = min(outbox.count, connection.toInitiator.room)
         if count > 0 {
             connection.toInitiator.send(Array(outbox.prefix(count)))
@@ -298,10 +308,20 @@ final class TargetConnection {
             return
         }
         guard header[5] == reservedTag else { return fail("a NOP-Out with both tags") }
+        target.pingCount += 1
+        if !data.isEmpty { target.fullPingCount += 1 }
+        if target.options.rejectsPingData && !data.isEmpty {
+            var reject = self.header(.reject, countsStatus: true)
+            reject[byte: 2] = Reject.Reason.invalidPDUField.rawValue
+            reject[4] = reservedTag
+            var bytes: [UInt8] = []
+            for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
+            return send(reject, bytes)
+        }
         var echo = self.header(.nopIn, countsStatus: true)
         echo[4] = header[4]
         echo[5] = reservedTag
-        send(echo, data)
+        send(echo, target.options.echoesPings ? data : [])
     }
 
     private func receivedLogout(_ header: BasicHeaderSegment, _ session: TargetSession) {
@@ -315,9 +335,17 @@ final class TargetConnection {
     }
 
     private func receivedTaskManagement(_ header: BasicHeaderSegment, _ session: TargetSession) {
+        let function = header[byte: 1] & 0x7f
+        if function == 5, let unit = target.unit(header.lun, portal: connection.portal) {
+            return target.reset(unit, by: session) { [weak self] in
+                guard let self, phase == .fullFeature else { return }
+                var answer = self.header(.taskManagementResponse, countsStatus: true)
+                answer[4] = header[4]
+                send(answer)
+            }
+        }
         var answer = self.header(.taskManagementResponse, countsStatus: true)
         answer[4] = header[4]
-        let function = header[byte: 1] & 0x7f
         if function == 1 {
             if let task = session.tasks[header[5]] {
                 answer[byte: 2] = target.abort(task) ? 0 : 255
@@ -325,7 +353,7 @@ final class TargetConnection {
                 answer[byte: 2] = 1
             }
         } else {
-            answer[byte: 2] = 5
+            answer[byte: 2] = function == 5 ? 2 : 5
         }
         send(answer)
     }

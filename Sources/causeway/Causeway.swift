@@ -9,7 +9,9 @@ struct Causeway: ParsableCommand {
         discussion: "The daemon causewayd does the work; see causeway(1) and causewayd(8).",
         version: "causeway \(CausewayVersion.current)",
         subcommands: [
-            Discover.self, Attach.self, Change.self, Detach.self, List.self, Status.self, Config.self,
+            Discover.self, Attach.self, Change.self, PathCommand.self, Detach.self, List.self, Status.self,
+            Params.self,
+            Config.self,
             Version.self,
         ])
 }

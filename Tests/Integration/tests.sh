@@ -56,6 +56,162 @@ test_discover() {
     wait_until 10 'discovery leaves no session' no_sessions tgt
 }
 
+# Bytes that an interface of the initiator has sent.
+sent() { near cat "/sys/class/net/$1/statistics/tx_bytes"; }
+
+# Each policy under a client that writes and verifies, changed while it runs.
+test_policies() {
+    disk_up
+    local writer policy
+    verified_fio_in_background policies --rw=randwrite --bsrange=4k-256k --blockalign=4k --iodepth=16 --size=48M --rate=8M
+    writer=$!
+    for policy in round-robin,ios=1 least-queue-depth service-time fixed,preferred=p2 most-recently-used \
+        round-robin,bytes=1M; do
+        [ "$(causeway set disk1 policy=$policy | grep ^policy)" = "policy=$policy" ] || fail "set does not show $policy"
+        sleep 1
+        case $policy in
+            fixed*)
+                path_is disk1 p1 standby || fail 'p1 is not on stand-by with p2 preferred'
+                path_is disk1 p2 active || fail 'p2 is preferred and not active'
+                ;;
+        esac
+    done
+    if causeway set disk1 policy=fixed,preferred=p7 2>"$work/said"; then fail 'a path that is none is preferred'; fi
+    grep -q 'p1/198.18.1.1:3260, p2/198.18.2.1:3260' "$work/said" || fail "set does not name the paths: $(cat "$work/said")"
+    if causeway set disk1 polcy=fixed 2>"$work/said"; then fail 'a setting that is none is taken'; fi
+    grep -q 'did you mean policy' "$work/said" || fail "set does not suggest policy: $(cat "$work/said")"
+    causeway set disk1 | grep -qx 'policy=round-robin,bytes=1M' || fail 'a refused setting changed something'
+    wait "$writer" || fail 'fio failed while the policy changed'
+    disk_down
+}
+# path_is NAME INTERFACE STATE
+path_is() {
+    causeway status "$1" --json | jq -e --arg interface "$2" --arg state "$3" \
+        'any(.paths[]; .interface == $interface and .state == $state)' >/dev/null
+}
+path_gone() { causeway status "$1" --json | jq -e --arg interface "$2" 'all(.paths[]; .interface != $interface)' >/dev/null; }
+
+# Two interfaces in one subnet, p3 and p4, to one portal: a bridge joins them. Both carry traffic, and one alone all.
+test_same_subnet() {
+    links_up
+    local i portal=198.18.3.1:3260 before link
+    far ip link add bridge type bridge
+    far ip address add 198.18.3.1/24 dev bridge
+    far ip link set bridge up
+    for i in 3 4; do
+        near ip link add "p$i" type veth peer name "t$i" netns "$FAR"
+        near ip address add "198.18.3.$i/24" dev "p$i"
+        near sysctl -qw "net.ipv4.conf.p$i.rp_filter=1"
+        near ip link set "p$i" up
+        far ip link set "t$i" master bridge up
+    done
+    tgt_start 64M
+    daemon_start
+    near sysctl -qw net.ipv4.conf.p3.rp_filter=2 net.ipv4.conf.p3.arp_ignore=1
+    causeway attach disk1 --target "$iqn" --portal "$portal" --bind p3 p4 --lun 1 --socket "$socket" --wait-for-interfaces
+    # What the kernel would drop is said.
+    causeway status disk1
+    for i in rp_filter arp_ignore; do
+        causeway status disk1 | grep -q "Warning.*net.ipv4.conf.p4.$i" || fail "status does not warn of $i on p4"
+        grep -q "net.ipv4.conf.p4.$i" "$work/causewayd.log" || fail "the log does not warn of $i on p4"
+        ! causeway status disk1 | grep -q "net.ipv4.conf.p3.$i" || fail "status warns of $i on p3"
+    done
+    near sysctl -qw net.ipv4.conf.p4.rp_filter=2 net.ipv4.conf.p4.arp_ignore=1
+    ! causeway status disk1 | grep -q Warning || fail 'status warns of what was mended'
+    near ip neighbour flush all
+    far ip neighbour flush all
+    for i in 3 4; do wait_until 20 "the path over p$i is active" path_active disk1 "p$i"; done
+    before=("$(sent p3)" "$(sent p4)")
+    verified_fio both --rw=write --bs=64k --iodepth=8 --size=32M
+    say "p3 sent $(($(sent p3) - before[0])), p4 $(($(sent p4) - before[1]))"
+    [ $(($(sent p3) - before[0])) -gt 8000000 ] || fail 'p3 carries no share'
+    [ $(($(sent p4) - before[1])) -gt 8000000 ] || fail 'p4 carries no share'
+    for link in 3 4; do
+        cut "$link"
+        wait_until 20 "the path over p$link is given up" path_lost disk1 "p$link"
+        before=("$(sent p3)" "$(sent p4)")
+        verified_fio "cut$link" --rw=write --bs=64k --iodepth=8 --size=16M
+        i=$((7 - link))
+        [ $(($(sent "p$i") - before[i - 3])) -gt 16000000 ] || fail "p$i does not carry all while p$link is cut"
+        heal "$link"
+        wait_until 20 "the path over p$link comes back" path_active disk1 "p$link"
+    done
+    disk_down
+}
+
+# Up to eight paths come and go under a client that writes and verifies; nothing is sent again for it.
+test_path_changes() {
+    disk_up
+    local writer i
+    verified_fio_in_background changes --rw=randwrite --bsrange=4k-64k --blockalign=4k --iodepth=16 --size=48M --rate=5M
+    writer=$!
+    for i in 3 4 5 6 7 8; do
+        near ip link add "p$i" type veth peer name "t$i" netns "$FAR"
+        near ip address add "198.18.$i.2/24" dev "p$i"
+        near ip link set "p$i" up
+        far ip address add "198.18.$i.1/24" dev "t$i"
+        far ip link set "t$i" up
+        causeway path add disk1 --bind "p$i" --portal "198.18.$i.1" >"$work/said"
+        wait_until 5 "the path over p$i is active" path_active disk1 "p$i"
+    done
+    causeway status disk1
+    [ "$(causeway status disk1 --json | jq .counters.resent)" = 0 ] || fail 'a path that was added disturbed I/O'
+    causeway path disable disk1 p3 p4
+    for i in 3 4; do wait_until 10 "no session over p$i" no_connections "$i"; done
+    path_is disk1 p3 disabled || fail 'p3 is not disabled'
+    causeway path enable disk1 p3 p4
+    for i in 3 4; do wait_until 5 "the path over p$i is active again" path_active disk1 "p$i"; done
+    for i in 1 2 3 4 5 6; do causeway path remove disk1 "p$i/198.18.$i.1"; done
+    for i in 1 2 3 4 5 6; do
+        wait_until 10 "the path over p$i is gone" path_gone disk1 "p$i"
+        wait_until 10 "no session over p$i" no_connections "$i"
+    done
+    [ "$(causeway status disk1 --json | jq .counters.resent)" = 0 ] || fail 'a path that was removed disturbed I/O'
+    [ "$(find "$work/state/sessions" -type f | wc -l)" = 2 ] || fail 'removed paths are still on record'
+    causeway path disable disk1 p7
+    if causeway path disable disk1 p8 2>"$work/said"; then fail 'the last path that works was disabled'; fi
+    grep -q 'without a path that works' "$work/said" || fail "the refusal does not say why: $(cat "$work/said")"
+    if causeway path remove disk1 p9 2>"$work/said"; then fail 'a path that is none was removed'; fi
+    grep -q 'p7/198.18.7.1:3260, p8/198.18.8.1:3260' "$work/said" || fail "the paths are not named: $(cat "$work/said")"
+    causeway path enable disk1 p7
+    wait "$writer" || fail 'fio failed while paths came and went'
+    disk_down
+}
+no_connections() { [ "$(connections "$1")" = 0 ]; }
+
+# An interface that is not there at attach: its path is used within 2 s of its appearance. The same for one that
+# goes and comes back with another address.
+test_interface_appears() {
+    links_up
+    tgt_start 64M
+    daemon_start
+    near ip link delete p2
+    if causeway attach disk1 --target "$iqn" --portal "$portal1" "$portal2" --bind p1 p2 --lun 1 --socket "$socket"; then
+        fail 'attach passed over a missing interface unasked'
+    fi
+    if causeway attach disk1 --target "$iqn" --portal "$portal2" --bind p2 --lun 1 --socket "$socket" \
+        --wait-for-interfaces; then
+        fail 'attach succeeded with no interface at all'
+    fi
+    causeway attach disk1 --target "$iqn" --portal "$portal1" "$portal2" --bind p1 p2 --lun 1 --socket "$socket" \
+        --wait-for-interfaces | tee "$work/said"
+    grep -q 'p2 .*198.18.2.1:3260 .*waiting' "$work/said" || fail 'attach does not show p2 as waiting'
+    local address
+    for address in 198.18.2.2 198.18.2.9; do
+        near ip link add p2 type veth peer name t2 netns "$FAR"
+        far ip address add 198.18.2.1/24 dev t2
+        far ip link set t2 up
+        near ip link set p2 up
+        near ip address add "$address/24" dev p2
+        wait_until 2 "the path over p2 is used from $address" path_active disk1 p2
+        causeway status disk1 | grep -q "p2 *$address" || fail "status does not show the address $address"
+        verified_fio "over-$address" --rw=write --bs=64k --iodepth=4 --size=4M
+        near ip link delete p2
+        wait_until 10 'the path over p2 is given up' path_lost disk1 p2
+    done
+    disk_down
+}
+
 test_status() {
     disk_up
     local name
@@ -308,6 +464,114 @@ test_reattach() {
     disk_down
 }
 
+disk_state() { causeway list --json | jq -r '.. | objects | select(.name? == "disk1") | .state'; }
+disk_is() { [ "$(disk_state)" = "$1" ]; }
+disk_notes() { causeway status disk1 | grep -q -- "$1"; }
+lun_1() { # [OPTION=VALUE,…]: LUN 1 as at first, or with other names
+    tgt_admin --op new --mode logicalunit --tid 1 --lun 1 --backing-store "$backing" --bstype rdwr
+    tgt_admin --op update --mode logicalunit --tid 1 --lun 1 --params "thin_provisioning=1${1:+,$1}"
+}
+reads() { timeout 30 qemu-io -f raw "$uri" -c 'read 4M 64k'; }
+
+test_lun_deleted() {
+    disk_up
+    local started
+    verified_fio before --rw=write --bs=64k --size=4M
+    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    started=$SECONDS
+    reads >"$work/said" 2>&1 && fail 'a LUN that is gone was read'
+    grep -q 'Input/output error' "$work/said" || fail "it said: $(cat "$work/said")"
+    [ $((SECONDS - started)) -lt 20 ] || fail 'it took too long to see that the LUN is lost'
+    wait_until 10 'the disk is lost' disk_is permanent-device-loss
+    causeway list
+    causeway status disk1
+    disk_notes 'permanent device loss' || fail 'status does not say so'
+
+    # Another LUN under the same number, told by its serial number alone, or by its names.
+    lun_1 scsi_sn=ANOTHER
+    sleep 5
+    disk_is permanent-device-loss || fail 'a LUN with another serial number is taken for the disk'
+    ! reads || fail 'another LUN was read'
+    causeway status disk1
+    disk_notes 'not the disk' || fail 'status does not say that it is another LUN'
+    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    lun_1 scsi_id=ANOTHER
+    sleep 5
+    disk_is permanent-device-loss || fail 'a LUN with another name is taken for the disk'
+    ! reads || fail 'another LUN was read'
+
+    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    lun_1
+    wait_until 20 'the disk is back' disk_is optimal
+    verified_fio after --rw=write --bs=64k --size=4M
+    disk_down
+}
+
+# A new LUN in the disk's place, after a moment in which I/O meets none. tgt tells no session, and only one of
+# the two may have met it.
+test_lun_replaced() {
+    disk_up
+    local other=$work/other
+    truncate -s 64M "$other"
+    verified_fio_in_background load --rw=randwrite --bs=16k --iodepth=8 --size=32M --rate=4M --loops=4
+    sleep 2
+    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    sleep 0.5
+    tgt_admin --op new --mode logicalunit --tid 1 --lun 1 --backing-store "$other" --bstype rdwr
+    tgt_admin --op update --mode logicalunit --tid 1 --lun 1 --params scsi_sn=ANOTHER,scsi_id=ANOTHER
+    sleep 4
+    causeway status disk1
+    [ -z "$(tr -d '\0' <"$other" | head -c 1)" ] || fail 'the other LUN was written to'
+    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    lun_1
+    wait_until 20 'the disk is back' disk_is optimal
+    causeway detach disk1 --force
+    wait_until 10 'the target has no session left' no_sessions tgt
+}
+
+test_new_luns() {
+    disk_up
+    local number
+    for number in 2 5; do
+        truncate -s 32M "$work/lun$number"
+        tgt_admin --op new --mode logicalunit --tid 1 --lun $number --backing-store "$work/lun$number" \
+            --bstype rdwr
+    done
+    reads
+    wait_until 10 'the new LUNs are reported' disk_notes 'new on the target: LUN 2, 5'
+    causeway list | grep -q 'LUN 2, 5' || fail 'list does not show the new LUNs'
+    causeway attach all --all-luns --target "$iqn" --portal "$portal1" --portal "$portal2" --bind p1 --bind p2 \
+        --socket "$work/all"
+    causeway list
+    for number in 2 5; do
+        [ "$(nbdinfo --size "nbd+unix:///?socket=$work/all-lun$number")" = $((32 << 20)) ] ||
+            fail "LUN $number is not attached"
+    done
+    [ "$(causeway list --json | jq '[.. | objects | .lun? // empty] | length')" = 3 ] ||
+        fail 'there are not three disks'
+    causeway detach all-lun2
+    causeway detach all-lun5
+    disk_down
+}
+
+test_settings_of_failure() {
+    disk_up
+    causeway set disk1 all-paths-down-timeout=3 fence=lun-reset space=hold alua=off
+    causeway status disk1 | grep -q 'all-paths-down-timeout=3s' || fail 'status does not show the setting'
+    ! causeway set disk1 fence=maybe 2>"$work/said" || fail 'a wrong value was taken'
+    grep -q 'lun-reset' "$work/said" || fail 'what is allowed is not said'
+    cut 1
+    cut 2
+    wait_until 10 'all paths are down' disk_is all-paths-down
+    disk_notes 'all paths down for' || fail 'status does not say since when'
+    ! reads || fail 'it was read without a path'
+    heal 1
+    heal 2
+    wait_until 20 'both paths are back' disk_is optimal
+    reads
+    disk_down
+}
+
 test_daemon_ends() {
     disk_up
     local status=0
@@ -382,5 +646,141 @@ test_target_comes_late() {
         fail "the daemon says: $(cat "$work/said")"
 }
 waits_for_target() { causeway status disk1 2>&1 | grep -q 'configured and not attached yet: .*198.18'; }
+
+our_secret='secret of host1' their_secret='secret of the array'
+
+test_chap() {
+    links_up
+    tgt_start 64M
+    tgt_chap host1 "$our_secret"
+    tgt_chap_discovery host1
+    daemon_start
+    local file wrong
+    file=$(secret our "$our_secret") wrong=$(secret wrong 'not this secret')
+    # Nothing configured, a wrong secret, a wrong name, a secret that others can read.
+    refuses_chap 'the target wants CHAP and none is configured' causeway discover "$portal1" --bind p1
+    refuses_chap 'the target wants CHAP and none is configured' chap_attach
+    refuses_chap 'check CHAP user and secret' chap_attach --chap-user host1 --chap-secret-file "$wrong"
+    refuses_chap 'check CHAP user and secret' chap_attach --chap-user host2 --chap-secret-file "$file"
+    chmod 640 "$file"
+    refuses_chap "chmod 600 $file" chap_attach --chap-user host1 --chap-secret-file "$file"
+    refuses_chap 'has 5 bytes' chap_attach --chap-user host1 --chap-secret-file "$(secret short 12345)"
+    refuses_chap 'No such file' chap_attach --chap-user host1 --chap-secret-file "$work/absent"
+    chmod 600 "$file"
+    # This tgtd takes the number of SHA-256 for SHA-1: MD5 alone does, and the log says so.
+    : >"$work/causewayd.log"
+    chap_attach --chap-user host1 --chap-secret-file "$file" --persist
+    wait_until 20 'both paths prove who we are' path_active disk1 p2
+    grep -q 'trying once more with MD5 alone' "$work/causewayd.log" || fail 'the log says nothing of MD5'
+    causeway discover "$portal1" --bind p1 --luns --chap-user host1 --chap-secret-file "$file" | grep -q "$iqn" ||
+        fail 'discovery does not list the target'
+    nbdinfo --size "$uri"
+    # A path that comes back proves it again, and the disk's file names the secret's.
+    cut 1
+    wait_until 20 'the path over p1 is given up' path_lost disk1 p1
+    heal 1
+    wait_until 20 'the path over p1 comes back' path_active disk1 p1
+    grep -q "secret-file = \"$file\"" "$work/etc/disks/disk1.toml" || fail 'the file of the disk names no secret'
+    daemon_stop
+    daemon_start
+    wait_until 20 'the disk comes back' path_active disk1 p1
+    no_trace_of "$our_secret"
+    disk_down
+}
+
+test_chap_mutual() {
+    links_up
+    tgt_start 64M
+    tgt_chap host1 "$our_secret" array "$their_secret"
+    tgt_chap_discovery host1 array
+    mkdir -p "$work/etc"
+    cat >"$configuration" <<END
+[target."$iqn".chap]
+user = "host1"
+secret-file = "$(secret our "$our_secret")"
+mutual-user = "array"
+mutual-secret-file = "$(secret their "$their_secret")"
+[discovery."$portal1".chap]
+user = "host1"
+secret-file = "$work/our.secret"
+mutual-secret-file = "$work/their.secret"
+algorithms = ["MD5"]
+END
+    causeway config check --config "$configuration"
+    daemon_start
+    chap_attach
+    wait_until 20 'both targets prove who they are' path_active disk1 p2
+    causeway discover "$portal1" --bind p1 --luns | grep -q "67108864\|64 MiB" || fail 'discovery shows no LUN'
+    causeway detach disk1
+    # Who does not know the target's secret is not the target.
+    secret their 'not the array at all' >/dev/null
+    refuses_chap 'does not prove who it is' chap_attach
+    secret their "$our_secret" >/dev/null
+    refuses_chap 'same CHAP secret is set for both directions' chap_attach
+    secret their "$their_secret" >/dev/null
+    # A target that proves nothing although it has to.
+    tgt_admin --op unbind --mode account --tid 1 --user array --outgoing
+    refuses_chap 'array|prove|0201|CHAP' chap_attach
+    no_trace_of "$our_secret" "$their_secret" 'not the array at all'
+    # MD5 forbidden: no try with it, though nothing else works with this tgtd.
+    cat >"$configuration" <<END
+[chap]
+user = "host1"
+secret-file = "$work/our.secret"
+algorithms = ["SHA3-256", "SHA-256", "SHA-1"]
+END
+    daemon_stop
+    : >"$work/causewayd.log"
+    daemon_start
+    refuses_chap 'allow it under .chap. algorithms' chap_attach
+    ! grep -q 'MD5 alone' "$work/causewayd.log" || fail 'MD5 was tried although it is forbidden'
+}
+chap_attach() { # one link is enough for what fails
+    causeway attach disk1 --target "$iqn" --portal "$portal1" --portal "$portal2" --bind p1 --bind p2 --lun 1 \
+        --socket "$socket" "$@"
+}
+refuses_chap() { # WORDS COMMAND…
+    local words=$1
+    shift
+    if "$@" >"$work/said" 2>&1; then fail "no refusal where \"$words\" was expected"; fi
+    grep -qE -- "$words" "$work/said" || fail "expected \"$words\", and it says: $(cat "$work/said")"
+    say "$(head -n 1 "$work/said")"
+}
+
+# What is configured is asked for, what came of it is shown, and the data path keeps to it.
+test_parameters() {
+    links_up
+    tgt_start 64M
+    mkdir -p "$work/etc"
+    cat >"$configuration" <<END
+[parameters]
+ImmediateData = false
+MaxBurstLength = 65536
+[target."$iqn".parameters]
+FirstBurstLength = 8192
+MaxRecvDataSegmentLength = 4096
+END
+    daemon_start
+    attach disk1 --socket "$socket"
+    local said
+    said=$(causeway params disk1 --json)
+    say "$said"
+    parameter wanted ImmediateData No
+    parameter negotiated ImmediateData No
+    parameter wanted MaxBurstLength 65536
+    parameter negotiated MaxBurstLength 65536
+    parameter wanted FirstBurstLength 8192
+    parameter negotiated InitialR2T Yes
+    parameter negotiated MaxRecvDataSegmentLength '4096, the target.s 8192'
+    causeway params disk1 | grep -q '^ *MaxBurstLength  *65536  *65536  *512 to 16777215  *262144  *the lower one' ||
+        fail "params prints: $(causeway params disk1)"
+    verified_fio small --rw=randwrite --bsrange=512-128k --blockalign=512 --iodepth=16 --size=16M
+    disk_down
+}
+parameter() { # wanted|negotiated KEY VALUE: on both paths
+    jq -e --arg what "$1" --arg key "$2" --arg value "^$3\$" \
+        '.paths | length == 2 and all(.[$what][$key] | test($value))' <<<"$said" >/dev/null ||
+        fail "$1 $2 is not $3"
+}
 
 "test_$1"

@@ -5,11 +5,16 @@ public struct DiscoverRequest: Codable, Equatable, Sendable {
     public var interfaces: [String]
     /// Log in to each target and describe its LUNs too.
     public var luns: Bool
+    /// nil: as the configuration says.
+    public var chap: CHAPRequest?
 
-    public init(portals: [PortalAddress], interfaces: [String] = [], luns: Bool = false) {
+    public init(
+        portals: [PortalAddress], interfaces: [String] = [], luns: Bool = false, chap: CHAPRequest? = nil
+    ) {
         self.portals = portals
         self.interfaces = interfaces
         self.luns = luns
+        self.chap = chap
     }
 
     public init(from decoder: any Decoder) throws {
@@ -17,10 +22,12 @@ public struct DiscoverRequest: Codable, Equatable, Sendable {
         portals = try values.decode([PortalAddress].self, forKey: .portals)
         interfaces = try values.decodeIfPresent([String].self, forKey: .interfaces) ?? []
         luns = try values.decodeIfPresent(Bool.self, forKey: .luns) ?? false
+        chap = try values.decodeIfPresent(CHAPRequest.self, forKey: .chap)
     }
 
     /// What can be judged without a network.
     public func validate() throws(ControlError) {
+        try chap?.validate()
         try RequestLimits.check(portals: portals)
         try RequestLimits.check(interfaces: interfaces)
     }
@@ -46,13 +53,20 @@ public struct AttachRequest: Codable, Equatable, Sendable {
     public var settings: [String: String]
     /// Commands in flight a path at most; nil: the daemon's default.
     public var queueDepth: UInt32?
+    /// Interfaces that are not there yet, or have no address, get their paths when they appear; at least one
+    /// must be there.
+    public var waitForInterfaces: Bool
     /// Write the disk's file, so that the disk is attached whenever the daemon runs.
     public var persist: Bool
+    /// nil: as the configuration says.
+    public var chap: CHAPRequest?
 
     public init(
         name: DiskName, target: String, portals: [PortalAddress], interfaces: [String] = [], lun: UInt64,
         socket: String? = nil, readOnly: Bool = false, force: Bool = false, policy: String? = nil,
-        settings: [String: String] = [:], queueDepth: UInt32? = nil, persist: Bool = false
+        settings: [String: String] = [:], queueDepth: UInt32? = nil, waitForInterfaces: Bool = false,
+        persist: Bool = false,
+        chap: CHAPRequest? = nil
     ) {
         self.name = name
         self.target = target
@@ -65,7 +79,9 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         self.policy = policy
         self.settings = settings
         self.queueDepth = queueDepth
+        self.waitForInterfaces = waitForInterfaces
         self.persist = persist
+        self.chap = chap
     }
 
     public init(from decoder: any Decoder) throws {
@@ -81,7 +97,9 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         policy = try values.decodeIfPresent(String.self, forKey: .policy)
         settings = try values.decodeIfPresent([String: String].self, forKey: .settings) ?? [:]
         queueDepth = try values.decodeIfPresent(UInt32.self, forKey: .queueDepth)
+        waitForInterfaces = try values.decodeIfPresent(Bool.self, forKey: .waitForInterfaces) ?? false
         persist = try values.decodeIfPresent(Bool.self, forKey: .persist) ?? false
+        chap = try values.decodeIfPresent(CHAPRequest.self, forKey: .chap)
     }
 
     /// What can be judged without a network.
@@ -89,6 +107,7 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         try RequestLimits.check(portals: portals)
         try RequestLimits.check(interfaces: interfaces)
         try RequestLimits.check(target: target)
+        try chap?.validate()
         if let socket { try RequestLimits.check(socket: socket) }
         try RequestLimits.check(settings: allSettings)
         guard policy == nil || settings["policy"] == nil else {
@@ -129,6 +148,70 @@ public struct SetRequest: Codable, Equatable, Sendable {
             throw .invalidArgument("no setting is given", remedy: "name at least one, such as policy")
         }
         try RequestLimits.check(settings: settings)
+    }
+}
+
+/// The parameters of `io.causeway.AddPaths`.
+public struct AddPathsRequest: Codable, Equatable, Sendable {
+    public var name: DiskName
+    /// Empty: the interfaces that the disk has.
+    public var interfaces: [String]
+    /// Empty: the portals that the disk has.
+    public var portals: [PortalAddress]
+
+    public init(name: DiskName, interfaces: [String] = [], portals: [PortalAddress] = []) {
+        self.name = name
+        self.interfaces = interfaces
+        self.portals = portals
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        name = try values.decode(DiskName.self, forKey: .name)
+        interfaces = try values.decodeIfPresent([String].self, forKey: .interfaces) ?? []
+        portals = try values.decodeIfPresent([PortalAddress].self, forKey: .portals) ?? []
+    }
+
+    /// What can be judged without the disk.
+    public func validate() throws(ControlError) {
+        guard !interfaces.isEmpty || !portals.isEmpty else {
+            throw .invalidArgument(
+                "neither an interface nor a portal is given", remedy: "name what is to be added")
+        }
+        if !portals.isEmpty { try RequestLimits.check(portals: portals) }
+        try RequestLimits.check(interfaces: interfaces)
+    }
+}
+
+/// The parameters of `io.causeway.RemovePaths`, `DisablePaths` and `EnablePaths`.
+public struct ChangePathsRequest: Codable, Equatable, Sendable {
+    public var name: DiskName
+    /// Each an interface, a portal, or both with a slash between: it stands for every path that it fits.
+    public var paths: [String]
+    /// Also when no path that works is left.
+    public var force: Bool
+
+    public init(name: DiskName, paths: [String], force: Bool = false) {
+        self.name = name
+        self.paths = paths
+        self.force = force
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        name = try values.decode(DiskName.self, forKey: .name)
+        paths = try values.decode([String].self, forKey: .paths)
+        force = try values.decodeIfPresent(Bool.self, forKey: .force) ?? false
+    }
+
+    /// What can be judged without the disk.
+    public func validate() throws(ControlError) {
+        guard !paths.isEmpty, paths.count <= RequestLimits.countMax,
+            paths.allSatisfy({ (1...RequestLimits.settingBytesMax).contains($0.utf8.count) })
+        else {
+            throw .invalidArgument(
+                "no path is named, or too many", remedy: "name 1 to \(RequestLimits.countMax) paths")
+        }
     }
 }
 

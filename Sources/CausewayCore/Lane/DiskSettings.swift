@@ -2,9 +2,12 @@
 /// `DiskSetting`.
 public struct DiskSettings: Equatable, Sendable {
     public var policy = PathPolicy.standard
+    public var failure = FailureSettings()
     /// From the next login on. Disks of one target share its sessions: the one that wants most has its way.
     public var headerDigest = DigestPreference.prohibited
     public var dataDigest = DigestPreference.prohibited
+    /// Of the sessions. Disks of one target share them: each timer is the shortest that one of them wants.
+    public var timers = SessionTimers()
 
     public init() {}
 }
@@ -18,10 +21,48 @@ public struct DiskSetting: Sendable {
     let text: @Sendable (DiskSettings) -> String
     let set: @Sendable (inout DiskSettings, String) throws(WrongSettingValue) -> Void
 
-    public static let all: [DiskSetting] = [
+    public static let all: [DiskSetting] = ofPaths + ofTimers
+
+    private static let ofTimers: [DiskSetting] = [
+        timer("noop-interval", \.noopIntervalMilliseconds, 500...600_000),
+        timer("noop-timeout", \.noopTimeoutMilliseconds, 500...600_000),
+        timer("recovery-timeout", \.recoveryTimeoutMilliseconds, 1000...3_600_000),
+        timer("login-timeout", \.loginTimeoutMilliseconds, 1000...600_000),
+    ]
+
+    /// A time, milliseconds.
+    private static func timer(
+        _ key: String, _ field: any WritableKeyPath<SessionTimers, UInt64> & Sendable,
+        _ range: ClosedRange<UInt64>
+    ) -> DiskSetting {
+        DiskSetting(
+            key: key,
+            allowed: "\(SettingText.time(range.lowerBound)) to \(SettingText.time(range.upperBound))",
+            text: { SettingText.time($0.timers[keyPath: field]) },
+            set: { (settings, text) throws(WrongSettingValue) in
+                settings.timers[keyPath: field] = try SettingText.milliseconds(range)(text)
+            })
+    }
+
+    private static let ofPaths: [DiskSetting] = [
         DiskSetting(
             key: "policy", allowed: PathPolicy.allowed, text: { "\($0.policy)" },
             set: { (settings, text) throws(WrongSettingValue) in settings.policy = try PathPolicy(text) }),
+        DiskSetting(
+            key: "all-paths-down-timeout", allowed: FailureSettings.Patience.allowed,
+            text: { $0.failure.allPathsDownTimeout.settingText },
+            set: { (settings, text) throws(WrongSettingValue) in
+                settings.failure.allPathsDownTimeout = try FailureSettings.Patience(text)
+            }),
+        DiskSetting(
+            key: "alua", allowed: "auto, implicit or off", text: { $0.failure.access.rawValue },
+            set: { (settings, text) throws(WrongSettingValue) in settings.failure.access = try word(text) }),
+        DiskSetting(
+            key: "fence", allowed: "hold, lun-reset or none", text: { $0.failure.fence.rawValue },
+            set: { (settings, text) throws(WrongSettingValue) in settings.failure.fence = try word(text) }),
+        DiskSetting(
+            key: "space", allowed: "error or hold", text: { $0.failure.space.rawValue },
+            set: { (settings, text) throws(WrongSettingValue) in settings.failure.space = try word(text) }),
         DiskSetting(
             key: "header-digest", allowed: DigestPreference.allowed, text: { $0.headerDigest.setting },
             set: { (settings, text) throws(WrongSettingValue) in
@@ -33,6 +74,16 @@ public struct DiskSetting: Sendable {
                 settings.dataDigest = try DigestPreference(setting: text)
             }),
     ]
+
+    private static func word<Value: RawRepresentable & CaseIterable>(
+        _ text: String
+    ) throws(WrongSettingValue) -> Value where Value.RawValue == String {
+        guard let value = Value(rawValue: text) else {
+            throw WrongSettingValue(
+                "\"\(text)\" is none of \(Value.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        return value
+    }
 }
 
 extension DigestPreference {

@@ -28,8 +28,9 @@ extension Lane {
     @inline(__always)
     mutating func choosePath(_ disk: Int32, _ task: Int32) -> Int32? {
         if tasks[task].kind.isWrite && diskQueues[disk].fenceDebts > 0 { return nil }
+        if diskQueues[disk].choice.rule != .turns { return chooseByLoad(disk, tasks[task].byteCount) }
         let target = diskQueues[disk].target
-        var candidates = diskQueues[disk].candidates
+        var candidates = diskQueues[disk].choice.candidates
         let start = diskQueues[disk].turn.start
         while candidates != 0 {
             let ordinal = PathTurn.first(of: candidates, from: start)
@@ -41,6 +42,30 @@ extension Lane {
             candidates &= ~(1 &<< UInt32(truncatingIfNeeded: ordinal))
         }
         return nil
+    }
+
+    /// The path with the least to do. Where they are equal, they take turns.
+    @inline(never)
+    private mutating func chooseByLoad(_ disk: Int32, _ bytes: Int32) -> Int32? {
+        let target = diskQueues[disk].target
+        let rule = diskQueues[disk].choice.rule
+        let start = diskQueues[disk].turn.start
+        var candidates = diskQueues[disk].choice.candidates
+        var best: (path: Int32, ordinal: Int32, load: UInt64) = (-1, 0, .max)
+        while candidates != 0 {
+            let ordinal = PathTurn.first(of: candidates, from: start)
+            candidates &= ~(1 &<< UInt32(truncatingIfNeeded: ordinal))
+            let path = targetPaths[target].indices[Int(ordinal)]
+            guard hasRoom(path) else { continue }
+            let load =
+                rule == .serviceTime
+                ? pathQueues[path].load.expected(bytes: bytes, now: now.nanoseconds)
+                : UInt64(truncatingIfNeeded: pathQueues[path].inFlight.count)
+            if load < best.load { best = (path, ordinal, load) }
+        }
+        guard best.path >= 0 else { return nil }
+        diskQueues[disk].turn.took(best.ordinal, bytes: 0)
+        return best.path
     }
 
     @inline(__always)
@@ -69,27 +94,35 @@ extension Lane {
         }
     }
 
-    /// Queues the SCSI Command PDU and whatever data may follow it unasked (RFC 7143 §4.2.5.2).
+    /// Puts a task on a path, under a new tag.
     @inline(__always)
-    mutating func issue(_ task: Int32, on path: Int32) {
-        let generation = tasks[task].generation &+ 1
-        tasks[task].generation = generation
+    private mutating func enter(_ task: Int32, _ path: Int32) {
+        tasks[task].generation &+= 1
         tasks[task].state = .inFlight
         tasks[task].path = path
         tasks[task].received = 0
         tasks[task].nextDataSN = 0
         tasks[task].issuedAt = now
         pathQueues[path].inFlight.append(task, tasks)
+        if pathQueues[path].load.isMeasured {
+            tasks[task].mark = pathQueues[path].load.issued(bytes: tasks[task].byteCount)
+        }
         // A path that was idle is watched from now on.
         if pathQueues[path].inFlight.count == 1 {
-            wake(at: Instant(nanoseconds: now.nanoseconds &+ settings.health.suspicion))
+            wake(at: Instant(nanoseconds: now.nanoseconds &+ PathHealth.shortestPatience))
         }
+    }
+
+    /// Queues the SCSI Command PDU and whatever data may follow it unasked (RFC 7143 §4.2.5.2).
+    @inline(__always)
+    mutating func issue(_ task: Int32, on path: Int32) {
+        enter(task, path)
         let index = pathQueues[path].stream
-        let tag = Task.tag(slot: task, generation: generation)
+        let tag = Task.tag(slot: task, generation: tasks[task].generation)
         let kind = tasks[task].kind
         let length = tasks[task].byteCount
         let disk = tasks[task].disk
-        let lun = diskQueues[disk].lun
+        var lun = diskQueues[disk].lun
         let cdb = commandDescriptorBlock(task)
         let cmdSN = pathQueues[path].cmdSN
         pathQueues[path].cmdSN = cmdSN.next
@@ -97,10 +130,14 @@ extension Lane {
         var immediate: Int32 = 0
         var unsolicited: Int32 = 0
         var flags: SCSICommand.Flags = .final
+        var attribute: SCSICommand.TaskAttribute = .simple
         switch kind {
-        case .read, .getLBAStatus, .inquiry:
+        case .read, .hedgedRead, .hedge, .discarded, .getLBAStatus, .inquiry, .accessReport:
             if length > 0 { flags = [.final, .read] }
-        case .write, .unmap, .writeSame:
+        case .inventory:
+            flags = [.final, .read]
+            lun = 0
+        case .write, .unmap, .writeSame, .accessSetting:
             flags = [.final, .write]
             let first = min(pathQueues[path].firstBurstLength, length)
             if pathQueues[path].immediateData {
@@ -110,11 +147,11 @@ extension Lane {
                 unsolicited = first &- immediate
                 flags = .write
             }
-        case .synchronizeCache, .barrier:
-            break
+        case .synchronizeCache, .signOfLife: break
+        case .barrier, .resetBarrier: attribute = .ordered
         }
         let command = SCSICommand(
-            flags: flags, attribute: kind == .barrier ? .ordered : .simple, lun: lun, initiatorTaskTag: tag,
+            flags: flags, attribute: attribute, lun: lun, initiatorTaskTag: tag,
             expectedDataTransferLength: UInt32(bitPattern: length), cmdSN: cmdSN,
             expStatSN: pathQueues[path].expStatSN, cdb: cdb, immediateDataLength: Int(immediate))
         let entry = unsafe streams[index].send.append()
@@ -155,7 +192,8 @@ extension Lane {
         let lba = tasks[task].lba
         let blocks = tasks[task].blocks
         switch tasks[task].kind {
-        case .read: return CommandDescriptorBlock.read16(lba: lba, blocks: blocks).words
+        case .read, .hedgedRead, .hedge, .discarded:
+            return CommandDescriptorBlock.read16(lba: lba, blocks: blocks).words
         case .write:
             return CommandDescriptorBlock.write16(lba: lba, blocks: blocks, fua: tasks[task].forceUnitAccess)
                 .words
@@ -171,8 +209,8 @@ extension Lane {
                 lba: lba, allocationLength: UInt32(tasks[task].byteCount)
             )
             .words
-        case .barrier: return CommandDescriptorBlock.testUnitReady.words
-        case .inquiry: return commands[task].words
+        case .barrier, .resetBarrier, .signOfLife: return CommandDescriptorBlock.testUnitReady.words
+        case .inquiry, .accessReport, .accessSetting, .inventory: return commands[task].words
         }
     }
 

@@ -1,7 +1,17 @@
 /// How the commands of a disk are spread over its paths, as people choose it: `name[,option=value]…`.
+///
+/// Where the target has better and worse paths (ALUA), a policy chooses among the best of those that work.
 public enum PathPolicy: Equatable, Sendable {
     /// One path after the other.
     case roundRobin(RoundRobin)
+    /// The path with the fewest commands under way.
+    case leastQueueDepth
+    /// The path on which a command is likely to be answered first; see `PathLoad`.
+    case serviceTime
+    /// One path, the preferred one whenever it works; without a preference the first.
+    case fixed(preferred: PathName?)
+    /// One path, until it fails; then another one, for good.
+    case mostRecentlyUsed
 
     /// When the next path takes its turn: after so many commands or so many bytes, whichever comes first. nil
     /// does not count.
@@ -22,7 +32,9 @@ public enum PathPolicy: Equatable, Sendable {
     public static let standard = PathPolicy.roundRobin(.standard)
 
     /// What a policy may look like, for people.
-    static let allowed = "round-robin[,ios=1..65536][,bytes=512..1G]"
+    static let allowed =
+        "round-robin[,ios=1..65536][,bytes=512..1G], least-queue-depth, service-time, "
+        + "fixed[,preferred=INTERFACE[/PORTAL]] or most-recently-used"
 
     /// - Parameter text: such as `round-robin,ios=8`.
     init(_ text: String) throws(WrongSettingValue) {
@@ -38,6 +50,15 @@ public enum PathPolicy: Equatable, Sendable {
                 isPlain
                     ? .standard : RoundRobin(commands: commands.map(Int32.init), bytes: bytes.map(Int32.init))
             )
+        case "least-queue-depth": self = .leastQueueDepth
+        case "service-time": self = .serviceTime
+        case "fixed":
+            self = .fixed(
+                preferred: try options.take("preferred") { (text) throws(WrongSettingValue) in
+                    guard !text.isEmpty else { throw WrongSettingValue("no path is named") }
+                    return PathName(text)
+                })
+        case "most-recently-used": self = .mostRecentlyUsed
         default:
             throw WrongSettingValue("there is no policy \"\(name)\"")
         }
@@ -53,7 +74,25 @@ extension PathPolicy: CustomStringConvertible {
         case .roundRobin(let turn):
             "round-robin" + (turn.commands.map { ",ios=\($0)" } ?? "")
                 + (turn.bytes.map { ",bytes=\(SettingText.size(UInt64($0)))" } ?? "")
+        case .leastQueueDepth: "least-queue-depth"
+        case .serviceTime: "service-time"
+        case .fixed(let preferred): "fixed" + (preferred.map { ",preferred=\($0.text)" } ?? "")
+        case .mostRecentlyUsed: "most-recently-used"
         }
+    }
+}
+
+/// A path as people name it: `interface`, `interface/portal` or `portal`, the port left out where it is 3260.
+/// A name may fit several paths.
+public struct PathName: Equatable, Sendable {
+    public var text: String
+
+    public init(_ text: String) { self.text = text }
+
+    /// - Parameter portal: `address:port`.
+    public func fits(interface: String, portal: String) -> Bool {
+        let short = portal.hasSuffix(":3260") ? String(portal.dropLast(5)) : portal
+        return [interface, portal, short, "\(interface)/\(portal)", "\(interface)/\(short)"].contains(text)
     }
 }
 

@@ -23,11 +23,30 @@ import Testing
         #expect(DiskSetting.all.allSatisfy { !$0.allowed.isEmpty })
     }
 
+    @Test func timers() {
+        #expect(set("noop-interval", "10s") == .success("10s"))
+        #expect(set("noop-timeout", "1500ms") == .success("1500ms"))
+        #expect(set("recovery-timeout", "2m") == .success("120s"))
+        #expect(set("login-timeout", "30s") == .success("30s"))
+        #expect(
+            set("noop-interval", "1ms")
+                == .failure(
+                    .wrongValue(
+                        key: "noop-interval", reason: "1ms is not from 500ms to 600s",
+                        allowed: "500ms to 600s")))
+    }
+
     @Test func policies() {
         #expect(set("policy", "round-robin") == .success("round-robin"))
         #expect(set("policy", "round-robin,ios=8,bytes=64k") == .success("round-robin"))
         #expect(set("policy", "round-robin,ios=1") == .success("round-robin,ios=1"))
         #expect(set("policy", "round-robin,bytes=1M,ios=3") == .success("round-robin,ios=3,bytes=1M"))
+        for text in [
+            "least-queue-depth", "service-time", "fixed", "most-recently-used", "fixed,preferred=eth1",
+            "fixed,preferred=eth1/10.0.1.1:3260", "fixed,preferred=[2001:db8::1]:3261",
+        ] {
+            #expect(set("policy", text) == .success(text))
+        }
         #expect(set("policy", "round-robin,bytes=513") == .success("round-robin,bytes=513"))
     }
 
@@ -43,12 +62,25 @@ import Testing
         ),
         ("round-robin,ios", "\"ios\" is not option=value"), ("round-robin,", "\"\" is not option=value"),
         ("round-robin,ios=1,ios=2", "ios stands twice"),
+        ("fixed,preferred=", "preferred: no path is named"),
+        ("service-time,ios=1", "service-time has no option \"ios\""),
         ("round-robin,io=1", "round-robin has no option \"io\""),
     ])
     func wrongPolicies(_ text: String, _ reason: String) {
         #expect(
             set("policy", text)
                 == .failure(.wrongValue(key: "policy", reason: reason, allowed: PathPolicy.allowed)))
+    }
+
+    @Test func pathNames() {
+        let names = ["eth1", "10.0.1.1", "10.0.1.1:3260", "eth1/10.0.1.1", "eth1/10.0.1.1:3260"]
+        for name in names {
+            #expect(PathName(name).fits(interface: "eth1", portal: "10.0.1.1:3260"), "\(name)")
+            #expect(!PathName(name).fits(interface: "eth2", portal: "10.0.1.2:3260"), "\(name)")
+        }
+        #expect(!PathName("10.0.1.1").fits(interface: "eth1", portal: "10.0.1.1:3261"))
+        #expect(PathName("[2001:db8::1]").fits(interface: "", portal: "[2001:db8::1]:3260"))
+        #expect(!PathName("eth").fits(interface: "eth1", portal: "10.0.1.1:3260"))
     }
 
     @Test(arguments: ["header-digest", "data-digest"])

@@ -86,6 +86,23 @@ import Testing
         #expect(twice.status == 64 && twice.errors.contains("the policy is given twice"))
     }
 
+    @Test func pathsOfALivingDisk() throws {
+        let world = try ServerWorld()
+        _ = try attach(world, "--bind", "eth1", "--lun", "1")
+        let added = try run(world, "path", "add", "data1", "--bind", "eth3", "--portal", "10.0.3.1")
+        #expect(added.errors == "" && added.output.contains("eth3       -        10.0.3.1:3260    -  active"))
+        let disabled = try run(world, "path", "disable", "data1", "eth3")
+        #expect(disabled.output.contains("10.0.3.1:3260    -  disabled"))
+        #expect(try run(world, "path", "disable", "data1", "eth3", "--force").output.contains("-  down"))
+        let enabled = try run(world, "path", "enable", "data1", "eth3")
+        #expect(enabled.output.contains("10.0.3.1:3260    -  active"))
+        let removed = try run(world, "path", "remove", "data1", "eth3")
+        #expect(removed.output.contains("10.0.3.1:3260    -  removing"))
+        #expect(try run(world, "path", "add", "data1").status == 64)
+        #expect(try run(world, "path", "remove", "data1").status == 64)
+        #expect(try run(world, "path", "remove", "data9", "eth1").status == 1)
+    }
+
     @Test func errorsSayWhatAndWhatToDo() throws {
         let world = try ServerWorld()
         let refused = try attach(world, "--bind", "eth9", "--lun", "1")
@@ -182,6 +199,9 @@ import Testing
     @Test(arguments: [
         ("causeway", ["discover", "--help"], "causeway.1"), ("causeway", ["attach", "--help"], "causeway.1"),
         ("causeway", ["detach", "--help"], "causeway.1"), ("causeway", ["list", "--help"], "causeway.1"),
+        ("causeway", ["set", "--help"], "causeway.1"), ("causeway", ["path", "add", "--help"], "causeway.1"),
+        ("causeway", ["path", "remove", "--help"], "causeway.1"),
+        ("causeway", ["path", "disable", "--help"], "causeway.1"),
         ("causeway", ["status", "--help"], "causeway.1"), ("causewayd", ["--help"], "causewayd.8"),
     ])
     func everyOptionIsInTheManual(executable: String, arguments: [String], page: String) throws {

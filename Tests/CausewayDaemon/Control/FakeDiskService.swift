@@ -63,6 +63,10 @@ final class FakeDiskService: DiskService {
         return report
     }
 
+    func parameters(_ name: DiskName) throws(ControlError) -> ParametersReport {
+        throw .noSuchDisk(name)
+    }
+
     func attachConfigured(_ name: DiskName) throws(ControlError) -> DiskReport {
         throw .notConfigured(name, path: "/etc/causeway/disks/\(name).toml")
     }
@@ -73,6 +77,43 @@ final class FakeDiskService: DiskService {
             return disks[request.name.text]
         }
         guard let report else { throw .noSuchDisk(request.name) }
+        return report
+    }
+
+    func addPaths(_ request: AddPathsRequest) throws(ControlError) -> DiskReport {
+        try change(request.name) { disk in
+            for interface in request.interfaces {
+                disk.paths.append(
+                    PathReport(
+                        interface: interface, portal: request.portals.first ?? disk.paths[0].portal,
+                        state: .active))
+            }
+        }
+    }
+
+    func changePaths(_ request: ChangePathsRequest, _ change: PathChange) throws(ControlError) -> DiskReport {
+        try self.change(request.name) { disk in
+            for index in disk.paths.indices where request.paths.contains(disk.paths[index].interface ?? "") {
+                disk.paths[index].state =
+                    switch change {
+                    case .remove: .removing
+                    case .disable: request.force ? .down : .disabled
+                    case .enable: .active
+                    }
+            }
+        }
+    }
+
+    private func change(_ name: DiskName, _ body: (inout DiskReport) -> Void) throws(ControlError)
+        -> DiskReport
+    {
+        let report = disks.withLock { disks -> DiskReport? in
+            guard var disk = disks[name.text] else { return nil }
+            body(&disk)
+            disks[name.text] = disk
+            return disk
+        }
+        guard let report else { throw .noSuchDisk(name) }
         return report
     }
 
