@@ -177,7 +177,7 @@ extension Supervisor {
         let target = disk.target
         func rank(_ kind: PathProblem.Kind) -> Int {
             switch kind {
-            case .noSuchLUN: 0
+            case .noSuchLUN, .lunGone: 0
             case .otherLUN: 1
             case .notReady: 2
             case .targetNotFound: 3
@@ -200,7 +200,7 @@ extension Supervisor {
             return .loginRefused(
                 target.text, portal: portal, statusClass: statusClass, statusDetail: detail,
                 reason: problem.text)
-        case .noSuchLUN:
+        case .noSuchLUN, .lunGone:
             var error = ControlError.noSuchLUN(disk.request.lun, target: target.text, existing: [])
             error.message += ": \(problem.text)"
             error.remedy = "see the LUNs with: causeway discover \(portal) --luns"

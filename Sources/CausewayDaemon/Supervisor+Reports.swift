@@ -17,7 +17,7 @@ extension Supervisor {
                     target: report.target, lun: report.lun, sizeBytes: report.sizeBytes,
                     readOnly: report.readOnly,
                     pathsActive: UInt32(report.paths.count { $0.state == .active || $0.state == .standby }),
-                    pathsTotal: UInt32(report.paths.count)))
+                    pathsTotal: UInt32(report.paths.count), notes: report.notes))
         }
         return summaries
     }
@@ -30,7 +30,7 @@ extension Supervisor {
         let known = disk.state.withLock { ($0.id, $0.description, $0.device, $0.events) }
         var snapshot: DiskSnapshot?
         if let id = known.0 {
-            guard let answer = lane.ask({ $0.lane.snapshot(id) }) else {
+            guard let answer = lane.ask({ $0.lane.snapshot(id, at: $0.time) }) else {
                 throw .internalFailure("the lane did not answer")
             }
             snapshot = answer
@@ -47,7 +47,7 @@ extension Supervisor {
             model: report.map { "\($0.inquiry.product)" } ?? "",
             readOnly: known.1?.isReadOnly ?? disk.request.readOnly, policy: settings["policy"] ?? "",
             settings: settings, paths: paths, counters: counters(snapshot),
-            warnings: NetworkAdvice.warnings(wanted), events: known.3)
+            notes: (snapshot?.notes ?? []) + NetworkAdvice.warnings(wanted), events: known.3)
     }
 
     /// What will become of interfaces that are not there yet.
@@ -73,13 +73,16 @@ extension Supervisor {
             writtenBytes: counters.writtenBytes,
             errors: counters.errors, resent: counters.sentAgain,
             fences: snapshot.paths.reduce(0) { $0 + $1.counters.fences },
-            held: UInt64(snapshot.pending + snapshot.paths.reduce(0) { $0 + $1.held }))
+            held: UInt64(snapshot.pending + snapshot.paths.reduce(0) { $0 + $1.held }),
+            activations: counters.activations, resets: counters.resets, unfenced: counters.unfenced)
     }
 
     private func diskState(_ snapshot: DiskSnapshot?, _ paths: [PathReport]) -> DiskState {
         guard let snapshot, snapshot.isReady else { return .attaching }
         if snapshot.isDetaching { return .detaching }
+        if snapshot.isLost { return .permanentDeviceLoss }
         if snapshot.isHeld || snapshot.isFailing { return .allPathsDown }
+        // A path on standby does what it is there for.
         return paths.allSatisfy { $0.state == .active || $0.state == .standby } ? .optimal : .degraded
     }
 
@@ -109,6 +112,8 @@ extension Supervisor {
                 ? 0 : counters.latencyNanoseconds / counters.commands / 1000,
             errors: counters.errors,
             digestErrors: counters.headerDigestErrors + counters.dataDigestErrors + counters.rejectedDigests,
-            fences: counters.fences, lastFence: snapshot.lastFence)
+            fences: counters.fences, lastFence: snapshot.lastFence,
+            accessGroup: snapshot.accessGroup, accessState: snapshot.accessState,
+            preferred: snapshot.isPreferred)
     }
 }

@@ -138,12 +138,19 @@ final class Supervisor: DiskService {
             let disk = state.withLock { $0.byID.removeValue(forKey: id) }
             disk?.state.withLock { $0.id = nil }
             disk?.detached.fulfil(isClean)
-        case .event(let severity, let text):
-            switch severity {
-            case .information: logger.info("\(text)")
-            case .warning: logger.warning("\(text)")
-            case .error: logger.error("\(text)")
-            }
+        case .disk(let id, let severity, let text):
+            guard let disk = find(id) else { return }
+            disk.remember(text)
+            log(severity, "\(disk.name): \(text)")
+        case .event(let severity, let text): log(severity, text)
+        }
+    }
+
+    private func log(_ severity: LaneNotice.Severity, _ text: String) {
+        switch severity {
+        case .information: logger.info("\(text)")
+        case .warning: logger.warning("\(text)")
+        case .error: logger.error("\(text)")
         }
     }
 

@@ -251,6 +251,7 @@ public struct LaneRunner: ~Copyable {
             switch effect {
             case .connect(let id, let route): connect(id, route)
             case .close(let id): close(id)
+            case .abort(let id): abort(id)
             case .notice(let notice): onNotice(notice)
             }
         }
@@ -274,6 +275,13 @@ public struct LaneRunner: ~Copyable {
         _ = Glibc.shutdown(sockets[slot].descriptor, Int32(SHUT_RDWR))
         _ = Glibc.close(sockets[slot].descriptor)
         sockets[slot] = StreamSocket()
+    }
+
+    /// Throws away what TCP has not sent, and tells the peer so (RST).
+    private mutating func abort(_ id: StreamID) {
+        let slot = Int(id.index)
+        guard sockets[slot].id == id, sockets[slot].descriptor >= 0 else { return }
+        TCPConnection.abort(sockets[slot].descriptor)
     }
 
     private mutating func connect(_ id: StreamID, _ route: RouteID) {

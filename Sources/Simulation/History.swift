@@ -73,7 +73,9 @@ public final class History {
         world.client.mayFail = false
         world.client.bound = 100 * Self.second
         // What was lost with a cache is told once more by each path.
-        world.client.mayFail = swarm.losesCache
+        let isLunLost =
+            swarm.faults[Swarm.Fault.lunGone.rawValue] + swarm.faults[Swarm.Fault.otherLUN.rawValue]
+        world.client.mayFail = swarm.losesCache || isLunLost > 0
         world.client.load(swarm.load, count: 20)
         demand(100 * Self.second, "a healthy disk does not answer") { world.client.isIdle }
         demand(100 * Self.second, "the target does not come to rest") { world.isQuiet }
@@ -155,6 +157,9 @@ public final class History {
         world.endFaults()
         for interface in 0..<swarm.options.interfaceCount { world.findCarrier(interface: interface) }
         for portal in swarm.options.target.portalGroups.indices { world.heal(portal: portal) }
+        world.restoreUnit()
+        world.fillPool(false)
+        world.setAccess(world.accessStates.mapValues { _ in 0 })
     }
 
     /// Short more often than long.
@@ -210,6 +215,31 @@ public final class History {
         case .attention:
             guard random.chance(100) else { return }
             world.raiseAttention()
+        case .access:
+            // A LUN that changes its states faster than commands are answered gets no work done.
+            guard swarm.interval.upperBound > 100_000_000 || random.chance(4) else { return }
+            world.setPreferred(random.chance(500) ? nil : world.accessStates.keys.sorted().first)
+            var states: [UInt16: UInt8] = [:]
+            for group in world.accessStates.keys.sorted() {
+                states[group] = random.pick([0, 0, 1, 2, 2, 3, 4, 0xe])
+            }
+            world.setAccess(states, after: random.chance(500) ? 0 : time / 4)
+            let isLong = random.chance(300)
+            later(isLong ? time : time / 8) { world in
+                world.setAccess(world.accessStates.mapValues { _ in 0 })
+            }
+        case .lunGone:
+            guard random.chance(200) else { return }
+            world.replaceUnit(by: .nothing)
+            later(time) { $0.restoreUnit() }
+        case .otherLUN:
+            guard random.chance(200) else { return }
+            world.replaceUnit(by: random.chance(500) ? .otherIdentity : .otherSerial)
+            later(time) { $0.restoreUnit() }
+        case .resize: world.resizeUnit(random.number(600...2000))
+        case .poolFull:
+            world.fillPool(true)
+            later(time / 4) { $0.fillPool(false) }
         }
     }
 

@@ -49,6 +49,7 @@ final class Pipe {
     private var isWaiting = false
     private(set) var isBroken = false
     private(set) var isFinished = false
+    private var isAborted = false
 
     /// Bytes that arrived and were not taken.
     private(set) var arrived: [UInt8] = []
@@ -106,6 +107,13 @@ final class Pipe {
         plan(Segment(time: 0, bytes: [], end: end))
     }
 
+    /// The sender's TCP forgets what it has not got through: what is stopped by a gate, now or before it
+    /// arrives, never comes.
+    func abort() {
+        isAborted = true
+        if gates.contains(where: \.isShut) { breakOff() }
+    }
+
     /// What is under way is lost, and nothing more arrives.
     func breakOff() {
         isBroken = true
@@ -131,6 +139,7 @@ final class Pipe {
     private func deliver() {
         guard !isBroken, firstSegment < segments.count else { return }
         for gate in gates where gate.isShut {
+            if isAborted { return breakOff() }
             if !isWaiting { gate.wait(self) }
             isWaiting = true
             return

@@ -8,6 +8,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
             halfClose
         case attention
         case damage
+        case access, lunGone, otherLUN, resize, poolFull
     }
 
     public var options = WorldOptions()
@@ -142,9 +143,37 @@ public struct Swarm: Sendable, CustomStringConvertible {
         losesCache = options.unit.hasWriteCache && random.chance(500)
         if losesCache && faults[Fault.restart.rawValue] > 0 { mayFail = true }
         if random.chance(200) {
-            options.lane.allPathsDownTimeoutMilliseconds = random.pick([200, 3000, 20_000])
+            options.settings.failure.allPathsDownTimeout = .milliseconds(random.pick([200, 3000, 20_000]))
             mayFail = true
         }
+        drawUnitFaults(random)
+    }
+
+    /// Drawn from a stream of its own, so that seeds of before stay what they were as far as may be.
+    private mutating func drawUnitFaults(_ random: RandomStream) {
+        for fault in [Fault.access, .lunGone, .otherLUN, .resize, .poolFull] where random.chance(700) {
+            faults[fault.rawValue] = 0
+        }
+        if random.chance(300) {
+            options.target.groupSupport = UInt8(random.number(1...3))
+            options.target.knowsExtendedHeader = random.chance(700)
+            let isOne = random.chance(200)
+            options.target.accessGroups = options.target.portalGroups.indices.map {
+                isOne ? 5 : UInt16($0 + 1)
+            }
+            options.settings.failure.access = random.pick([.automatic, .automatic, .implicit, .off])
+            faults[Fault.access.rawValue] = random.number(1...20)
+        }
+        if random.chance(200) {
+            options.settings.failure.fence = .logicalUnitReset
+            options.lane.lastFenceMilliseconds = random.pick([500, 2000, 5000])
+            if random.chance(700) {
+                options.target.portalGroups = options.target.portalGroups.indices.map { UInt16($0 + 1) }
+            }
+        }
+        options.settings.failure.space = random.chance(500) ? .hold : .error
+        if faults[Fault.poolFull.rawValue] > 0 && options.settings.failure.space == .error { mayFail = true }
+        if faults[Fault.lunGone.rawValue] + faults[Fault.otherLUN.rawValue] > 0 { mayFail = true }
     }
 
     /// What the administrator does meanwhile.
@@ -190,6 +219,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
 
     private mutating func makeCanary(_ random: RandomStream) {
         options.lane.skipsBarrier = true
+        options.settings.failure = FailureSettings()
+        options.target.groupSupport = 0
         options.target.reinstatement = .returnsAtOnce
         options.unit.slowPermille = 200
         options.unit.slowLatency = 20_000_000...500_000_000
@@ -206,6 +237,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
     public var description: String {
         let target = options.target
         let unit = options.unit
+        let failure = options.settings.failure
         let paths = options.paths.map { "\($0.interface)-\($0.portal)" }.joined(separator: " ")
         let named = Fault.allCases.filter { faults[$0.rawValue] > 0 }.map { "\($0)=\(faults[$0.rawValue])" }
         return """
@@ -225,9 +257,10 @@ public struct Swarm: Sendable, CustomStringConvertible {
               lane     tasks \(options.lane.taskCapacity), requests \(options.lane.requestCapacity), \
             chunks \(options.lane.chunkCount), piece \(options.lane.pieceBytes), \
             depth \(options.lane.depthPerPath), \
-            policy \(options.settings.policy)\(changesPolicy ? " and others" : ""), \
-            paths \(changesPaths ? "change" : "stay"), \
-            APD \(options.lane.allPathsDownTimeoutMilliseconds) ms
+            policy \(options.settings.policy)\(changesPolicy ? " and others" : "")\
+            \(changesPaths ? ", paths change" : ""), APD \(failure.allPathsDownTimeout)
+              failure  TPGS \(target.groupSupport) \(target.accessGroups), alua \(failure.access), \
+            fence \(failure.fence), space \(failure.space)
               load     \(requestCount) requests, depth \(load.depth), \
             up to \(load.maxBlocks) blocks of \(load.span), \
             weights \(load.weights)

@@ -20,6 +20,10 @@ final class TargetConnection {
     var restartStatSN: UInt32?
     /// Tasks answered before all of their Data-Out had come.
     var endedEarly: Set<UInt32> = []
+    /// The status that told of another LUN in place of the one before.
+    var replacementStatSN: UInt32?
+    /// Tasks that a LOGICAL UNIT RESET ended: their data may still come.
+    var abortedTags: Set<UInt32> = []
     private var pingTag: UInt32 = 0
     private var nextTransferTag: UInt32 = 0x1000
     /// A bit of the next PDU that changes on its way.
@@ -315,9 +319,17 @@ final class TargetConnection {
     }
 
     private func receivedTaskManagement(_ header: BasicHeaderSegment, _ session: TargetSession) {
+        let function = header[byte: 1] & 0x7f
+        if function == 5, let unit = target.unit(header.lun, portal: connection.portal) {
+            return target.reset(unit, by: session) { [weak self] in
+                guard let self, phase == .fullFeature else { return }
+                var answer = self.header(.taskManagementResponse, countsStatus: true)
+                answer[4] = header[4]
+                send(answer)
+            }
+        }
         var answer = self.header(.taskManagementResponse, countsStatus: true)
         answer[4] = header[4]
-        let function = header[byte: 1] & 0x7f
         if function == 1 {
             if let task = session.tasks[header[5]] {
                 answer[byte: 2] = target.abort(task) ? 0 : 255
@@ -325,7 +337,7 @@ final class TargetConnection {
                 answer[byte: 2] = 1
             }
         } else {
-            answer[byte: 2] = 5
+            answer[byte: 2] = function == 5 ? 2 : 5
         }
         send(answer)
     }

@@ -9,6 +9,11 @@ public struct TargetOptions: Sendable {
 
     /// The portal group of each portal.
     public var portalGroups: [UInt16] = [1, 1]
+    /// TPGS of its LUNs: 1 implicit, 2 explicit, 3 both; 0 for no asymmetric access.
+    public var groupSupport: UInt8 = 0
+    /// The target port group (SPC-4) of each portal; those beyond the end are in group 1.
+    public var accessGroups: [UInt16] = []
+    public var knowsExtendedHeader = true
     public var reinstatement = Reinstatement.drains
     public var initialR2T = false
     public var immediateData = true

@@ -116,6 +116,60 @@ extension World {
         for connection in connections(ofPath: index) { target.halfClose(connection.number) }
     }
 
+    // MARK: What becomes of a LUN
+
+    public enum Replacement: Sendable { case nothing, otherIdentity, otherSerial }
+
+    /// The LUN is taken away; another may be there in its place.
+    public func replaceUnit(by replacement: Replacement) {
+        var other = options.unit
+        switch replacement {
+        case .nothing: return target.replace(unit, by: nil)
+        case .otherIdentity: other.identity += 77
+        case .otherSerial: other.serial = "SIM2"
+        }
+        let impostor = SimulatedUnit(
+            options: other, lun: Self.lun.rawValue, random: RandomStream(seed: options.seed, "other"),
+            chronicle: chronicle)
+        impostor.isImpostor = true
+        target.replace(unit, by: impostor)
+    }
+
+    public func restoreUnit() {
+        guard target.units[Self.lun.rawValue] !== unit else { return }
+        target.replace(unit, by: unit)
+    }
+
+    public func addUnit(number: Int) {
+        guard let lun = LogicalUnitNumber(number) else { return }
+        let added = SimulatedUnit(
+            options: options.unit, lun: lun.rawValue, random: RandomStream(seed: options.seed, "added"),
+            chronicle: chronicle)
+        added.isImpostor = true
+        target.add(added)
+        target.raise(.lunsChanged, lun: Self.lun.rawValue)
+    }
+
+    public func resizeUnit(_ blockCount: Int) {
+        chronicle.trace("target", "the LUN has \(blockCount) blocks")
+        unit.resize(blockCount)
+        target.raise(.capacityChanged, lun: Self.lun.rawValue)
+    }
+
+    /// The pool behind the LUN has no space, or has again.
+    public func fillPool(_ isFull: Bool) {
+        chronicle.trace("target", "the pool is \(isFull ? "full" : "not full")")
+        unit.isFull = isFull
+    }
+
+    /// New access states by target port group, after a transition.
+    public func setAccess(_ states: [UInt16: UInt8], after nanoseconds: UInt64 = 0) {
+        unit.access?.set(states, after: nanoseconds, timeline)
+    }
+
+    public func setPreferred(_ group: UInt16?) { unit.access?.preferred = group }
+    public var accessStates: [UInt16: UInt8] { unit.access?.states ?? [:] }
+
     /// Attempts to connect so far.
     public var connectCount: Int { network.connectCount }
 
@@ -123,8 +177,12 @@ extension World {
 
     public func snapshot() -> DiskSnapshot? { lane.snapshot(disk) }
 
+    /// Paths that carry I/O, or could if their access state were the best or the policy wanted them.
     public var pathsUp: Int {
-        snapshot()?.paths.count { $0.standing == .active || $0.standing == .standby } ?? 0
+        guard let paths = snapshot()?.paths, paths.contains(where: { $0.standing == .active }) else {
+            return 0
+        }
+        return paths.count { $0.standing == .active || $0.standing == .standby }
     }
 
     /// Nothing is under way any more: the medium is held against the oracle, and the lane's tables are

@@ -104,6 +104,7 @@ public final class World {
             target.impostors[portal] = SimulatedUnit(
                 options: other, lun: Self.lun.rawValue, random: RandomStream(seed: options.seed, "impostor"),
                 chronicle: chronicle)
+            target.impostors[portal]?.isImpostor = true
         }
         lane = Lane(settings: options.lane)
         routes = options.paths
@@ -387,6 +388,7 @@ public final class World {
             switch effect {
             case .connect(let id, let route): connect(id, route)
             case .close(let id): close(id)
+            case .abort(let id): if isCurrent(id) { sockets[Int(id.index)]?.connection?.toTarget.abort() }
             case .notice(let notice): take(notice)
             }
         }
@@ -478,6 +480,7 @@ public final class World {
         case .detached:
             chronicle.trace("lane", "detached")
             isDetached = true
+        case .disk(_, _, let text): chronicle.trace("lane", text)
         case .event(_, let text): chronicle.trace("lane", text)
         }
     }

@@ -8,6 +8,8 @@ struct Attach: ParsableCommand {
         discussion: """
             The disk is there as soon as its first path is up; the other paths join as they come.
             With a name alone the disk is attached as its file in /etc/causeway/disks says.
+            With --all-luns every LUN of the target becomes a disk, called NAME-lunN after its number; those \
+            that are attached already are left alone.
             """)
 
     @Argument(
@@ -32,9 +34,12 @@ struct Attach: ParsableCommand {
     @Option(help: "The LUN's number.")
     var lun: UInt64?
 
+    @Flag(help: "Attach every LUN of the target, as NAME-lunN.")
+    var allLuns = false
+
     @Option(
         help: ArgumentHelp(
-            "Export the disk on this Unix socket (NBD protocol) instead of a kernel device.",
+            "Export on this Unix socket (NBD protocol) instead of a kernel device; of all LUNs on PATH-lunN.",
             valueName: "path"),
         completion: .file())
     var socket: String?
@@ -69,20 +74,24 @@ struct Attach: ParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     /// nil for a disk that is to be attached as its file says.
-    private func request() throws -> AttachRequest? {
+    /// - Parameter each: for one of all LUNs, its number.
+    private func request(each number: UInt64? = nil) throws -> AttachRequest? {
         let isPlain =
             interfaces.isEmpty && socket == nil && !readOnly && !force && policy == nil && queueDepth == nil
-            && settings.isEmpty && !persist
+            && settings.isEmpty && !persist && !allLuns
         if target == nil, portals.isEmpty, lun == nil, isPlain { return nil }
-        guard let target, let lun, !portals.isEmpty else {
+        guard lun == nil || !allLuns else { throw ValidationError("--lun and --all-luns do not go together") }
+        guard let target, let lun = number ?? (allLuns ? 0 : lun), !portals.isEmpty else {
             throw ValidationError(
-                "--target, --portal and --lun go together; leave all options out to attach the disk as its "
-                    + "file says")
+                "--target, --portal and --lun or --all-luns go together; leave all options out to attach the "
+                    + "disk as its file says")
         }
+        let suffix = number.map { "-lun\($0)" } ?? ""
         return AttachRequest(
-            name: name, target: target, portals: portals, interfaces: interfaces, lun: lun,
-            socket: socket.map(Self.absolutePath), readOnly: readOnly, force: force, policy: policy,
-            settings: try usage { () throws(ControlError) in try Setting.byKey(settings) },
+            name: try usage { () throws(ControlError) in try DiskName(name.text + suffix) }, target: target,
+            portals: portals, interfaces: interfaces, lun: lun,
+            socket: socket.map { Self.absolutePath($0) + suffix }, readOnly: readOnly, force: force,
+            policy: policy, settings: try usage { () throws(ControlError) in try Setting.byKey(settings) },
             queueDepth: queueDepth, waitForInterfaces: waitForInterfaces, persist: persist)
     }
 
@@ -91,6 +100,7 @@ struct Attach: ParsableCommand {
     }
 
     func run() throws {
+        if allLuns { return try attachAll() }
         let wanted = try request()
         let disk = try connection.ask { client throws(ControlClientError) in
             if let wanted { return try client.attach(wanted) }
@@ -101,6 +111,46 @@ struct Attach: ParsableCommand {
         } else {
             Terminal.write(disk.attachedLines)
         }
+    }
+
+    /// One after the other; what cannot be attached is said, and the rest is attached all the same.
+    private func attachAll() throws {
+        guard let target else { return }
+        let discovery = try connection.ask { client throws(ControlClientError) in
+            try client.discover(DiscoverRequest(portals: portals, interfaces: interfaces, luns: true))
+        }
+        // The controller that some targets show as LUN 0 has no size.
+        let found = discovery.targets.first { $0.name == target }?.luns.filter { $0.sizeBytes != nil } ?? []
+        guard !found.isEmpty else {
+            for problem in discovery.problems { Terminal.complain(problem) }
+            Terminal.complain(
+                "\(target) shows no LUN that is a disk", remedy: "see: causeway discover --luns")
+            throw ExitCode.failure
+        }
+        let present = try connection.ask { client throws(ControlClientError) in try client.list() }
+        var disks: [DiskReport] = []
+        var hasFailed = false
+        for lun in found.map(\.lun).sorted() {
+            if present.contains(where: { $0.target == target && $0.lun == lun }) { continue }
+            do {
+                guard let wanted = try request(each: lun) else { continue }
+                try usage(wanted.validate)
+                let disk = try connection.ask { client throws(ControlClientError) in
+                    try client.attach(wanted)
+                }
+                disks.append(disk)
+                if !json { Terminal.write(disk.attachedLines) }
+            } catch let error as ValidationError {
+                Terminal.complain("LUN \(lun): \(error.message)")
+                hasFailed = true
+            } catch {
+                // Explained by whoever asked.
+                hasFailed = true
+            }
+        }
+        if json { try Terminal.writeJSON(disks) }
+        if !json && disks.isEmpty && !hasFailed { Terminal.write(["every LUN is attached already"]) }
+        if hasFailed { throw ExitCode.failure }
     }
 
     /// The daemon has a working directory of its own, so a relative path is completed here.

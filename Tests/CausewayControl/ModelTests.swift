@@ -84,7 +84,8 @@ import Testing
         try check(
             Samples.summary,
             """
-            {"device":"/dev/nbd0","lun":1,"name":"data1","pathsActive":1,"pathsTotal":2,"readOnly":true,
+            {"device":"/dev/nbd0","lun":1,"name":"data1","notes":["something"],"pathsActive":1,"pathsTotal":2,
+            "readOnly":true,
             "sizeBytes":10737418240,"socket":"/run/data1.sock","state":"degraded",
             "target":"iqn.2001-04.com.example:storage"}
             """)
@@ -95,25 +96,27 @@ import Testing
             Samples.report,
             """
             {"blockLength":512,
-            "counters":{"errors":0,"fences":1,"flushes":3,"held":4,"readBytes":5368709120,"reads":100,
-            "resent":7,"trims":2,"writeZeroes":1,"writes":50,"writtenBytes":1536},
+            "counters":{"activations":0,"errors":0,"fences":1,"flushes":3,"held":4,"readBytes":5368709120,
+            "reads":100,"resent":7,"resets":0,"trims":2,"unfenced":2,"writeZeroes":1,"writes":50,
+            "writtenBytes":1536},
             "device":"/dev/nbd0",
             "events":[{"message":"eth2 10.0.2.1:3260: link lost","timeMicroseconds":1767225599999999}],
             "lun":1,"model":"disk0","name":"data1",
+            "notes":["no space on the LUN for 7 s: writes are held (space = hold)"],
             "paths":[
-            {"digestErrors":3,"errors":2,"fences":1,"inFlight":12,"interface":"eth1","ios":123456,
+            {"accessGroup":2,"accessState":"active/optimized","digestErrors":3,"errors":2,"fences":1,"inFlight":12,"interface":"eth1","ios":123456,
             "lastFence":"reinstated on eth2, then the barrier, 4 ms","latencyMicroseconds":85,
-            "latencyP99Microseconds":1234,"portal":"10.0.1.1:3260","portalGroupTag":1,"readBytes":5368709120,
+            "latencyP99Microseconds":1234,"portal":"10.0.1.1:3260","portalGroupTag":1,"preferred":true,
+            "readBytes":5368709120,
             "reason":"slow","sourceAddress":"10.0.1.2","state":"active","writtenBytes":1536},
             {"digestErrors":0,"errors":0,"fences":0,"inFlight":0,"interface":"eth2","ios":0,
             "latencyMicroseconds":0,
-            "portal":"10.0.2.1:3260","readBytes":0,"reason":"connection reset by the target","state":"down",
+            "portal":"10.0.2.1:3260","preferred":false,"readBytes":0,"reason":"connection reset by the target","state":"down",
             "writtenBytes":0}],
             "policy":"round-robin","readOnly":true,
             "settings":{"fence":"barrier","policy":"round-robin"},
             "sizeBytes":10737418240,"socket":"/run/data1.sock",
             "state":"degraded","target":"iqn.2001-04.com.example:storage","vendor":"LIO-ORG",
-            "warnings":["eth1 and eth2 share a subnet"],
             "wwid":"naa.6001405f1b"}
             """)
     }

@@ -37,14 +37,15 @@ enum Samples {
 
     static let summary = DiskSummary(
         name: name(), device: "/dev/nbd0", socket: "/run/data1.sock", state: .degraded, target: iqn, lun: 1,
-        sizeBytes: 10 << 30, readOnly: true, pathsActive: 1, pathsTotal: 2)
+        sizeBytes: 10 << 30, readOnly: true, pathsActive: 1, pathsTotal: 2, notes: ["something"])
 
     static let path = PathReport(
         interface: "eth1", sourceAddress: "10.0.1.2", portal: portal, portalGroupTag: 1, state: .active,
         reason: "slow", inFlight: 12, ios: 123_456, readBytes: 5 << 30, writtenBytes: 1536,
         latencyMicroseconds: 85,
         latencyP99Microseconds: 1234, errors: 2, digestErrors: 3, fences: 1,
-        lastFence: "reinstated on eth2, then the barrier, 4 ms")
+        lastFence: "reinstated on eth2, then the barrier, 4 ms", accessGroup: 2,
+        accessState: "active/optimized", preferred: true)
 
     static let report = DiskReport(
         name: name(), device: "/dev/nbd0", socket: "/run/data1.sock", state: .degraded, target: iqn, lun: 1,
@@ -59,8 +60,8 @@ enum Samples {
         counters: DiskCounters(
             reads: 100, writes: 50, flushes: 3, trims: 2, writeZeroes: 1, readBytes: 5 << 30,
             writtenBytes: 1536,
-            errors: 0, resent: 7, fences: 1, held: 4),
-        warnings: ["eth1 and eth2 share a subnet"],
+            errors: 0, resent: 7, fences: 1, held: 4, unfenced: 2),
+        notes: ["no space on the LUN for 7 s: writes are held (space = hold)"],
         events: [
             EventReport(timeMicroseconds: 1_767_225_599_999_999, message: "eth2 10.0.2.1:3260: link lost")
         ])

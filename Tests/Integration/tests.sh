@@ -464,6 +464,112 @@ test_reattach() {
     disk_down
 }
 
+disk_state() { causeway list --json | jq -r '.. | objects | select(.name? == "disk1") | .state'; }
+disk_is() { [ "$(disk_state)" = "$1" ]; }
+disk_notes() { causeway status disk1 | grep -q -- "$1"; }
+lun_1() { # [OPTION=VALUE,…]: LUN 1 as at first, or with other names
+    tgt_admin --op new --mode logicalunit --tid 1 --lun 1 --backing-store "$backing" --bstype rdwr
+    tgt_admin --op update --mode logicalunit --tid 1 --lun 1 --params "thin_provisioning=1${1:+,$1}"
+}
+reads() { timeout 30 qemu-io -f raw "$uri" -c 'read 4M 64k'; }
+
+test_lun_deleted() {
+    disk_up
+    local started
+    verified_fio before --rw=write --bs=64k --size=4M
+    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    started=$SECONDS
+    reads >"$work/said" 2>&1 && fail 'a LUN that is gone was read'
+    grep -q 'Input/output error' "$work/said" || fail "it said: $(cat "$work/said")"
+    [ $((SECONDS - started)) -lt 20 ] || fail 'it took too long to see that the LUN is lost'
+    wait_until 10 'the disk is lost' disk_is permanent-device-loss
+    causeway list
+    causeway status disk1
+    disk_notes 'permanent device loss' || fail 'status does not say so'
+
+    # Another LUN under the same number, told by its serial number alone, or by its names.
+    lun_1 scsi_sn=ANOTHER
+    sleep 5
+    disk_is permanent-device-loss || fail 'a LUN with another serial number is taken for the disk'
+    ! reads || fail 'another LUN was read'
+    causeway status disk1
+    disk_notes 'not the disk' || fail 'status does not say that it is another LUN'
+    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    lun_1 scsi_id=ANOTHER
+    sleep 5
+    disk_is permanent-device-loss || fail 'a LUN with another name is taken for the disk'
+    ! reads || fail 'another LUN was read'
+
+    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    lun_1
+    wait_until 20 'the disk is back' disk_is optimal
+    verified_fio after --rw=write --bs=64k --size=4M
+    disk_down
+}
+
+# A new LUN in the disk's place without a moment in between, under load.
+test_lun_replaced() {
+    disk_up
+    local other=$work/other
+    truncate -s 64M "$other"
+    verified_fio_in_background load --rw=randwrite --bs=16k --iodepth=8 --size=32M --rate=4M --loops=4
+    sleep 2
+    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    tgt_admin --op new --mode logicalunit --tid 1 --lun 1 --backing-store "$other" --bstype rdwr
+    tgt_admin --op update --mode logicalunit --tid 1 --lun 1 --params scsi_sn=ANOTHER,scsi_id=ANOTHER
+    sleep 4
+    causeway status disk1
+    [ -z "$(tr -d '\0' <"$other" | head -c 1)" ] || fail 'the other LUN was written to'
+    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    lun_1
+    wait_until 20 'the disk is back' disk_is optimal
+    causeway detach disk1 --force
+    wait_until 10 'the target has no session left' no_sessions tgt
+}
+
+test_new_luns() {
+    disk_up
+    local number
+    for number in 2 5; do
+        truncate -s 32M "$work/lun$number"
+        tgt_admin --op new --mode logicalunit --tid 1 --lun $number --backing-store "$work/lun$number" \
+            --bstype rdwr
+    done
+    reads
+    wait_until 10 'the new LUNs are reported' disk_notes 'new on the target: LUN 2, 5'
+    causeway list | grep -q 'LUN 2, 5' || fail 'list does not show the new LUNs'
+    causeway attach all --all-luns --target "$iqn" --portal "$portal1" --portal "$portal2" --bind p1 --bind p2 \
+        --socket "$work/all"
+    causeway list
+    for number in 2 5; do
+        [ "$(nbdinfo --size "nbd+unix:///?socket=$work/all-lun$number")" = $((32 << 20)) ] ||
+            fail "LUN $number is not attached"
+    done
+    [ "$(causeway list --json | jq '[.. | objects | .lun? // empty] | length')" = 3 ] ||
+        fail 'there are not three disks'
+    causeway detach all-lun2
+    causeway detach all-lun5
+    disk_down
+}
+
+test_settings_of_failure() {
+    disk_up
+    causeway set disk1 all-paths-down-timeout=3 fence=lun-reset space=hold alua=off
+    causeway status disk1 | grep -q 'all-paths-down-timeout=3s' || fail 'status does not show the setting'
+    ! causeway set disk1 fence=maybe 2>"$work/said" || fail 'a wrong value was taken'
+    grep -q 'lun-reset' "$work/said" || fail 'what is allowed is not said'
+    cut 1
+    cut 2
+    wait_until 10 'all paths are down' disk_is all-paths-down
+    disk_notes 'all paths down for' || fail 'status does not say since when'
+    ! reads || fail 'it was read without a path'
+    heal 1
+    heal 2
+    wait_until 20 'both paths are back' disk_is optimal
+    reads
+    disk_down
+}
+
 test_daemon_ends() {
     disk_up
     local status=0

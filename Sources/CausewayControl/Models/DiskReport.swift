@@ -61,11 +61,14 @@ public struct DiskSummary: Codable, Equatable, Sendable {
     public var readOnly: Bool
     public var pathsActive: UInt32
     public var pathsTotal: UInt32
+    /// What people should know of it, such as since when all paths are down.
+    public var notes: [String]
 
     public init(
         name: DiskName, device: String? = nil, socket: String? = nil, state: DiskState, target: String,
         lun: UInt64,
-        sizeBytes: UInt64, readOnly: Bool = false, pathsActive: UInt32, pathsTotal: UInt32
+        sizeBytes: UInt64, readOnly: Bool = false, pathsActive: UInt32, pathsTotal: UInt32,
+        notes: [String] = []
     ) {
         self.name = name
         self.device = device
@@ -77,6 +80,7 @@ public struct DiskSummary: Codable, Equatable, Sendable {
         self.readOnly = readOnly
         self.pathsActive = pathsActive
         self.pathsTotal = pathsTotal
+        self.notes = notes
     }
 }
 
@@ -103,8 +107,8 @@ public struct DiskReport: Codable, Equatable, Sendable {
     public var settings: [String: String]
     public var paths: [PathReport]
     public var counters: DiskCounters
-    /// What keeps the disk from being as good as it could be.
-    public var warnings: [String]
+    /// What people should know of it, such as since when all paths are down.
+    public var notes: [String]
     /// The newest events, oldest first.
     public var events: [EventReport]
 
@@ -114,7 +118,7 @@ public struct DiskReport: Codable, Equatable, Sendable {
         sizeBytes: UInt64, blockLength: UInt32, wwid: String?, vendor: String, model: String,
         readOnly: Bool = false, policy: String, settings: [String: String] = [:], paths: [PathReport],
         counters: DiskCounters = DiskCounters(),
-        warnings: [String] = [], events: [EventReport] = []
+        notes: [String] = [], events: [EventReport] = []
     ) {
         self.name = name
         self.device = device
@@ -132,7 +136,7 @@ public struct DiskReport: Codable, Equatable, Sendable {
         self.settings = settings
         self.paths = paths
         self.counters = counters
-        self.warnings = warnings
+        self.notes = notes
         self.events = events
     }
 }
@@ -154,13 +158,19 @@ public struct DiskCounters: Codable, Equatable, Sendable {
     public var fences: UInt64
     /// Requests that wait for a path or a fence now.
     public var held: UInt64
+    /// SET TARGET PORT GROUPS commands sent.
+    public var activations: UInt64
+    /// LOGICAL UNIT RESETs sent (`fence = lun-reset`).
+    public var resets: UInt64
+    /// Writes sent again without a fence (`fence = none`).
+    public var unfenced: UInt64
 
     public init(
         reads: UInt64 = 0, writes: UInt64 = 0, flushes: UInt64 = 0, trims: UInt64 = 0,
         writeZeroes: UInt64 = 0,
         readBytes: UInt64 = 0, writtenBytes: UInt64 = 0, errors: UInt64 = 0, resent: UInt64 = 0,
         fences: UInt64 = 0,
-        held: UInt64 = 0
+        held: UInt64 = 0, activations: UInt64 = 0, resets: UInt64 = 0, unfenced: UInt64 = 0
     ) {
         self.reads = reads
         self.writes = writes
@@ -173,6 +183,9 @@ public struct DiskCounters: Codable, Equatable, Sendable {
         self.resent = resent
         self.fences = fences
         self.held = held
+        self.activations = activations
+        self.resets = resets
+        self.unfenced = unfenced
     }
 }
 

@@ -13,14 +13,15 @@ extension DiskSummary {
                 "\(disk.pathsActive)/\(disk.pathsTotal)", "\(disk.lun)", disk.target,
             ])
         }
-        return table.lines()
+        let notes = disks.flatMap { disk in disk.notes.map { "\(disk.name): \($0)".escapedForTerminal } }
+        return table.lines() + notes
     }
 }
 
 extension DiskReport {
     /// What `causeway attach` prints: where the disk is, and its paths.
     public var attachedLines: [String] {
-        [headline, ""] + connectionLines + warnings.map { "  Warning: \($0)".escapedForTerminal }
+        [headline] + notes.map { "  ! \($0)".escapedForTerminal } + [""] + connectionLines
     }
 
     /// What `causeway status` prints.
@@ -35,12 +36,12 @@ extension DiskReport {
         lines += field("Policy", policy)
         let others = settings.filter { $0.key != "policy" }.sorted { $0.key < $1.key }
         lines += field("Settings", others.map { "\($0.key)=\($0.value)" }.joined(separator: " "))
-        lines += [""] + trafficLines
+        lines += notes.map { "  ! \($0)".escapedForTerminal }
+        lines += [""] + trafficLines + accessLines
         lines += notes(paths.compactMap { path in path.reason.map { (path, $0) } })
         lines += notes(paths.compactMap { path in path.lastFence.map { (path, "last fence: \($0)") } })
         lines += notes(
             paths.filter { $0.digestErrors > 0 }.map { ($0, "\($0.digestErrors) PDUs damaged on their way") })
-        lines += warnings.map { "  Warning: \($0)".escapedForTerminal }
         lines += [""] + counters.lines
         if !events.isEmpty {
             lines += ["", "Events"]
@@ -89,6 +90,23 @@ extension DiskReport {
         return table.lines(indent: 2) + notes(paths.compactMap { path in path.reason.map { (path, $0) } })
     }
 
+    /// The access states, for a LUN that has such.
+    private var accessLines: [String] {
+        let known = paths.filter { $0.accessState != nil }
+        guard !known.isEmpty else { return [] }
+        var table = TextTable([
+            .left("INTERFACE"), .left("PORTAL"), .right("TARGET PORT GROUP"), .left("ACCESS"),
+            .left("PREFERRED"),
+        ])
+        for path in known {
+            table.append([
+                path.interface, path.portal.description, path.accessGroup.map { "\($0)" }, path.accessState,
+                path.preferred ? "yes" : "no",
+            ])
+        }
+        return [""] + table.lines(indent: 2)
+    }
+
     /// A path's part of what was moved over all of them.
     private func share(of path: PathReport) -> String? {
         let all = paths.reduce(0.0) { $0 + Double($1.readBytes) + Double($1.writtenBytes) }
@@ -122,11 +140,16 @@ extension DiskReport {
 
 extension DiskCounters {
     fileprivate var lines: [String] {
+        var rare: [String] = []
+        if activations > 0 { rare.append("groups activated \(activations)") }
+        if resets > 0 { rare.append("LUN resets \(resets)") }
+        if unfenced > 0 { rare.append("WRITES WITHOUT FENCE \(unfenced)") }
         let (read, written) = (Quantities.bytes(readBytes), Quantities.bytes(writtenBytes))
         return [
             "  Requests  reads \(reads) (\(read)), writes \(writes) (\(written)), flushes \(flushes),"
                 + " trims \(trims), write-zeroes \(writeZeroes)",
-            "  Trouble   errors \(errors), sent again \(resent), fences \(fences), held now \(held)",
+            "  Trouble   errors \(errors), sent again \(resent), fences \(fences), held now \(held)"
+                + rare.map { ", " + $0 }.joined(),
         ]
     }
 }

@@ -50,7 +50,8 @@ public enum InterfaceDescription {
         type Target (name: string, portals: []Portal, luns: []LUN)
 
         # One bound interface x one portal. Its state is one of connecting, login, verifying, active, standby,
-        # suspect, fencing, down, mismatch, disabled, removing, waiting; later versions may add others.
+        # suspect, fencing, down, mismatch, disabled, removing, waiting; later versions may add others. accessGroup is
+        # the target port group of asymmetric access that it leads to.
         type Path (
           interface: ?string,
           sourceAddress: ?string,
@@ -67,7 +68,10 @@ public enum InterfaceDescription {
           errors: int,
           digestErrors: int,
           fences: int,
-          lastFence: ?string
+          lastFence: ?string,
+          accessGroup: ?int,
+          accessState: ?string,
+          preferred: bool
         )
 
         # Requests since the disk was attached; held counts those that wait now.
@@ -82,7 +86,10 @@ public enum InterfaceDescription {
           errors: int,
           resent: int,
           fences: int,
-          held: int
+          held: int,
+          activations: int,
+          resets: int,
+          unfenced: int
         )
 
         # The time is in microseconds since 1970-01-01 00:00 UTC.
@@ -100,7 +107,8 @@ public enum InterfaceDescription {
           sizeBytes: int,
           readOnly: bool,
           pathsActive: int,
-          pathsTotal: int
+          pathsTotal: int,
+          notes: []string
         )
 
         type Disk (
@@ -120,7 +128,7 @@ public enum InterfaceDescription {
           settings: [string]string,
           paths: []Path,
           counters: Counters,
-          warnings: []string,
+          notes: []string,
           events: []Event
         )
 

@@ -7,6 +7,8 @@ struct DiskQueue: BitwiseCopyable {
     /// Which paths there are to choose from.
     var choice = PathChoice()
     /// Bit n: path n of the target is up and showed this very LUN.
+    var shown: UInt32 = 0
+    /// Those of them that carry I/O: of the best access state (ALUA). Only `regroup` sets it.
     var usable: UInt32 {
         get { choice.usable }
         set { choice.usable = newValue }
@@ -59,4 +61,10 @@ public struct RequestCounters: BitwiseCopyable, Sendable {
     public var errors: UInt64 = 0
     /// Commands that went out again, for whatever reason.
     public var sentAgain: UInt64 = 0
+    /// SET TARGET PORT GROUPS commands sent.
+    public var activations: UInt64 = 0
+    /// LOGICAL UNIT RESETs sent for want of another fence.
+    public var resets: UInt64 = 0
+    /// Writes sent again without any fence (`fence = none`).
+    public var unfenced: UInt64 = 0
 }

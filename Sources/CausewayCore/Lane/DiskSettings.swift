@@ -2,6 +2,7 @@
 /// `DiskSetting`.
 public struct DiskSettings: Equatable, Sendable {
     public var policy = PathPolicy.standard
+    public var failure = FailureSettings()
     /// From the next login on. Disks of one target share its sessions: the one that wants most has its way.
     public var headerDigest = DigestPreference.prohibited
     public var dataDigest = DigestPreference.prohibited
@@ -23,6 +24,21 @@ public struct DiskSetting: Sendable {
             key: "policy", allowed: PathPolicy.allowed, text: { "\($0.policy)" },
             set: { (settings, text) throws(WrongSettingValue) in settings.policy = try PathPolicy(text) }),
         DiskSetting(
+            key: "all-paths-down-timeout", allowed: FailureSettings.Patience.allowed,
+            text: { $0.failure.allPathsDownTimeout.settingText },
+            set: { (settings, text) throws(WrongSettingValue) in
+                settings.failure.allPathsDownTimeout = try FailureSettings.Patience(text)
+            }),
+        DiskSetting(
+            key: "alua", allowed: "auto, implicit or off", text: { $0.failure.access.rawValue },
+            set: { (settings, text) throws(WrongSettingValue) in settings.failure.access = try word(text) }),
+        DiskSetting(
+            key: "fence", allowed: "hold, lun-reset or none", text: { $0.failure.fence.rawValue },
+            set: { (settings, text) throws(WrongSettingValue) in settings.failure.fence = try word(text) }),
+        DiskSetting(
+            key: "space", allowed: "error or hold", text: { $0.failure.space.rawValue },
+            set: { (settings, text) throws(WrongSettingValue) in settings.failure.space = try word(text) }),
+        DiskSetting(
             key: "header-digest", allowed: DigestPreference.allowed, text: { $0.headerDigest.setting },
             set: { (settings, text) throws(WrongSettingValue) in
                 settings.headerDigest = try DigestPreference(setting: text)
@@ -33,6 +49,16 @@ public struct DiskSetting: Sendable {
                 settings.dataDigest = try DigestPreference(setting: text)
             }),
     ]
+
+    private static func word<Value: RawRepresentable & CaseIterable>(
+        _ text: String
+    ) throws(WrongSettingValue) -> Value where Value.RawValue == String {
+        guard let value = Value(rawValue: text) else {
+            throw WrongSettingValue(
+                "\"\(text)\" is none of \(Value.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        return value
+    }
 }
 
 extension DigestPreference {

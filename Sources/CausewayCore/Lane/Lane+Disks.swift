@@ -192,14 +192,24 @@ extension Lane {
             var problems: [PathProblem] = []
             for index in targets[Int(target)].paths {
                 let path = paths[Int(index)]
-                if let problem = path.diskProblems[disk] ?? path.problem, path.wasTried {
-                    problems.append(problem)
-                }
+                let problem = path.diskProblems[disk] ?? path.problem ?? accessProblem(path, cold)
+                if let problem, path.wasTried { problems.append(problem) }
             }
             guard problems.count == targets[Int(target)].paths.count else { continue }
             cold.problemsWereTold = true
             effects.append(.notice(.notReady(DiskID(rawValue: disk), problems)))
         }
+    }
+
+    /// A path whose LUN is the disk's and takes no I/O there, unless that is about to be changed.
+    private func accessProblem(_ path: Path, _ cold: Disk) -> PathProblem? {
+        guard diskQueues[cold.index].shown & (1 &<< UInt32(path.ordinal)) != 0, !cold.access.maySet,
+            cold.access.transitionEnd(of: diskQueues[cold.index].shown, now: now) == nil,
+            let reason = accessReason(path, cold.index)
+        else { return nil }
+        return PathProblem(
+            kind: .notReady, interface: path.specification.interface, portal: path.specification.portal,
+            text: reason)
     }
 
     /// News of a path for every disk that it carried.
@@ -283,62 +293,6 @@ extension Lane {
         }
     }
 
-    // MARK: All paths down
-
-    /// Starts the clock of disks that no path carries.
-    mutating func checkAllPathsDown(_ target: Int32) {
-        for disk in targets[Int(target)].disks where diskQueues[disk].usable == 0 {
-            let cold = disks[Int(disk)]
-            guard cold.wasReady, cold.allPathsDownSince == nil else { continue }
-            cold.allPathsDownSince = now
-            wake(at: now.adding(milliseconds: settings.allPathsDownTimeoutMilliseconds))
-            log(
-                .error,
-                "\(cold.name): all paths down; I/O is held for up to "
-                    + "\(settings.allPathsDownTimeoutMilliseconds / 1000) s")
-        }
-    }
-
-    /// Answers everything that is held for a disk with an error.
-    @inline(never)
-    mutating func failHeld(_ disk: Int32, _ reason: String) {
-        diskQueues[disk].isFailing = true
-        var count = 0
-        while !diskQueues[disk].pending.isEmpty {
-            let task = diskQueues[disk].pending.first
-            diskQueues[disk].pending.remove(task, tasks)
-            internalData[task] = nil
-            finishTask(task, error: NBDError.inputOutput.rawValue)
-            count += 1
-        }
-        for index in targets[Int(diskQueues[disk].target)].paths {
-            let path = paths[Int(index)]
-            var task = pathQueues[index].held.first
-            while task >= 0 {
-                let next = tasks[task].next
-                if tasks[task].disk == disk {
-                    pathQueues[index].held.remove(task, tasks)
-                    if path.debts.insert(disk).inserted { diskQueues[disk].fenceDebts += 1 }
-                    finishTask(task, error: NBDError.inputOutput.rawValue)
-                    count += 1
-                }
-                task = next
-            }
-        }
-        var task = delayed.first
-        while task >= 0 {
-            let next = tasks[task].next
-            if tasks[task].disk == disk && tasks[task].request >= 0 {
-                delayed.remove(task, tasks)
-                finishTask(task, error: NBDError.inputOutput.rawValue)
-                count += 1
-            }
-            task = next
-        }
-        guard count > 0 else { return }
-        log(.error, "\(disks[Int(disk)].name): \(reason): \(count) commands were answered with an error")
-    }
-
     // MARK: Detach
 
     /// Detaches a disk: waits for its requests, flushes, and logs out of a target that no other disk uses.
@@ -391,7 +345,14 @@ extension Lane {
         guard !cold.isRemoved, target.disks.contains(disk) else { return }
         target.disks.removeAll { $0 == disk }
         pathsChanged(target)
-        for path in target.paths { paths[Int(path)].probes[disk] = nil }
+        for index in target.paths {
+            let path = paths[Int(index)]
+            path.probes[disk] = nil
+            path.serials[disk] = nil
+            path.gone[disk] = nil
+            path.sweeps[disk] = nil
+            path.barrierVia[disk] = nil
+        }
         for index in 0..<Int32(streams.capacity)
         where (streams[index].kind == .nbd || streams[index].kind == .negotiation)
             && streams[index].owner == disk
@@ -466,6 +427,9 @@ extension Lane {
         cold.isRemoved = true
         diskQueues[disk].isFailing = true
         failHeld(disk, "detached")
+        for index in target.paths where paths[Int(index)].accessDebts.remove(disk) != nil {
+            paths[Int(index)].owesPredecessor = true
+        }
         // What it owed, the path owes on: the disk's number may soon be another's.
         for index in target.paths where paths[Int(index)].debts.remove(disk) != nil {
             paths[Int(index)].owesPredecessor = true

@@ -117,7 +117,7 @@ extension Lane {
         let kind = tasks[task].kind
         let length = tasks[task].byteCount
         let disk = tasks[task].disk
-        let lun = diskQueues[disk].lun
+        var lun = diskQueues[disk].lun
         let cdb = commandDescriptorBlock(task)
         let cmdSN = pathQueues[path].cmdSN
         pathQueues[path].cmdSN = cmdSN.next
@@ -125,10 +125,14 @@ extension Lane {
         var immediate: Int32 = 0
         var unsolicited: Int32 = 0
         var flags: SCSICommand.Flags = .final
+        var attribute: SCSICommand.TaskAttribute = .simple
         switch kind {
-        case .read, .getLBAStatus, .inquiry:
+        case .read, .getLBAStatus, .inquiry, .accessReport:
             if length > 0 { flags = [.final, .read] }
-        case .write, .unmap, .writeSame:
+        case .inventory:
+            flags = [.final, .read]
+            lun = 0
+        case .write, .unmap, .writeSame, .accessSetting:
             flags = [.final, .write]
             let first = min(pathQueues[path].firstBurstLength, length)
             if pathQueues[path].immediateData {
@@ -138,11 +142,13 @@ extension Lane {
                 unsolicited = first &- immediate
                 flags = .write
             }
-        case .synchronizeCache, .barrier:
+        case .synchronizeCache, .signOfLife:
             break
+        case .barrier, .resetBarrier:
+            attribute = .ordered
         }
         let command = SCSICommand(
-            flags: flags, attribute: kind == .barrier ? .ordered : .simple, lun: lun, initiatorTaskTag: tag,
+            flags: flags, attribute: attribute, lun: lun, initiatorTaskTag: tag,
             expectedDataTransferLength: UInt32(bitPattern: length), cmdSN: cmdSN,
             expStatSN: pathQueues[path].expStatSN, cdb: cdb, immediateDataLength: Int(immediate))
         let entry = unsafe streams[index].send.append()
@@ -199,8 +205,8 @@ extension Lane {
                 lba: lba, allocationLength: UInt32(tasks[task].byteCount)
             )
             .words
-        case .barrier: return CommandDescriptorBlock.testUnitReady.words
-        case .inquiry: return commands[task].words
+        case .barrier, .resetBarrier, .signOfLife: return CommandDescriptorBlock.testUnitReady.words
+        case .inquiry, .accessReport, .accessSetting, .inventory: return commands[task].words
         }
     }
 

@@ -212,6 +212,11 @@ extension Lane {
         switch tasks[task].kind {
         case .inquiry: return probeAnswered(task, path, status: status, sense: sense)
         case .barrier: return barrierAnswered(task, path, status: status, sense: sense)
+        case .resetBarrier: return resetBarrierAnswered(task, path, status: status, sense: sense)
+        case .signOfLife: return signOfLifeAnswered(task)
+        case .accessReport: return accessAnswered(task, path, status: status, sense: sense)
+        case .accessSetting: return activationAnswered(task, path, status: status, sense: sense)
+        case .inventory: return inventoryAnswered(task, path, status: status, sense: sense)
         default: break
         }
         guard status == 0 else { return commandFailed(task, path, status: status, sense: sense) }

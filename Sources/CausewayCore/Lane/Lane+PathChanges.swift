@@ -58,8 +58,8 @@ extension Lane {
         let leaving = try find(names, target)
         let mask = leaving.reduce(0 as UInt32) { $0 | 1 << UInt32($1.ordinal) }
         for disk in target.disks {
-            let usable = diskQueues[disk].usable
-            guard force || usable == 0 || usable & ~mask != 0 else {
+            let shown = diskQueues[disk].shown
+            guard force || shown == 0 || shown & ~mask != 0 else {
                 throw .lastPath(disk: disks[Int(disk)].name)
             }
         }
@@ -71,7 +71,10 @@ extension Lane {
         for path in leaving where path.intent != .removed {
             path.intent = isRemoval ? .removed : .disabled
             path.leavesBy = now.adding(milliseconds: Self.drainMilliseconds)
-            for disk in target.disks { diskQueues[disk].usable &= ~(1 &<< UInt32(path.ordinal)) }
+            for disk in target.disks {
+                diskQueues[disk].shown &= ~(1 &<< UInt32(path.ordinal))
+                regroup(disk)
+            }
             log(.information, "\(target.name) \(path.name): \(isRemoval ? "to be removed" : "disabled")")
             leave(path)
         }

@@ -250,8 +250,11 @@ extension Lane {
             kind: .unreachable, interface: path.specification.interface, portal: path.specification.portal,
             text: reason)
         pathQueues[index].counters.losses &+= 1
-        let bit: UInt32 = 1 &<< UInt32(path.ordinal)
-        for disk in targets[Int(path.target)].disks { diskQueues[disk].usable &= ~bit }
+        path.gone = [:]
+        for disk in targets[Int(path.target)].disks {
+            disks[Int(disk)].access.forget(path: path.ordinal)
+            hide(disk, on: path)
+        }
         let moved = emptyPath(path)
         // A session that does not last is not asked for again and again without a pause: another machine may
         // use this initiator name.
@@ -284,9 +287,10 @@ extension Lane {
         }
         pathQueues[index].stream = -1
         pathQueues[index].isFullFeature = false
-        closeStream(stream)
+        leaveStream(stream, path)
         path.probes = [:]
         path.barriers = []
+        path.barrierVia = [:]
         dropInternal(path)
         path.ping = PingState()
         var moved: [Int32] = []
@@ -295,9 +299,8 @@ extension Lane {
             pathQueues[index].inFlight.remove(task, tasks)
             if transfers[task].count > 0 { dropTransfers(task) }
             switch tasks[task].kind {
-            case .inquiry, .barrier:
-                internalData[task] = nil
-                releaseTask(task)
+            case _ where tasks[task].request < 0:
+                dropInternal(task, path, wasSent: !unsent.contains(task))
             case let kind where kind.isWrite && !unsent.contains(task):
                 tasks[task].state = .held
                 pathQueues[index].held.append(task, tasks)
@@ -309,27 +312,67 @@ extension Lane {
         pathQueues[index].lastTransfer = -1
         pathQueues[index].load.empty()
         for task in moved.reversed() { sendAgain(task, first: true) }
+        loseResets(path)
         return moved.count
     }
 
     /// The lane's own commands that were not even sent, or wait to be sent again.
     private mutating func dropInternal(_ path: Path) {
-        for task in path.waiting {
-            internalData[task] = nil
-            releaseTask(task)
-        }
+        let waiting = path.waiting
         path.waiting = []
+        for task in waiting { dropInternal(task, path, wasSent: false) }
         pathQueues[path.index].hasWaiting = false
         var task = delayed.first
         while task >= 0 {
             let next = tasks[task].next
             if tasks[task].path == path.index && tasks[task].request < 0 {
                 delayed.remove(task, tasks)
-                internalData[task] = nil
-                releaseTask(task)
+                dropInternal(task, path, wasSent: false)
             }
             task = next
         }
+    }
+
+    /// Lets go of a command of the lane's own that gets no answer any more.
+    mutating func dropInternal(_ task: Int32, _ path: Path, wasSent: Bool) {
+        internalData[task] = nil
+        let disk = tasks[task].disk
+        let kind = tasks[task].kind
+        let owner = Int32(truncatingIfNeeded: tasks[task].lba) - 1
+        releaseTask(task)
+        let cold = disks[Int(disk)]
+        switch kind {
+        case .accessReport, .accessSetting:
+            if cold.access.task == task {
+                cold.access.task = -1
+                cold.access.askSoon(now: now)
+                wake(at: cold.access.askAt ?? .never)
+            }
+            if kind == .accessSetting && wasSent && !cold.isRemoved { path.accessDebts.insert(disk) }
+        case .inventory:
+            let target = targets[Int(path.target)]
+            if target.inventory.task == task {
+                target.inventory.task = -1
+                target.inventory.isStale = true
+                target.inventory.askAt = now.adding(milliseconds: 500)
+                wake(at: now.adding(milliseconds: 500))
+            }
+        case .signOfLife:
+            if cold.resetCheck == .asked(task) { cold.resetCheck = .none }
+            wake(at: now)
+        case .barrier where owner >= 0: barrierLost(owner: owner, via: path.index, disk)
+        default: break
+        }
+    }
+
+    /// Closes a lost session's stream; abruptly where a LOGICAL UNIT RESET may have to be its fence, which
+    /// does not end the session: nothing that was not sent yet may follow later.
+    private mutating func leaveStream(_ stream: Int32, _ path: Path) {
+        let isAbrupt = targets[Int(path.target)].disks.contains {
+            disks[Int($0)].failure.fence == .logicalUnitReset
+        }
+        if isAbrupt { effects.append(.abort(streamID(stream))) }
+        closeStream(stream)
     }
 
     /// Puts a task back into its disk's queue.

@@ -22,6 +22,8 @@ extension Lane {
         for (key, text) in settings.texts.sorted(by: { $0.key < $1.key }) where old[key] != text {
             log(.information, "\(disk.name): \(key) is \(text) now")
         }
+        regroup(disk.index)
+        wake(at: now)
         pumpPending()
     }
 
@@ -51,6 +53,7 @@ extension Lane {
         case .fixed, .mostRecentlyUsed: diskQueues[disk].choice.isSingle = true
         case .roundRobin, .leastQueueDepth, .serviceTime: diskQueues[disk].choice.isSingle = false
         }
+        disks[Int(disk)].access.mode = settings.failure.access
         findFavourites(disk)
         diskQueues[disk].choice.settle()
         disks[Int(disk)].failBack = FailBack()
@@ -99,9 +102,8 @@ extension Lane {
     // MARK: Failing back
 
     /// A path may carry a disk from now on.
-    mutating func pathJoined(_ path: Path, _ disk: Int32) {
-        diskQueues[disk].choice.usable |= 1 &<< UInt32(path.ordinal)
-        guard diskQueues[disk].choice.joined(path.ordinal) else { return }
+    mutating func pathJoined(_ ordinal: Int32, _ disk: Int32) {
+        guard diskQueues[disk].choice.joined(ordinal) else { return }
         let cold = disks[Int(disk)]
         guard cold.failBackAt == nil else { return }
         let at = cold.failBack.found(now: now)

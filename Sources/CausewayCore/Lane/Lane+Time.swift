@@ -8,6 +8,7 @@ extension Lane {
         releaseDelayed()
         for index in paths.indices { tick(paths[index]) }
         for index in disks.indices where diskQueues[index].isInUse { tick(disks[index]) }
+        for target in targets where !target.isRemoved { tickInventory(target) }
         sendHagglersAway()
     }
 
@@ -74,29 +75,39 @@ extension Lane {
         if let reprobeAt = path.reprobeAt {
             if reprobeAt <= now { reprobe(path) } else { wake(at: reprobeAt) }
         }
-        if let began = path.fenceBegan, owesFence(path) {
-            let end = began.adding(milliseconds: settings.allPathsDownTimeoutMilliseconds)
-            if end <= now { giveUpHeld(path) } else { wake(at: end) }
-        }
+        if let began = path.fenceBegan, !pathQueues[path.index].held.isEmpty { giveUpHeld(path, began) }
+        tickLastFence(path)
+        tickSweeps(path)
         if pathQueues[path.index].isFullFeature { checkHealth(path) }
     }
 
-    /// No fence was had in time: the writes that waited for it fail, and the disks owe it on.
-    private mutating func giveUpHeld(_ path: Path) {
-        path.fenceBegan = nil
+    /// No fence was had within their disks' time-outs: writes that waited for it fail, and the disks owe it
+    /// on.
+    private mutating func giveUpHeld(_ path: Path, _ began: Instant) {
         var failed: [Int32] = []
-        while !pathQueues[path.index].held.isEmpty {
-            let task = pathQueues[path.index].held.first
-            pathQueues[path.index].held.remove(task, tasks)
+        var task = pathQueues[path.index].held.first
+        while task >= 0 {
+            let next = tasks[task].next
             let disk = tasks[task].disk
-            if path.debts.insert(disk).inserted { diskQueues[disk].fenceDebts += 1 }
-            failed.append(task)
+            let end = disks[Int(disk)].failure.allPathsDownTimeout.end(since: began)
+            if end <= now {
+                pathQueues[path.index].held.remove(task, tasks)
+                if path.debts.insert(disk).inserted { diskQueues[disk].fenceDebts += 1 }
+                failed.append(task)
+            } else {
+                wake(at: end)
+            }
+            task = next
         }
         guard !failed.isEmpty else { return }
-        log(
-            .error,
-            "\(targets[Int(path.target)].name) \(path.name): no fence within "
-                + "\(settings.allPathsDownTimeoutMilliseconds / 1000) s: \(failed.count) writes fail")
+        if pathQueues[path.index].held.isEmpty { path.fenceBegan = nil }
+        for disk in Set(failed.map { tasks[$0].disk }).sorted() {
+            let cold = disks[Int(disk)]
+            tell(
+                .error, cold,
+                "\(path.name): no fence within \(cold.failure.allPathsDownTimeout): writes fail, and new "
+                    + "ones wait for it")
+        }
         for task in failed { finishTask(task, error: NBDError.inputOutput.rawValue) }
     }
 
@@ -161,17 +172,14 @@ extension Lane {
                 wake(at: deadline)
             }
         }
+        guard !disk.isRemoved else { return }
         if let failBackAt = disk.failBackAt {
             if failBackAt <= now { failBack(disk) } else { wake(at: failBackAt) }
         }
-        if let since = disk.allPathsDownSince {
-            let deadline = since.adding(milliseconds: settings.allPathsDownTimeoutMilliseconds)
-            if deadline <= now {
-                if !diskQueues[disk.index].isFailing { failHeld(disk.index, "all paths down for too long") }
-            } else {
-                wake(at: deadline)
-            }
-        }
+        tickAccess(disk)
+        tickReset(disk)
+        tickSpace(disk)
+        tickLoss(disk)
     }
 
     /// The kernel says that an interface lost its carrier or its address: every connection over it is gone.

@@ -156,8 +156,9 @@ public struct LaneSettings: Sendable {
     public var ownRouteRetryMilliseconds: UInt64 = 500
     /// How often a LUN that a path does not show is asked for again.
     public var reprobeMilliseconds: UInt64 = 2000
-    /// How long I/O is held when no path is left; then it fails (vSphere's Misc.APDTimeout).
-    public var allPathsDownTimeoutMilliseconds: UInt64 = 140_000
+    /// So long the fences of a lost session are tried before a disk's `fence` setting is looked at. Longer
+    /// than a packet lives in a network.
+    public var lastFenceMilliseconds: UInt64 = 5000
     var health = PathHealth.Times()
     /// Developer's switch: shows what the barrier is for by leaving it out.
     public var skipsBarrier = false

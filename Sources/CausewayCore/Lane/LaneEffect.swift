@@ -4,6 +4,8 @@ public enum LaneEffect: Sendable {
     case connect(StreamID, route: RouteID)
     /// The lane has let go of this stream: close its descriptor, and report nothing more of it.
     case close(StreamID)
+    /// What this connection has not sent yet must not be sent any more (RST); its `close` follows.
+    case abort(StreamID)
     case notice(LaneNotice)
 }
 
@@ -32,6 +34,8 @@ public enum LaneNotice: Sendable {
     case clientGone(DiskID, requested: Bool)
     /// `isClean` unless it left sent writes without a fence.
     case detached(DiskID, isClean: Bool)
+    /// What happened to a disk, for the log and for its status.
+    case disk(DiskID, severity: Severity, text: String)
     /// A line for the log.
     case event(severity: Severity, text: String)
 

@@ -9,6 +9,12 @@ public struct DiskSnapshot: Sendable {
     public var requests: Int
     public var pending: Int
     public var counters: RequestCounters
+    /// For how long all paths have been down, milliseconds; nil while one is up.
+    public var allPathsDownMilliseconds: UInt64?
+    /// What is wrong or new, for people: worst first.
+    public var notes: [String]
+    /// The target has declared the device lost.
+    public var isLost: Bool
     public var settings: DiskSettings
     public var paths: [PathSnapshot]
 }
@@ -25,7 +31,7 @@ public enum PathStanding: Sendable, Equatable {
     case verifying
     /// Carries I/O.
     case active
-    /// Could carry I/O; the policy prefers another.
+    /// Could carry I/O, and others are better: by access state, or as the policy has it.
     case standby
     /// The LUN behind it does not do.
     case unusable
@@ -49,6 +55,10 @@ public struct PathSnapshot: Sendable {
     public var held: Int
     public var counters: PathCounters
     public var lastFence: String?
+    /// The target port group that it leads to, with its state; nil without asymmetric access.
+    public var accessGroup: UInt16?
+    public var accessState: String?
+    public var isPreferred: Bool
     /// Of the present session, or of the last one.
     public var headerDigest: Digest
     public var dataDigest: Digest
@@ -63,7 +73,9 @@ extension Lane {
         }.map { streamID($0) }
     }
 
-    public func snapshot(_ id: DiskID) -> DiskSnapshot? {
+    /// - Parameter moment: for what has lasted until now; the lane's last wake-up unless given.
+    public func snapshot(_ id: DiskID, at moment: Instant? = nil) -> DiskSnapshot? {
+        let now = max(moment ?? now, now)
         let index = id.rawValue
         guard index >= 0, Int(index) < disks.count, diskQueues[index].isInUse else { return nil }
         let disk = disks[Int(index)]
@@ -72,12 +84,56 @@ extension Lane {
             isFailing: diskQueues[index].isFailing, isDetaching: diskQueues[index].isDetaching,
             sizeBytes: diskQueues[index].sizeBytes, requests: Int(diskQueues[index].requests),
             pending: Int(diskQueues[index].pending.count), counters: diskQueues[index].counters,
+            allPathsDownMilliseconds: disk.allPathsDownSince.map { now.nanoseconds(since: $0) / 1_000_000 },
+            notes: notes(disk, now), isLost: disk.loss != nil,
             settings: disk.settings,
             paths: targets[Int(disk.target)].paths.map { snapshot(paths[Int($0)], index) })
     }
 
+    /// What people should know of a disk beside its paths.
+    private func notes(_ disk: Disk, _ now: Instant) -> [String] {
+        var notes: [String] = []
+        func seconds(_ since: Instant) -> String { "\(now.nanoseconds(since: since) / 1_000_000_000) s" }
+        if let loss = disk.loss {
+            notes.append(
+                "permanent device loss for \(seconds(loss.since)): every path says: \(loss.reason); I/O "
+                    + "fails until the same LUN is back")
+        } else if let since = disk.allPathsDownSince {
+            let isFailing = diskQueues[disk.index].isFailing
+            notes.append(
+                "all paths down for \(seconds(since)): I/O "
+                    + (isFailing
+                        ? "fails until a path is back" : "is held for \(disk.failure.allPathsDownTimeout)"))
+        }
+        if diskQueues[disk.index].fenceDebts > 0 {
+            notes.append("writes wait: earlier ones failed without a fence and may still reach the medium")
+        }
+        if let full = disk.spaceFull {
+            notes.append("no space on the LUN for \(seconds(full.since)): writes are held (space = hold)")
+        }
+        if let blocks = disk.blockCount, let report = disk.report {
+            let bytes = blocks * UInt64(report.limits.logicalBlockLength)
+            if bytes != diskQueues[disk.index].sizeBytes {
+                notes.append(
+                    "the LUN has \(bytes) bytes now; the disk keeps its size until it is attached anew")
+            }
+        }
+        let inventory = targets[Int(disk.target)].inventory
+        if let luns = inventory.luns, !luns.contains(where: { $0.number == disk.lun.number }) {
+            notes.append("the target does not list this LUN any more")
+        }
+        let attached = targets[Int(disk.target)].disks.map { disks[Int($0)].lun.number }
+        let fresh = inventory.fresh.filter { !attached.contains($0.number) }
+        if !fresh.isEmpty {
+            let names = fresh.sorted { $0.rawValue < $1.rawValue }.map { "\($0)" }
+            notes.append("new on the target: LUN \(names.joined(separator: ", "))")
+        }
+        return notes
+    }
+
     private func snapshot(_ path: Path, _ disk: Int32) -> PathSnapshot {
         let queue = pathQueues[path.index]
+        let access = disks[Int(disk)].access.standing(path: path.ordinal)
         let bit: UInt32 = 1 << UInt32(path.ordinal)
         let carries = diskQueues[disk].usable & bit != 0
         let isChosen = diskQueues[disk].choice.candidates & bit != 0
@@ -86,9 +142,12 @@ extension Lane {
             interface: path.specification.interface, sourceAddress: path.specification.sourceAddress,
             portal: path.specification.portal, portalGroupTag: path.portalGroupTag,
             standing: carries && !isChosen ? .standby : standing(path, disk, carries: carries),
-            reason: carries ? nil : problem?.text, inFlight: Int(queue.inFlight.count),
+            reason: carries ? nil : problem?.text ?? accessReason(path, disk),
+            inFlight: Int(queue.inFlight.count),
             held: Int(queue.held.count),
-            counters: queue.counters, lastFence: path.lastFence,
+            counters: queue.counters, lastFence: path.lastFence, accessGroup: access?.number,
+            accessState: access?.group.map { "\($0.state)" },
+            isPreferred: access?.group?.isPreferred ?? false,
             headerDigest: path.negotiated?.headerDigest ?? .none,
             dataDigest: path.negotiated?.dataDigest ?? .none)
     }
@@ -100,7 +159,15 @@ extension Lane {
         case .removed: return .removing
         }
         return switch path.state {
-        case .up: carries ? .active : path.diskProblems[disk] == nil ? .verifying : .unusable
+        case .up where carries: .active
+        case .up where diskQueues[disk].shown & (1 << UInt32(path.ordinal)) != 0: .standby
+        case .up:
+            // Known by identity: it is merely not to be used now.
+            switch path.diskProblems[disk]?.kind {
+            case nil: .verifying
+            case .notReady: .standby
+            default: .unusable
+            }
         case .draining, .standIn: .fencing
         case .loggingOut, .removed: .loggingOut
         case .down:

@@ -78,6 +78,16 @@ final class Path {
     var barriers: Set<Int32> = []
     /// Disks of which sent writes were answered with an error before a fence was had.
     var debts: Set<Int32> = []
+    /// Disks whose SET TARGET PORT GROUPS was sent and not answered: a copy may still come.
+    var accessDebts: Set<Int32> = []
+    /// Barriers that go through another path, because this one's access state refuses them: which, by disk.
+    var barrierVia: [Int32: Int32] = [:]
+    /// Commands that a reset may have ended, by disk.
+    var sweeps: [Int32: Sweep] = [:]
+    /// When the target last said on this path that a disk's LUN is gone.
+    var gone: [Int32: Instant] = [:]
+    /// The serial number of each disk's LUN as this path first showed it.
+    var serials: [Int32: TargetText] = [:]
     var fenceBegan: Instant?
     var lastFence: String?
     var ping = PingState()
@@ -131,6 +141,7 @@ final class Target {
     var leftWrites = false
     /// The disk with which the target goes.
     var lastDisk: Int32?
+    var inventory = LogicalUnitInventory()
     var isRemoved = false
 
     init(index: Int32, name: ISCSIName, initiatorName: ISCSIName) {
@@ -155,8 +166,23 @@ final class Disk {
     var isForced = false
     var wasFlushed = false
     var detachDeadline: Instant?
+    var failure: FailureSettings { settings.failure }
     /// Since when no path carries it, if I/O is held for that reason.
     var allPathsDownSince: Instant?
+    /// Since when every path says that the LUN is gone, until that is confirmed.
+    var goneSince: Instant?
+    var loss: DeviceLoss?
+    var access = LogicalUnitAccess()
+    /// Which path was asked for access states last.
+    var accessTurn = 0
+    var reset: LogicalUnitReset?
+    var resetCheck = ResetCheck.none
+    /// When a LOGICAL UNIT RESET may be tried again.
+    var resetNotBefore = Instant(nanoseconds: 0)
+    /// Held writes for which the LUN has no space: since when, and when one was last refused.
+    var spaceFull: (since: Instant, refusedAt: Instant)?
+    /// As the LUN last said; the disk keeps the size that it was attached with.
+    var blockCount: UInt64?
     var problemsWereTold = false
     var failBack = FailBack()
     /// When a preferred path that came back takes over.

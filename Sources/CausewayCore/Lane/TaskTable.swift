@@ -1,16 +1,30 @@
 /// What a SCSI task of a lane is for.
 enum TaskKind: UInt8, BitwiseCopyable {
     case read, write, synchronizeCache, unmap, writeSame, getLBAStatus
-    /// A command of the lane itself (probe, barrier), answered to a path's cold side.
+    /// A command of the lane itself, answered to the cold side: a probe's question.
     case inquiry
+    /// An ORDERED TEST UNIT READY, for a fence. `lba` is one more than the path that owes it, where that is
+    /// another than the one that carries it.
     case barrier
+    /// An ORDERED TEST UNIT READY behind commands that a LOGICAL UNIT RESET may have ended.
+    case resetBarrier
+    /// A TEST UNIT READY of which only matters that it is answered.
+    case signOfLife
+    /// REPORT TARGET PORT GROUPS.
+    case accessReport
+    /// SET TARGET PORT GROUPS.
+    case accessSetting
+    /// REPORT LUNS, of LUN 0.
+    case inventory
 
     /// Whether the command changes state, so that a second copy of it must wait for the fence.
     @inline(__always)
     var isWrite: Bool {
         switch self {
-        case .write, .unmap, .writeSame: true
-        case .read, .synchronizeCache, .getLBAStatus, .inquiry, .barrier: false
+        case .write, .unmap, .writeSame, .accessSetting: true
+        case .read, .synchronizeCache, .getLBAStatus, .inquiry, .barrier, .resetBarrier, .signOfLife,
+            .accessReport, .inventory:
+            false
         }
     }
 }

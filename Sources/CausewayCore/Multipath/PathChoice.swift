@@ -10,10 +10,8 @@ struct PathChoice: BitwiseCopyable {
     }
 
     var rule = Rule.turns
-    /// Up, and showed the LUN.
+    /// Up, showed the LUN, and of the best access state.
     var usable: UInt32 = 0 { didSet { usableChanged(from: oldValue) } }
-    /// The best ALUA group. If none of it is usable, the other paths are as good.
-    var preferredGroup: UInt32 = .max { didSet { choose() } }
     /// One path at a time carries everything: policies fixed and most-recently-used.
     var isSingle = false { didSet { choose() } }
     /// Paths that fit the preference of the policy fixed.
@@ -56,18 +54,16 @@ struct PathChoice: BitwiseCopyable {
     }
 
     private mutating func choose() {
-        let best = usable & preferredGroup
-        let pool = best != 0 ? best : usable
         guard isSingle else {
-            candidates = pool
+            candidates = usable
             return
         }
-        let present = candidates & pool
-        let wanted = pool & settled & favourites
+        let present = candidates & usable
+        let wanted = usable & settled & favourites
         if wanted != 0 {
             candidates = Self.one(of: present & wanted, else: wanted)
         } else {
-            candidates = Self.one(of: present, else: pool & favourites != 0 ? pool & favourites : pool)
+            candidates = Self.one(of: present, else: usable & favourites != 0 ? usable & favourites : usable)
         }
     }
 

@@ -5,6 +5,9 @@ public struct PathProblem: Sendable {
         case loginRefused(class: UInt8, detail: UInt8)
         case targetNotFound
         case noSuchLUN
+        /// The target says that there is no such LUN, or that it has failed for good: said on every path, the
+        /// device is lost.
+        case lunGone
         /// The LUN is there and takes no I/O on this path now.
         case notReady
         case otherLUN

@@ -142,7 +142,7 @@ struct LaneFailOverTests {
     @Test("and fails what it holds when all paths are down for too long")
     func allPathsDownForTooLong() {
         var options = WorldOptions()
-        options.lane.allPathsDownTimeoutMilliseconds = 5000
+        options.settings.failure.allPathsDownTimeout = .milliseconds(5000)
         let world = ready(options)
         world.client.mayFail = true
         world.client.load(count: 400)

@@ -3,20 +3,6 @@ import Testing
 @testable import CausewayCore
 
 @Suite struct PathChoiceTests {
-    @Test func theBestGroupComesFirst() {
-        var choice = PathChoice()
-        choice.usable = 0b1111
-        #expect(choice.candidates == 0b1111)
-        choice.preferredGroup = 0b1100
-        #expect(choice.candidates == 0b1100)
-        choice.usable = 0b0111
-        #expect(choice.candidates == 0b0100)
-        choice.usable = 0b0011
-        #expect(choice.candidates == 0b0011)
-        choice.usable = 0
-        #expect(choice.candidates == 0)
-    }
-
     @Test func mostRecentlyUsedNeverFailsBack() {
         var choice = PathChoice()
         choice.isSingle = true
@@ -34,16 +20,15 @@ import Testing
         #expect(choice.candidates == 0b100)
     }
 
-    @Test func aSinglePathIsOneOfTheBestGroup() {
+    @Test func aSinglePathFollowsTheUsableOnes() {
         var choice = PathChoice()
         choice.isSingle = true
-        choice.usable = 0b11
-        choice.preferredGroup = 0b10
+        choice.usable = 0b10
         #expect(choice.candidates == 0b10)
-        choice.preferredGroup = 0b01
+        choice.usable = 0b01
         #expect(choice.candidates == 0b01)
         choice.isSingle = false
-        choice.preferredGroup = .max
+        choice.usable = 0b11
         #expect(choice.candidates == 0b11)
         choice.isSingle = true
         #expect(choice.candidates == 0b01)
