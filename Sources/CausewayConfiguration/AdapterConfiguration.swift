@@ -62,6 +62,7 @@ public struct AdapterConfiguration: Sendable {
             }
             reading.complain(nil, "[target.\"\(target.name)\"]: there is no [discovery.\"\(address)\"]")
         }
+        if reading.problems.isEmpty { reading.problems += check(file: reading.file) }
     }
 
     private mutating func readDiscovery(
@@ -112,12 +113,12 @@ public struct AdapterConfiguration: Sendable {
     ///   - portals: the disk's; one that is a discovery address says where the target was found, unless
     ///     `discovery` or the target's own section does.
     public func settings(
-        target: ISCSIName, portals: [CausewayControl.PortalAddress],
+        target: ISCSIName?, portals: [CausewayControl.PortalAddress] = [],
         discovery named: CausewayControl.PortalAddress? = nil, disk: SettingLayer = SettingLayer()
     ) -> InheritedSettings {
         var settings = InheritedSettings()
         adapter.apply(to: &settings)
-        let scope = targets.first { $0.name == target }
+        let scope = target.flatMap { target in targets.first { $0.name == target } }
         let addresses = [named ?? scope?.discovery].compactMap { $0 }
         for address in addresses.isEmpty ? portals : addresses {
             guard let found = discovery.first(where: { $0.address == address }) else { continue }
@@ -130,11 +131,29 @@ public struct AdapterConfiguration: Sendable {
     }
 
     /// What is in force for a discovery at an address.
-    public func settings(discoveryAt address: CausewayControl.PortalAddress) -> InheritedSettings {
+    public func settings(
+        discoveryAt address: CausewayControl.PortalAddress, request: SettingLayer = SettingLayer()
+    ) -> InheritedSettings {
         var settings = InheritedSettings()
         adapter.apply(to: &settings)
         discovery.first { $0.address == address }?.layer.apply(to: &settings)
+        request.apply(to: &settings)
         return settings
+    }
+
+    /// What does not fit together, section by section.
+    func check(file: String) -> [ConfigurationProblem] {
+        var places: [(String, InheritedSettings)] = [("", settings(target: nil))]
+        places += discovery.map { ("[discovery.\"\($0.address)\"] ", settings(discoveryAt: $0.address)) }
+        places += targets.map { ("[target.\"\($0.name)\"] ", settings(target: $0.name)) }
+        var problems: [ConfigurationProblem] = []
+        for (place, settings) in places {
+            guard let problem = settings.chap.problem,
+                !problems.contains(where: { $0.reason.hasSuffix(problem) })
+            else { continue }
+            problems.append(ConfigurationProblem(file: file, reason: place + problem))
+        }
+        return problems
     }
 
     /// Whether there is a section for a discovery address.

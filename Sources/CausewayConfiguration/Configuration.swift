@@ -21,6 +21,13 @@ public struct Configuration: Sendable {
                     ConfigurationProblem(
                         file: file, reason: "there is no [discovery.\"\(address)\"] in \(files.adapter)"))
             }
+            // What the adapter's own sections have wrong is told there.
+            let problem = settings(of: disk).chap.problem
+            let outer = adapter.settings(
+                target: disk.target, portals: disk.portals, discovery: disk.discovery)
+            if let problem, outer.chap.problem != problem {
+                problems.append(ConfigurationProblem(file: file, reason: problem))
+            }
         }
         return problems
     }

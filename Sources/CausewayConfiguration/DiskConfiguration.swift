@@ -146,11 +146,24 @@ public struct DiskConfiguration: Sendable {
 extension SettingLayer {
     /// What a request says for its disk alone.
     public init(_ request: AttachRequest) {
-        self.init()
+        self.init(request.chap)
         for (key, text) in request.allSettings.sorted(by: { $0.key < $1.key }) {
             add(.disk, key, .text(text))
         }
         if let depth = request.queueDepth { add(.disk, "queue-depth", .number(Int64(depth))) }
+    }
+
+    /// CHAP for one request goes before all that is configured, and is required then.
+    public init(_ request: CHAPRequest?) {
+        self.init()
+        guard let request else { return }
+        add(.chap, "level", .text(AuthenticationLevel.required.rawValue))
+        add(.chap, "user", .text(request.user))
+        add(.chap, "secret-file", .text(request.secretFile))
+        guard let mutual = request.mutualSecretFile else { return }
+        add(.chap, "mutual-level", .text(AuthenticationLevel.required.rawValue))
+        if let user = request.mutualUser { add(.chap, "mutual-user", .text(user)) }
+        add(.chap, "mutual-secret-file", .text(mutual))
     }
 
     /// In the order of the sections, as a file has them.

@@ -1,3 +1,5 @@
+public import CausewayCore
+
 /// What is inherited, adapter → discovery address → target → disk, as it is in force for one disk.
 public struct InheritedSettings: Equatable, Sendable {
     /// Settings of the disk by key, as `causeway set` takes them; what is not named is as the daemon has it.
@@ -5,13 +7,16 @@ public struct InheritedSettings: Equatable, Sendable {
     /// Commands in flight a path at most; nil: the daemon's choice.
     public var queueDepth: UInt32?
 
+    public var chap = CHAPSettings()
+    public var parameters = WantedParameters()
+
     public init() {}
 }
 
 /// A setting that is inherited: a row of `Setting.all`. In a file it stands in the table of its section.
 public struct Setting: Sendable {
     public enum Section: String, CaseIterable, Sendable {
-        case disk
+        case chap, parameters, disk
     }
 
     public let section: Section
@@ -21,7 +26,7 @@ public struct Setting: Sendable {
     let set: @Sendable (inout InheritedSettings, SettingValue) throws(SettingError) -> Void
 
     /// The one place where they are described.
-    public static let all: [Setting] = disk
+    public static let all: [Setting] = chap + parameters + disk
 
     static func keys(of section: Section) -> [String] { all.filter { $0.section == section }.map(\.key) }
 

@@ -20,8 +20,8 @@ enum NetworkAdvice {
             // The stronger of the two is in force; 2 only asks for some route back.
             if max(all.filter, setting(name, "rp_filter") ?? 0) == 1 {
                 warnings.append(
-                    "\(name) shares a subnet with another bound interface, and the kernel drops replies on "
-                        + "it: set net.ipv4.conf.\(name).rp_filter=2")
+                    "\(name) shares a subnet with another bound interface, and the kernel drops replies "
+                        + "on it: set net.ipv4.conf.\(name).rp_filter=2")
             }
             if max(all.ignore, setting(name, "arp_ignore") ?? 0) == 0 {
                 warnings.append(

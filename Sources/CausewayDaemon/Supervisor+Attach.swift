@@ -11,7 +11,9 @@ extension Supervisor {
     private static let firstPathMilliseconds = 25_000
 
     /// Attaches a disk whose settings are all in force: what it does not say itself is inherited already.
-    func open(_ request: AttachRequest) throws(ControlError) -> DiskReport {
+    func open(
+        _ request: AttachRequest, _ authentication: Authentication, _ parameters: WantedParameters
+    ) throws(ControlError) -> DiskReport {
         let settings = try changed(DiskSettings(), request.allSettings)
         guard let lun = LogicalUnitNumber(Int(clamping: request.lun)) else {
             throw .invalidArgument("LUN \(request.lun) is out of range", remedy: "use a LUN from 0 to 16383")
@@ -32,7 +34,7 @@ extension Supervisor {
         disk.state.withLock { $0.wanted = wanted }
         try reserve(disk)
         do throws(ControlError) {
-            let description = try attachToLane(disk, plan.paths, lun, settings)
+            let description = try attachToLane(disk, plan.paths, lun, settings, authentication, parameters)
             try checkIdentity(disk, description)
             try export(disk, description)
         } catch {
@@ -90,14 +92,17 @@ extension Supervisor {
     }
 
     private func attachToLane(
-        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings
+        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings,
+        _ authentication: Authentication, _ parameters: WantedParameters
     ) throws(ControlError) -> DiskDescription {
         let made = try specify(plan, disk)
-        let specification = DiskSpecification(
+        var specification = DiskSpecification(
             name: disk.name.text, target: disk.target, initiatorName: initiatorName, lun: lun,
             paths: made.paths,
             isReadOnly: disk.request.readOnly, settings: settings)
-        let answer = lane.ask { runner -> Result<DiskID, AttachError> in
+        specification.authentication = authentication
+        specification.parameters = parameters
+        let answer = lane.ask { [specification] runner -> Result<DiskID, AttachError> in
             for (id, route) in made.routes { runner.addRoute(id, route) }
             do throws(AttachError) {
                 let id = try runner.lane.attach(specification, now: runner.time)
@@ -182,9 +187,10 @@ extension Supervisor {
             case .notReady: 2
             case .targetNotFound: 3
             case .loginRefused: 4
-            case .protocolViolation: 5
-            case .timedOut: 6
-            case .unreachable: 7
+            case .authentication: 5
+            case .protocolViolation: 6
+            case .timedOut: 7
+            case .unreachable: 8
             }
         }
         guard let problem = problems.min(by: { rank($0.kind) < rank($1.kind) }) else {
@@ -195,6 +201,8 @@ extension Supervisor {
         case .unreachable, .timedOut:
             return .portalUnreachable(
                 portal, interface: problem.interface.isEmpty ? nil : problem.interface, reason: problem.text)
+        case .authentication:
+            return .authenticationFailed(target.text, place: problem.portal, reason: problem.text)
         case .targetNotFound: return .targetNotFound(target.text, portal: portal)
         case .loginRefused(let statusClass, let detail):
             return .loginRefused(
@@ -275,7 +283,9 @@ extension Supervisor {
             let isBusy = snapshot.paths.contains { path in
                 switch path.standing {
                 case .connecting, .loggingIn, .verifying, .fencing: true
-                case .down, .active, .standby, .unusable, .loggingOut, .disabled, .removing: false
+                case .down, .active, .suspect, .quarantined, .standby, .unusable, .loggingOut, .disabled,
+                    .removing:
+                    false
                 }
             }
             if !isBusy { return }

@@ -48,10 +48,11 @@ extension Supervisor {
     ) throws(ControlError) -> DiskReport {
         var configuration = Configuration()
         configuration.adapter = adapter
-        var request = disk.request(configuration.settings(of: disk))
+        let settings = configuration.settings(of: disk)
+        var request = disk.request(settings)
         request.force = force
         request.waitForInterfaces = waits
-        return try open(request)
+        return try open(request, try settings.chap.authentication(), settings.parameters)
     }
 
     func detach(_ request: DetachRequest) throws(ControlError) {

@@ -73,6 +73,7 @@ extension Supervisor {
             writtenBytes: counters.writtenBytes,
             errors: counters.errors, resent: counters.sentAgain,
             fences: snapshot.paths.reduce(0) { $0 + $1.counters.fences },
+            fencedWrites: counters.fencedWrites, hedgedReads: counters.hedgedReads,
             held: UInt64(snapshot.pending + snapshot.paths.reduce(0) { $0 + $1.held }),
             activations: counters.activations, resets: counters.resets, unfenced: counters.unfenced)
     }
@@ -96,6 +97,8 @@ extension Supervisor {
             case .fencing: .fencing
             case .verifying: .verifying
             case .active: .active
+            case .suspect: .suspect
+            case .quarantined: .quarantined
             case .standby: .standby
             case .unusable: .mismatch
             case .loggingOut, .removing: .removing
@@ -110,10 +113,28 @@ extension Supervisor {
             writtenBytes: counters.writtenBytes,
             latencyMicroseconds: counters.commands == 0
                 ? 0 : counters.latencyNanoseconds / counters.commands / 1000,
+            latencyP99Microseconds: snapshot.percentile99.map { $0 / 1000 },
             errors: counters.errors,
             digestErrors: counters.headerDigestErrors + counters.dataDigestErrors + counters.rejectedDigests,
             fences: counters.fences, lastFence: snapshot.lastFence,
             accessGroup: snapshot.accessGroup, accessState: snapshot.accessState,
-            preferred: snapshot.isPreferred)
+            preferred: snapshot.isPreferred,
+            health: health(snapshot))
+    }
+
+    private func health(_ snapshot: PathSnapshot) -> PathHealthReport {
+        let counters = snapshot.counters
+        return PathHealthReport(
+            rttMicroseconds: snapshot.transport.map { UInt64($0.roundTripMicroseconds) },
+            retransmits: snapshot.transport.map { UInt64(clamping: $0.totalRetransmits) },
+            losses: counters.losses, pings: counters.pings, suspicions: counters.suspicions,
+            quarantines: counters.quarantines,
+            quarantinedUntilMicroseconds: snapshot.quarantineLeft.map {
+                WallClock.microseconds() + $0 / 1000
+            },
+            hedgedReads: counters.hedgedReads, hedgesWon: counters.hedgesWon,
+            fencesByBarrier: counters.fencesByBarrier, fencesByLogin: counters.fencesByLogin,
+            lastFenceMicroseconds: counters.fences > 0 ? counters.lastFenceNanoseconds / 1000 : nil,
+            heldWrites: counters.heldWrites)
     }
 }

@@ -123,8 +123,8 @@ final class Supervisor: DiskService {
             find(id)?.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: problems)))
         case .pathChanged(let id, let interface, let portal, let isUp, let reason):
             guard let disk = find(id) else { return }
+            // For the log the lane has a line of its own: one for the path, however many disks it carries.
             disk.remember("\(interface) \(portal): " + (isUp ? "active" : "lost: \(reason)"))
-            if isUp { logger.info("\(disk.name): path \(interface) -> \(portal) is active") }
         case .pathRemoved(let id, let isid, let isClean):
             if let disk = find(id) { pathRemoved(disk, isid, isClean: isClean) }
         case .clientGone(let id, let requested):
@@ -168,7 +168,16 @@ final class Supervisor: DiskService {
     // MARK: Discovery
 
     func discover(_ request: DiscoverRequest) throws(ControlError) -> Discovery {
-        try TargetDiscovery(initiatorName: initiatorName).discover(request)
+        var discovery = TargetDiscovery(initiatorName: initiatorName)
+        let layer = SettingLayer(request.chap)
+        discovery.authentications.discovery = { [adapter] portal throws(ControlError) in
+            try adapter.settings(discoveryAt: portal, request: layer).chap.authentication()
+        }
+        discovery.authentications.target = { [adapter] target, portals throws(ControlError) in
+            try adapter.settings(target: target, portals: portals, disk: layer).chap.authentication()
+        }
+        discovery.note = { [logger] in logger.warning("\($0)") }
+        return try discovery.discover(request)
     }
 }
 

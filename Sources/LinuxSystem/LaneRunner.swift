@@ -249,7 +249,8 @@ public struct LaneRunner: ~Copyable {
     private mutating func drainEffects() {
         while let effect = lane.takeEffect() {
             switch effect {
-            case .connect(let id, let route): connect(id, route)
+            case .connect(let id, let route, let userTimeout): connect(id, route, userTimeout)
+            case .inspect(let id): inspect(id)
             case .close(let id): close(id)
             case .abort(let id): abort(id)
             case .notice(let notice): onNotice(notice)
@@ -284,13 +285,23 @@ public struct LaneRunner: ~Copyable {
         TCPConnection.abort(sockets[slot].descriptor)
     }
 
-    private mutating func connect(_ id: StreamID, _ route: RouteID) {
+    private func report(_ id: StreamID) -> TransportReport? {
+        let slot = Int(id.index)
+        guard sockets[slot].id == id, sockets[slot].descriptor >= 0 else { return nil }
+        return (try? TCPInfo(of: sockets[slot].descriptor))?.report
+    }
+
+    private mutating func inspect(_ id: StreamID) {
+        if let report = report(id) { lane.inspected(id, report, now: now) }
+    }
+
+    private mutating func connect(_ id: StreamID, _ route: RouteID, _ userTimeoutMilliseconds: UInt32) {
         guard let way = routes[route] else {
             return lane.connectFailed(id, reason: "the route is not known", now: now)
         }
         do throws(SystemError) {
             let descriptor = try TCPConnection.connect(
-                way, options: TCPOptions(userTimeoutMilliseconds: 60_000))
+                way, options: TCPOptions(userTimeoutMilliseconds: userTimeoutMilliseconds))
             try register(id, descriptor.release(), isConnecting: true)
         } catch {
             lane.connectFailed(id, reason: "\(error)", now: now)

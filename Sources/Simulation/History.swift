@@ -29,8 +29,15 @@ public final class History {
 
     private static let second: UInt64 = 1_000_000_000
 
-    public init(seed: UInt64, isTracing: Bool = false, isCanary: Bool = false) {
+    /// - Parameter chap: in place of what the seed draws; targets of even seeds mistake algorithms then.
+    public init(
+        seed: UInt64, isTracing: Bool = false, isCanary: Bool = false, chap: SimulatedCHAP? = nil
+    ) {
         var swarm = Swarm(seed: seed, isCanary: isCanary)
+        if let chap {
+            swarm.options.target.chap = chap
+            swarm.options.target.mistakesAlgorithms = seed.isMultiple(of: 2)
+        }
         swarm.options.isTracing = isTracing
         self.swarm = swarm
         world = World(swarm.options)
@@ -44,40 +51,44 @@ public final class History {
         return Verdict(
             seed: swarm.options.seed, failure: chronicle.failure, hash: chronicle.hash,
             options: swarm.description,
-            trace: chronicle.lines, answered: world.client.answered, errors: world.client.errors,
+            trace: chronicle.lines, answered: world.clients.reduce(0) { $0 + $1.answered },
+            errors: world.clients.reduce(0) { $0 + $1.errors },
             virtualNanoseconds: world.elapsed, events: world.timeline.eventCount,
             logins: world.target.loginCount,
-            ghosts: world.target.ghostCount, longestWait: world.client.longestWait)
+            ghosts: world.target.ghostCount, longestWait: world.clients.map(\.longestWait).max() ?? 0)
     }
 
     private func live() {
         world.attach()
         let count = swarm.options.paths.count
         demand(60 * Self.second, "the paths do not come up") { world.isReady && world.pathsUp == count }
-        world.client.mayFail = swarm.mayFail
-        world.client.bound = 400 * Self.second
-        world.client.load(swarm.load, count: swarm.requestCount)
+        for client in world.clients {
+            client.mayFail = swarm.mayFail
+            client.bound = 400 * Self.second
+            client.load(swarm.load, count: swarm.requestCount)
+        }
         planFault()
         planChange()
-        world.run(limit: 60 * Self.second) { world.client.isIdle }
+        world.run(limit: 60 * Self.second) { world.isIdle }
         // Liveness.
         isCalm = true
         healAll()
         enableAll()
-        world.client.stopLoad()
-        demand(200 * Self.second, "requests are not answered") { world.client.isIdle }
+        for client in world.clients { client.stopLoad() }
+        demand(200 * Self.second, "requests are not answered") { world.isIdle }
         demand(100 * Self.second, "the paths do not come back") { world.pathsUp == pathCount }
         demand(100 * Self.second, "a removed path does not go") {
             world.snapshot()?.paths.count == pathCount
         }
-        world.client.mayFail = false
-        world.client.bound = 100 * Self.second
-        // What was lost with a cache is told once more by each path.
         let isLunLost =
             swarm.faults[Swarm.Fault.lunGone.rawValue] + swarm.faults[Swarm.Fault.otherLUN.rawValue]
-        world.client.mayFail = swarm.losesCache || isLunLost > 0
-        world.client.load(swarm.load, count: 20)
-        demand(100 * Self.second, "a healthy disk does not answer") { world.client.isIdle }
+        for client in world.clients {
+            client.bound = 100 * Self.second
+            // What was lost with a cache is told once more by each path.
+            client.mayFail = swarm.losesCache || isLunLost > 0
+            client.load(swarm.load, count: 20)
+        }
+        demand(100 * Self.second, "a healthy disk does not answer") { world.isIdle }
         demand(100 * Self.second, "the target does not come to rest") { world.isQuiet }
         world.run(limit: Self.second / 10)
         world.checkAtRest()
@@ -109,7 +120,7 @@ public final class History {
         guard swarm.faults.contains(where: { $0 > 0 }) else { return }
         world.timeline.after(random.nanoseconds(swarm.interval)) { [unowned self] in
             guard !isCalm else { return }
-            if !world.client.isIdle { strike() }
+            if !world.isIdle { strike() }
             planFault()
         }
     }
@@ -209,6 +220,15 @@ public final class History {
             world.restartTarget(downFor: time / 4, losesCache: swarm.losesCache)
         case .window: world.shutWindow(time / 4)
         case .halfClose: world.halfClose(path: path)
+        case .largeSegments:
+            let limit = max(100, min(swarm.options.weather.segmentBytes, 16_000) / 2)
+            world.limitSegments(interface: interface, bytes: limit, direction)
+            later(time) { $0.heal(interface: interface) }
+        case .slowPath:
+            world.slow(interface: interface, by: random.nanoseconds(5_000_000...300_000_000))
+            later(time) { $0.heal(interface: interface) }
+        case .stall: world.stall(portal: portal, time)
+        case .flapping: flap(path, times: random.number(2...12))
         case .damage:
             let count = random.number(0...random.pick([60, 600, 20_000]))
             world.damage(path: path, toTarget: random.chance(500), after: count)
@@ -240,6 +260,15 @@ public final class History {
         case .poolFull:
             world.fillPool(true)
             later(time / 4) { $0.fillPool(false) }
+        }
+    }
+
+    /// A path is cut again and again.
+    private func flap(_ path: Int, times: Int) {
+        guard times > 0, !isCalm else { return }
+        world.cut(path: path, ghost: random.chance(500))
+        world.timeline.after(random.nanoseconds(50_000_000...3_000_000_000)) { [unowned self] in
+            flap(path, times: times - 1)
         }
     }
 

@@ -4,6 +4,7 @@ final class SimulatedAccess {
     private(set) var states: [UInt16: UInt8]
     var preferred: UInt16?
     let knowsExtendedHeader: Bool
+    let miscounts: Bool
     /// Implicit transition time of the extended header, seconds.
     let transitionSeconds: UInt8
     private var change = 0
@@ -12,9 +13,10 @@ final class SimulatedAccess {
 
     static let transitioning: UInt8 = 0xf
 
-    init(groups: Set<UInt16>, knowsExtendedHeader: Bool, transitionSeconds: UInt8) {
+    init(groups: Set<UInt16>, knowsExtendedHeader: Bool, miscounts: Bool, transitionSeconds: UInt8) {
         states = Dictionary(uniqueKeysWithValues: groups.map { ($0, 0) })
         self.knowsExtendedHeader = knowsExtendedHeader
+        self.miscounts = miscounts
         self.transitionSeconds = transitionSeconds
     }
 
@@ -58,6 +60,8 @@ final class SimulatedAccess {
             bytes += [0, 2, 0, UInt8(ports.count)]
             for port in ports { bytes += [0, 0, 0, UInt8(port + 1)] }
         }
+        // As Linux 6.1 does it: the extended header is not counted, and the end is missing for it.
+        if isExtended && miscounts { bytes.removeLast(4) }
         bytes.put(UInt64(bytes.count - 4), 0, bytes: 4)
         return .good(bytes)
     }

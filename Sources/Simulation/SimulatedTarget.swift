@@ -32,6 +32,9 @@ public final class SimulatedTarget {
     public private(set) var loginCount = 0
     public private(set) var ghostCount = 0
     public private(set) var commandCount = 0
+    /// NOP-Outs that wanted an echo, and those of them that carried data.
+    public internal(set) var pingCount = 0
+    public internal(set) var fullPingCount = 0
     var onCacheLost: () -> Void = {}
     /// Asked before a command is carried out; how much longer it takes, nanoseconds.
     var delay: (TargetTask) -> UInt64 = { _ in 0 }
@@ -54,6 +57,7 @@ public final class SimulatedTarget {
         guard options.groupSupport != 0, unit.access == nil else { return }
         let access = SimulatedAccess(
             groups: Set(portalsByGroup.keys), knowsExtendedHeader: options.knowsExtendedHeader,
+            miscounts: options.miscountsExtendedHeader,
             transitionSeconds: options.knowsExtendedHeader ? 60 : 0)
         access.onChange = { [weak self, weak unit] in
             guard let self, let unit else { return }
@@ -90,7 +94,7 @@ public final class SimulatedTarget {
     }
 
     /// Another LUN, or none, under the number of `old`; who is asked next is told so.
-    func replace(_ old: SimulatedUnit, by unit: SimulatedUnit?) {
+    func replace(_ old: SimulatedUnit, by unit: SimulatedUnit?, tellsAll: Bool = true) {
         chronicle.trace("target", "LUN \(old.lun >> 48) is \(unit == nil ? "gone" : "another")")
         let present = units[old.lun]
         units[old.lun] = unit
@@ -99,6 +103,7 @@ public final class SimulatedTarget {
         former.removeAll { former in former.tasks.isEmpty || former === unit }
         let sense = random.pick([Sense.lunsChanged, .lunsChanged, .reset, .inquiryChanged])
         raise(unit == nil ? .lunsChanged : sense, lun: old.lun)
+        if !tellsAll { for session in sessions.dropFirst() { session.attentions[old.lun] = [] } }
     }
 
     /// LOGICAL UNIT RESET: every task of the unit ends without an answer. Those being carried out go on to
@@ -133,6 +138,30 @@ public final class SimulatedTarget {
 
     var isPaused: Bool { timeline.now < pausedUntil }
     var isIdle: Bool { allUnits.allSatisfy { $0.tasks.isEmpty } }
+
+    /// What comes in through a portal is neither read nor answered, though its TCP goes on.
+    private var stalledUntil: [Int: UInt64] = [:]
+
+    func isStalled(_ portal: Int) -> Bool { timeline.now < stalledUntil[portal] ?? 0 }
+
+    func stall(portal: Int, _ nanoseconds: UInt64) {
+        chronicle.trace("target", "portal \(portal) stalls for \(nanoseconds / 1_000_000) ms")
+        stalledUntil[portal] = timeline.now + nanoseconds
+        timeline.after(nanoseconds) { [weak self] in
+            guard let self, !isStalled(portal) else { return }
+            for connection in connections where connection.connection.portal == portal {
+                connection.goOnAfterStall()
+            }
+        }
+    }
+
+    func endStalls() {
+        let portals = stalledUntil.keys
+        stalledUntil = [:]
+        for connection in connections where portals.contains(connection.connection.portal) {
+            connection.goOnAfterStall()
+        }
+    }
 
     func accept(_ connection: Connection) {
         connections.removeAll { $0.isClosed }

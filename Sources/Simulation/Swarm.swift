@@ -7,6 +7,10 @@ public struct Swarm: Sendable, CustomStringConvertible {
         case cut, cutWithGhost, cutAtByte, blackHole, portalBlackHole, carrier, pause, restart, window,
             halfClose
         case attention
+        /// A path that only carries small segments, one that is slow, one that fails again and again.
+        case largeSegments, slowPath, flapping
+        /// The process behind a portal hangs.
+        case stall
         case damage
         case access, lunGone, otherLUN, resize, poolFull
     }
@@ -39,6 +43,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
         drawLane(random)
         drawLoad(random)
         drawFaults(random)
+        drawCompany(random)
         // From a stream of its own: histories of before stay what they were.
         drawChanges(RandomStream(seed: seed, "changes"))
         drawDigests(RandomStream(seed: seed, "digests"))
@@ -80,6 +85,9 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.target.loginLatency = 100_000...random.pick([500_000, 50_000_000])
         options.target.pingInterval = random.chance(300) ? random.nanoseconds(200_000_000...5_000_000_000) : 0
         options.target.asksTwice = random.chance(300)
+        let chap = RandomStream(seed: options.seed, "chap")
+        options.target.chap = chap.pick([.none, .none, .oneWay, .mutual])
+        options.target.mistakesAlgorithms = chap.chance(300)
     }
 
     private mutating func drawUnit(_ random: RandomStream) {
@@ -101,6 +109,19 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.unit.taskSetFullPermille = random.pick([0, 0, 20])
         options.unit.abortedPermille = random.pick([0, 0, 20])
         options.unit.attentionPermille = random.pick([0, 0, 5])
+    }
+
+    /// More than one disk, and more than one client, now and then.
+    private mutating func drawCompany(_ random: RandomStream) {
+        options.diskCount = random.pick([1, 1, 1, 2, 4])
+        options.clientsPerDisk = random.pick([1, 1, 1, 2])
+        let clients = options.diskCount * options.clientsPerDisk
+        options.lane.reservedTasks *= options.diskCount
+        options.lane.taskCapacity +=
+            options.lane.reservedTasks - options.lane.reservedTasks / options.diskCount
+        requestCount = max(20, requestCount / clients)
+        options.target.echoesPings = random.chance(800)
+        options.target.rejectsPingData = random.chance(50)
     }
 
     private mutating func drawLane(_ random: RandomStream) {
@@ -157,6 +178,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
         if random.chance(300) {
             options.target.groupSupport = UInt8(random.number(1...3))
             options.target.knowsExtendedHeader = random.chance(700)
+            options.target.miscountsExtendedHeader = random.chance(300)
             let isOne = random.chance(200)
             options.target.accessGroups = options.target.portalGroups.indices.map {
                 isOne ? 5 : UInt16($0 + 1)
@@ -248,7 +270,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
             ImmediateData \(target.immediateData), \
             MRDSL \(target.maxRecvDataSegmentLength), \
             bursts \(target.firstBurstLength)/\(target.maxBurstLength), \
-            R2T \(target.maxOutstandingR2T), window \(target.window)
+            R2T \(target.maxOutstandingR2T), window \(target.window), CHAP \(target.chap)
               unit     \(unit.blockLength) bytes, cache \(unit.hasWriteCache), FUA \(unit.supportsFUA), \
             thin \(unit.isThin), \
             slow \(unit.slowPermille) of 1000 up to \(unit.slowLatency.upperBound / 1_000_000) ms
@@ -264,6 +286,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
               load     \(requestCount) requests, depth \(load.depth), \
             up to \(load.maxBlocks) blocks of \(load.span), \
             weights \(load.weights)
+              company  \(options.diskCount) disks, \(options.clientsPerDisk) clients each
               faults   \(named.joined(separator: " ")), every \(interval.upperBound / 1_000_000) ms, up to \
             \(longestFault / 1_000_000) ms, cache lost \(losesCache), may fail \(mayFail)
             """

@@ -54,7 +54,7 @@ final class TargetConnection {
     // MARK: Bytes in
 
     func receive() {
-        guard !isClosed, !target.isPaused else { return }
+        guard !isClosed, !target.isPaused, !target.isStalled(connection.portal) else { return }
         let bytes = connection.toTarget.take(.max)
         if position > 0 {
             buffer.removeFirst(position)
@@ -163,7 +163,13 @@ final class TargetConnection {
         flush()
     }
 
+    func goOnAfterStall() {
+        flush()
+        receive()
+    }
+
     private func flush() {
+        if target.isStalled(connection.portal) { return }
         let count = min(outbox.count, connection.toInitiator.room)
         if count > 0 {
             connection.toInitiator.send(Array(outbox.prefix(count)))
@@ -302,10 +308,20 @@ final class TargetConnection {
             return
         }
         guard header[5] == reservedTag else { return fail("a NOP-Out with both tags") }
+        target.pingCount += 1
+        if !data.isEmpty { target.fullPingCount += 1 }
+        if target.options.rejectsPingData && !data.isEmpty {
+            var reject = self.header(.reject, countsStatus: true)
+            reject[byte: 2] = Reject.Reason.invalidPDUField.rawValue
+            reject[4] = reservedTag
+            var bytes: [UInt8] = []
+            for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
+            return send(reject, bytes)
+        }
         var echo = self.header(.nopIn, countsStatus: true)
         echo[4] = header[4]
         echo[5] = reservedTag
-        send(echo, data)
+        send(echo, target.options.echoesPings ? data : [])
     }
 
     private func receivedLogout(_ header: BasicHeaderSegment, _ session: TargetSession) {

@@ -63,6 +63,20 @@ extension World {
         if direction != .toTarget { network.portals[index].toInitiator.shut() }
     }
 
+    /// Segments with more bytes vanish on an interface: a switch on the way has a smaller MTU.
+    public func limitSegments(interface index: Int, bytes: Int, _ direction: Direction) {
+        chronicle.trace("net", "eth\(index) swallows \(direction) what is larger than \(bytes)")
+        if direction != .toInitiator { network.interfaces[index].toTarget.limit(bytes) }
+        if direction != .toTarget { network.interfaces[index].toInitiator.limit(bytes) }
+    }
+
+    /// Every segment of an interface takes so much longer in each direction.
+    public func slow(interface index: Int, by nanoseconds: UInt64) {
+        chronicle.trace("net", "eth\(index) is slower by \(nanoseconds / 1_000_000) ms")
+        network.interfaces[index].toTarget.delay = nanoseconds
+        network.interfaces[index].toInitiator.delay = nanoseconds
+    }
+
     public func heal(interface index: Int) {
         chronicle.trace("net", "eth\(index) heals")
         network.interfaces[index].toTarget.open()
@@ -90,11 +104,15 @@ extension World {
         work()
     }
 
+    /// The process behind a portal hangs: its kernel acknowledges, and nothing more.
+    public func stall(portal: Int, _ nanoseconds: UInt64) { target.stall(portal: portal, nanoseconds) }
+
     public func pauseTarget(_ nanoseconds: UInt64) { target.pause(nanoseconds) }
 
     /// Ends a pause of the target, and lets connections live that were to be cut.
     public func endFaults() {
         target.endPause()
+        target.endStalls()
         for connection in network.living {
             connection.toTarget.cutAfter = nil
             connection.toInitiator.cutAfter = nil
@@ -110,7 +128,9 @@ extension World {
     public func shutWindow(_ nanoseconds: UInt64) { target.shutWindow(nanoseconds) }
 
     /// Every session is told something that asks for no more than a second attempt.
-    public func raiseAttention() { target.raise(.modeParametersChanged, lun: Self.lun.rawValue) }
+    public func raiseAttention() {
+        for disk in disks { target.raise(.modeParametersChanged, lun: disk.unit.lun) }
+    }
 
     public func halfClose(path index: Int) {
         for connection in connections(ofPath: index) { target.halfClose(connection.number) }
@@ -121,10 +141,11 @@ extension World {
     public enum Replacement: Sendable { case nothing, otherIdentity, otherSerial }
 
     /// The LUN is taken away; another may be there in its place.
-    public func replaceUnit(by replacement: Replacement) {
+    /// - Parameter tellsAll: every session; otherwise no more than one.
+    public func replaceUnit(by replacement: Replacement, tellsAll: Bool = true) {
         var other = options.unit
         switch replacement {
-        case .nothing: return target.replace(unit, by: nil)
+        case .nothing: return target.replace(unit, by: nil, tellsAll: tellsAll)
         case .otherIdentity: other.identity += 77
         case .otherSerial: other.serial = "SIM2"
         }
@@ -132,7 +153,7 @@ extension World {
             options: other, lun: Self.lun.rawValue, random: RandomStream(seed: options.seed, "other"),
             chronicle: chronicle)
         impostor.isImpostor = true
-        target.replace(unit, by: impostor)
+        target.replace(unit, by: impostor, tellsAll: tellsAll)
     }
 
     public func restoreUnit() {
@@ -175,15 +196,22 @@ extension World {
 
     // MARK: Verdicts
 
-    public func snapshot() -> DiskSnapshot? { lane.snapshot(disk) }
+    public func snapshot(_ disk: Int = 0) -> DiskSnapshot? { lane.snapshot(disks[disk].id) }
 
-    /// Paths that carry I/O, or could if their access state were the best or the policy wanted them.
+    /// Paths that carry every disk, or could if their access state were the best, the policy wanted them, or
+    /// they were no grey ones.
     public var pathsUp: Int {
-        guard let paths = snapshot()?.paths, paths.contains(where: { $0.standing == .active }) else {
-            return 0
-        }
-        return paths.count { $0.standing == .active || $0.standing == .standby }
+        let living: [PathStanding] = [.active, .standby, .suspect, .quarantined]
+        return disks.indices.map { disk in
+            guard let paths = snapshot(disk)?.paths, paths.contains(where: { $0.standing == .active }) else {
+                return 0
+            }
+            return paths.count { living.contains($0.standing) }
+        }.min() ?? 0
     }
+
+    /// Paths that carry the first disk.
+    public var pathsCarrying: Int { snapshot()?.paths.count { $0.standing == .active } ?? 0 }
 
     /// Nothing is under way any more: the medium is held against the oracle, and the lane's tables are
     /// counted.
@@ -191,7 +219,9 @@ extension World {
         // A probe may be under way, or an answer still on its way to the client.
         run(limit: 10_000_000_000) { hasNoLeak }
         guard failure == nil else { return }
-        for lba in client.oracle.touched { client.oracle.check(lba, unit.blocks[lba], "the medium") }
+        for disk in disks {
+            for lba in disk.oracle.touched { disk.oracle.check(lba, disk.unit.blocks[lba], "the medium") }
+        }
         if !hasNoLeak {
             let open = openStreams
             chronicle.fail("the lane is idle with \(open) streams open, and its tables hold \(lane.usage)")

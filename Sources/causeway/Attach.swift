@@ -1,6 +1,5 @@
 import ArgumentParser
 import CausewayControl
-import Glibc
 
 struct Attach: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -71,6 +70,8 @@ struct Attach: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
+    @OptionGroup var chap: CHAPOptions
+
     @OptionGroup var connection: ConnectionOptions
 
     /// nil for a disk that is to be attached as its file says.
@@ -79,7 +80,8 @@ struct Attach: ParsableCommand {
         let isPlain =
             interfaces.isEmpty && socket == nil && !readOnly && !force && policy == nil && queueDepth == nil
             && settings.isEmpty && !persist && !allLuns
-        if target == nil, portals.isEmpty, lun == nil, isPlain { return nil }
+        let chap = try chap.request()
+        if target == nil, portals.isEmpty, lun == nil, chap == nil, isPlain { return nil }
         guard lun == nil || !allLuns else { throw ValidationError("--lun and --all-luns do not go together") }
         guard let target, let lun = number ?? (allLuns ? 0 : lun), !portals.isEmpty else {
             throw ValidationError(
@@ -90,9 +92,10 @@ struct Attach: ParsableCommand {
         return AttachRequest(
             name: try usage { () throws(ControlError) in try DiskName(name.text + suffix) }, target: target,
             portals: portals, interfaces: interfaces, lun: lun,
-            socket: socket.map { Self.absolutePath($0) + suffix }, readOnly: readOnly, force: force,
+            socket: socket.map { FilePath.absolute($0) + suffix }, readOnly: readOnly, force: force,
             policy: policy, settings: try usage { () throws(ControlError) in try Setting.byKey(settings) },
-            queueDepth: queueDepth, waitForInterfaces: waitForInterfaces, persist: persist)
+            queueDepth: queueDepth, waitForInterfaces: waitForInterfaces, persist: persist,
+            chap: chap)
     }
 
     func validate() throws {
@@ -116,8 +119,10 @@ struct Attach: ParsableCommand {
     /// One after the other; what cannot be attached is said, and the rest is attached all the same.
     private func attachAll() throws {
         guard let target else { return }
+        let question = DiscoverRequest(
+            portals: portals, interfaces: interfaces, luns: true, chap: try chap.request())
         let discovery = try connection.ask { client throws(ControlClientError) in
-            try client.discover(DiscoverRequest(portals: portals, interfaces: interfaces, luns: true))
+            try client.discover(question)
         }
         // The controller that some targets show as LUN 0 has no size.
         let found = discovery.targets.first { $0.name == target }?.luns.filter { $0.sizeBytes != nil } ?? []
@@ -151,12 +156,5 @@ struct Attach: ParsableCommand {
         if json { try Terminal.writeJSON(disks) }
         if !json && disks.isEmpty && !hasFailed { Terminal.write(["every LUN is attached already"]) }
         if hasFailed { throw ExitCode.failure }
-    }
-
-    /// The daemon has a working directory of its own, so a relative path is completed here.
-    private static func absolutePath(_ path: String) -> String {
-        guard !path.isEmpty, !path.hasPrefix("/"), let folder = unsafe getcwd(nil, 0) else { return path }
-        defer { unsafe free(folder) }
-        return unsafe String(cString: folder) + "/" + path
     }
 }

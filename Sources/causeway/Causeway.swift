@@ -10,6 +10,7 @@ struct Causeway: ParsableCommand {
         version: "causeway \(CausewayVersion.current)",
         subcommands: [
             Discover.self, Attach.self, Change.self, PathCommand.self, Detach.self, List.self, Status.self,
+            Params.self,
             Config.self,
             Version.self,
         ])

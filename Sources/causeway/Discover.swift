@@ -20,15 +20,20 @@ struct Discover: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
+    @OptionGroup var chap: CHAPOptions
+
     @OptionGroup var connection: ConnectionOptions
 
-    var request: DiscoverRequest { DiscoverRequest(portals: portal, interfaces: interfaces, luns: luns) }
+    private func request() throws -> DiscoverRequest {
+        DiscoverRequest(portals: portal, interfaces: interfaces, luns: luns, chap: try chap.request())
+    }
 
     func validate() throws {
-        try usage(request.validate)
+        try usage(try request().validate)
     }
 
     func run() throws {
+        let request = try request()
         let discovery = try connection.ask { client throws(ControlClientError) in try client.discover(request)
         }
         if json {

@@ -101,7 +101,7 @@ import Testing
         ("[target.x]\n", #"f:1: "x" is no iSCSI name: it must begin with iqn., eui. or naa."#),
         ("target = 1", #"f:1: "target" is a table: write [target."…"]"#),
         (
-            "[discovery.192.0]", #"f:1: there is no "0" in [discovery."…"]; there are disk"#
+            "[discovery.192.0]", #"f:1: there is no "0" in [discovery."…"]; there are chap, parameters, disk"#
         ),
         ("initiator-name = true", #"f:1: "initiator-name" is a text between quotes, not true or false"#),
         (
@@ -120,6 +120,127 @@ import Testing
     ])
     func `A mistake is named with its line and its remedy`(text: String, expected: String) {
         #expect(Self.problems(text) == [expected])
+    }
+
+    @Test func `Parameters bear the names of the standard and stay in range`() throws {
+        let adapter = try Self.adapter(
+            """
+            [parameters]
+            InitialR2T = true
+            ImmediateData = "No"
+            MaxBurstLength = 65536
+            [target."iqn.2026-01.example:t".parameters]
+            MaxBurstLength = 16384
+            """)
+        let wanted = adapter.settings(target: try ISCSIName(Self.iqn)).parameters
+        #expect(wanted.initialR2T && !wanted.immediateData && wanted.maxBurstLength == 16384)
+        #expect(adapter.settings(target: nil).parameters.maxBurstLength == 65536)
+        for row in SessionParameter.all where row.values != .digest {
+            guard case .number(let range) = row.values else { continue }
+            #expect(Self.problems("[parameters]\n\(row.key.name) = \(range.lowerBound)") == [])
+            #expect(Self.problems("[parameters]\n\(row.key.name) = \(range.upperBound)") == [])
+            #expect(Self.problems("[parameters]\n\(row.key.name) = \(range.upperBound + 1)").count == 1)
+            #expect(Self.problems("[parameters]\n\(row.key.name) = \(range.lowerBound - 1)").count == 1)
+            #expect(Self.problems("[parameters]\n\(row.key.name) = \"1\"").count == 1)
+        }
+        #expect(
+            Self.problems("[parameters]\nmaxburstlength = 1") == [
+                "f:2: there is no \"maxburstlength\" in [parameters]; did you mean \"MaxBurstLength\"?"
+            ])
+        #expect(
+            Self.problems("[parameters]\nDataPDUInOrder = false") == [
+                "f:2: \"DataPDUInOrder\": false is not possible; it may be Yes"
+            ])
+    }
+
+    @Test func `CHAP is inherited key by key`() throws {
+        let adapter = try Self.adapter(
+            """
+            [chap]
+            user = "host1"
+            secret-file = "/etc/causeway/a.secret"
+            algorithms = ["SHA-256", "MD5"]
+            [discovery."192.0.2.1".chap]
+            secret-credential = "array"
+            [target."iqn.2026-01.example:t".chap]
+            mutual-user = "array"
+            mutual-secret-file = "/etc/causeway/b.secret"
+            """)
+        let plain = adapter.settings(target: try ISCSIName("iqn.2026-01.example:other")).chap
+        #expect(plain.effectiveLevel == .required)
+        #expect(plain.effectiveMutualLevel == .prohibited)
+        #expect(plain.secret == .file("/etc/causeway/a.secret"))
+        #expect(plain.algorithms == [.sha256, .md5])
+        let both = adapter.settings(target: try ISCSIName(Self.iqn), portals: [try Self.portal("192.0.2.1")])
+            .chap
+        #expect(both.user == "host1")
+        #expect(both.secret == .credential("array"))
+        #expect(both.effectiveMutualLevel == .required)
+        #expect(both.problem == nil)
+        // What a command says goes before all of it, and is required.
+        let request = CHAPRequest(user: "other", secretFile: "/x", mutualSecretFile: "/y")
+        let asked = adapter.settings(
+            discoveryAt: try Self.portal("192.0.2.9"), request: SettingLayer(request)
+        ).chap
+        #expect(asked.user == "other" && asked.secret == .file("/x") && asked.mutualSecret == .file("/y"))
+        #expect(asked.level == .required && asked.mutualLevel == .required)
+    }
+
+    @Test(arguments: [
+        ("level = \"required\"", "f: [chap] level is required, and user is missing"),
+        ("level = \"preferred\"\nuser = \"u\"", "f: [chap] level is preferred, and secret-file is missing"),
+        (
+            "mutual-level = \"required\"",
+            "f: [chap] mutual-level is required, and mutual-secret-file is missing"
+        ),
+        (
+            "mutual-secret-file = \"/b\"",
+            "f: [chap] mutual-level is required, so level must be required too: the target proves who it is "
+                + "only after this side has"
+        ),
+        (
+            "user = \"u\"\nsecret-file = \"/a\"\nmutual-secret-file = \"/a\"",
+            "f: [chap] secret and mutual secret are the same: each direction needs its own"
+        ),
+        (
+            "level = \"always\"",
+            "f:2: \"level\": \"always\" is none of prohibited, discouraged, preferred, required; "
+                + "it may be prohibited, discouraged, preferred, required"
+        ),
+        (
+            "secret = \"hunter2hunter2\"",
+            "f:2: there is no \"secret\" in [chap]; there are level, user, secret-file, secret-credential, "
+                + "mutual-level, mutual-user, mutual-secret-file, mutual-secret-credential, algorithms"
+        ),
+        (
+            "secret-file = \"a.secret\"",
+            "f:2: \"secret-file\": it is not an absolute path; it may be the absolute path of a file that "
+                + "only root can read"
+        ),
+        (
+            "algorithms = [\"MD4\"]",
+            "f:2: \"algorithms\": \"MD4\" is none; it may be a list of \"SHA3-256\", \"SHA-256\", \"SHA-1\", "
+                + "\"MD5\""
+        ),
+    ])
+    func `CHAP that cannot work is named`(chap: String, expected: String) {
+        #expect(Self.problems("[chap]\n\(chap)") == [expected])
+    }
+
+    @Test func `A disk is persisted with the paths of its secrets`() throws {
+        let request = AttachRequest(
+            name: try DiskName("d"), target: Self.iqn, portals: [try Self.portal("192.0.2.1")], lun: 1,
+            chap: CHAPRequest(user: "u", secretFile: "/a", mutualUser: "t", mutualSecretFile: "/b"))
+        var problems: [ConfigurationProblem] = []
+        let text = DiskConfiguration(request, target: try ISCSIName(Self.iqn)).text
+        var configuration = Configuration()
+        let back = try #require(
+            DiskConfiguration(text, name: request.name, file: "d.toml", problems: &problems))
+        configuration.disks = [back]
+        let chap = configuration.settings(of: back).chap
+        #expect(chap.user == "u" && chap.secret == .file("/a"))
+        #expect(chap.mutualUser == "t" && chap.mutualSecret == .file("/b"))
+        #expect(chap.level == .required && chap.mutualLevel == .required)
     }
 
     @Test func `All mistakes are found at once`() {

@@ -119,21 +119,29 @@ import Testing
               ! no space on the LUN for 7 s: writes are held (space = hold)
 
               INTERFACE  ADDRESS   PORTAL         TPG  STATE   IN FLIGHT    I/OS\
-              SHARE   READ  WRITTEN   MEAN     P99  ERRORS  FENCES
+              SHARE   READ  WRITTEN   MEAN     P99  ERRORS
               eth1       10.0.1.2  10.0.1.1:3260    1  active         12  123456\
-              100 %  5 GiB  1.5 KiB  85 us  1.2 ms       2       1
+              100 %  5 GiB  1.5 KiB  85 us  1.2 ms       2
               eth2       -         10.0.2.1:3260    -  down            0       0\
-                 0 %    0 B      0 B      -       -       0       0
+                0 %    0 B      0 B      -       -       0
+
+              INTERFACE  PORTAL            RTT  RETRANSMITS  PINGS  SUSPECT  LOST  FENCES  HELD    LAST\
+              HEDGED  WON  QUARANTINES
+              eth1       10.0.1.1:3260  120 us            3     40        5     2       1     6  4.3 ms\
+                   9    8            1
+              eth2       10.0.2.1:3260       -            -      0        0     0       0     0       -\
+                   0    0            0
 
               INTERFACE  PORTAL         TARGET PORT GROUP  ACCESS            PREFERRED
               eth1       10.0.1.1:3260                  2  active/optimized  yes
-              eth1 10.0.1.1:3260: slow
+              eth1 10.0.1.1:3260: quarantined until 2026-01-01T00:00:00Z: slow
               eth2 10.0.2.1:3260: connection reset by the target
               eth1 10.0.1.1:3260: last fence: reinstated on eth2, then the barrier, 4 ms
               eth1 10.0.1.1:3260: 3 PDUs damaged on their way
 
               Requests  reads 100 (5 GiB), writes 50 (1.5 KiB), flushes 3, trims 2, write-zeroes 1
-              Trouble   errors 0, sent again 7, fences 1, held now 4, WRITES WITHOUT FENCE 2
+              Trouble   errors 0, sent again 7, fences 1 (6 writes), hedged reads 9, held now 4,\
+             WRITES WITHOUT FENCE 2
 
             Events
               2025-12-31T23:59:59Z  eth2 10.0.2.1:3260: link lost
@@ -152,7 +160,15 @@ import Testing
               eth2       -         10.0.2.1:3260    -  down
               eth1 10.0.1.1:3260: slow
               eth2 10.0.2.1:3260: connection reset by the target
-              Warning: eth1 and eth2 share a subnet
             """)
+    }
+
+    @Test func parametersOfAPath() {
+        #expect(
+            Samples.parameters.lines == [
+                "eth1 -> 10.0.1.1:3260",
+                "  KEY         WANTED  NEGOTIATED  ALLOWED  STANDARD  RULE",
+                "  InitialR2T  No      Yes         Yes, No  Yes       Yes if either wants it",
+            ])
     }
 }

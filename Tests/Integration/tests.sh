@@ -507,7 +507,8 @@ test_lun_deleted() {
     disk_down
 }
 
-# A new LUN in the disk's place without a moment in between, under load.
+# A new LUN in the disk's place, after a moment in which I/O meets none. tgt tells no session, and only one of
+# the two may have met it.
 test_lun_replaced() {
     disk_up
     local other=$work/other
@@ -515,6 +516,7 @@ test_lun_replaced() {
     verified_fio_in_background load --rw=randwrite --bs=16k --iodepth=8 --size=32M --rate=4M --loops=4
     sleep 2
     tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    sleep 0.5
     tgt_admin --op new --mode logicalunit --tid 1 --lun 1 --backing-store "$other" --bstype rdwr
     tgt_admin --op update --mode logicalunit --tid 1 --lun 1 --params scsi_sn=ANOTHER,scsi_id=ANOTHER
     sleep 4
@@ -644,5 +646,141 @@ test_target_comes_late() {
         fail "the daemon says: $(cat "$work/said")"
 }
 waits_for_target() { causeway status disk1 2>&1 | grep -q 'configured and not attached yet: .*198.18'; }
+
+our_secret='secret of host1' their_secret='secret of the array'
+
+test_chap() {
+    links_up
+    tgt_start 64M
+    tgt_chap host1 "$our_secret"
+    tgt_chap_discovery host1
+    daemon_start
+    local file wrong
+    file=$(secret our "$our_secret") wrong=$(secret wrong 'not this secret')
+    # Nothing configured, a wrong secret, a wrong name, a secret that others can read.
+    refuses_chap 'the target wants CHAP and none is configured' causeway discover "$portal1" --bind p1
+    refuses_chap 'the target wants CHAP and none is configured' chap_attach
+    refuses_chap 'check CHAP user and secret' chap_attach --chap-user host1 --chap-secret-file "$wrong"
+    refuses_chap 'check CHAP user and secret' chap_attach --chap-user host2 --chap-secret-file "$file"
+    chmod 640 "$file"
+    refuses_chap "chmod 600 $file" chap_attach --chap-user host1 --chap-secret-file "$file"
+    refuses_chap 'has 5 bytes' chap_attach --chap-user host1 --chap-secret-file "$(secret short 12345)"
+    refuses_chap 'No such file' chap_attach --chap-user host1 --chap-secret-file "$work/absent"
+    chmod 600 "$file"
+    # This tgtd takes the number of SHA-256 for SHA-1: MD5 alone does, and the log says so.
+    : >"$work/causewayd.log"
+    chap_attach --chap-user host1 --chap-secret-file "$file" --persist
+    wait_until 20 'both paths prove who we are' path_active disk1 p2
+    grep -q 'trying once more with MD5 alone' "$work/causewayd.log" || fail 'the log says nothing of MD5'
+    causeway discover "$portal1" --bind p1 --luns --chap-user host1 --chap-secret-file "$file" | grep -q "$iqn" ||
+        fail 'discovery does not list the target'
+    nbdinfo --size "$uri"
+    # A path that comes back proves it again, and the disk's file names the secret's.
+    cut 1
+    wait_until 20 'the path over p1 is given up' path_lost disk1 p1
+    heal 1
+    wait_until 20 'the path over p1 comes back' path_active disk1 p1
+    grep -q "secret-file = \"$file\"" "$work/etc/disks/disk1.toml" || fail 'the file of the disk names no secret'
+    daemon_stop
+    daemon_start
+    wait_until 20 'the disk comes back' path_active disk1 p1
+    no_trace_of "$our_secret"
+    disk_down
+}
+
+test_chap_mutual() {
+    links_up
+    tgt_start 64M
+    tgt_chap host1 "$our_secret" array "$their_secret"
+    tgt_chap_discovery host1 array
+    mkdir -p "$work/etc"
+    cat >"$configuration" <<END
+[target."$iqn".chap]
+user = "host1"
+secret-file = "$(secret our "$our_secret")"
+mutual-user = "array"
+mutual-secret-file = "$(secret their "$their_secret")"
+[discovery."$portal1".chap]
+user = "host1"
+secret-file = "$work/our.secret"
+mutual-secret-file = "$work/their.secret"
+algorithms = ["MD5"]
+END
+    causeway config check --config "$configuration"
+    daemon_start
+    chap_attach
+    wait_until 20 'both targets prove who they are' path_active disk1 p2
+    causeway discover "$portal1" --bind p1 --luns | grep -q "67108864\|64 MiB" || fail 'discovery shows no LUN'
+    causeway detach disk1
+    # Who does not know the target's secret is not the target.
+    secret their 'not the array at all' >/dev/null
+    refuses_chap 'does not prove who it is' chap_attach
+    secret their "$our_secret" >/dev/null
+    refuses_chap 'same CHAP secret is set for both directions' chap_attach
+    secret their "$their_secret" >/dev/null
+    # A target that proves nothing although it has to.
+    tgt_admin --op unbind --mode account --tid 1 --user array --outgoing
+    refuses_chap 'array|prove|0201|CHAP' chap_attach
+    no_trace_of "$our_secret" "$their_secret" 'not the array at all'
+    # MD5 forbidden: no try with it, though nothing else works with this tgtd.
+    cat >"$configuration" <<END
+[chap]
+user = "host1"
+secret-file = "$work/our.secret"
+algorithms = ["SHA3-256", "SHA-256", "SHA-1"]
+END
+    daemon_stop
+    : >"$work/causewayd.log"
+    daemon_start
+    refuses_chap 'allow it under .chap. algorithms' chap_attach
+    ! grep -q 'MD5 alone' "$work/causewayd.log" || fail 'MD5 was tried although it is forbidden'
+}
+chap_attach() { # one link is enough for what fails
+    causeway attach disk1 --target "$iqn" --portal "$portal1" --portal "$portal2" --bind p1 --bind p2 --lun 1 \
+        --socket "$socket" "$@"
+}
+refuses_chap() { # WORDS COMMAND…
+    local words=$1
+    shift
+    if "$@" >"$work/said" 2>&1; then fail "no refusal where \"$words\" was expected"; fi
+    grep -qE -- "$words" "$work/said" || fail "expected \"$words\", and it says: $(cat "$work/said")"
+    say "$(head -n 1 "$work/said")"
+}
+
+# What is configured is asked for, what came of it is shown, and the data path keeps to it.
+test_parameters() {
+    links_up
+    tgt_start 64M
+    mkdir -p "$work/etc"
+    cat >"$configuration" <<END
+[parameters]
+ImmediateData = false
+MaxBurstLength = 65536
+[target."$iqn".parameters]
+FirstBurstLength = 8192
+MaxRecvDataSegmentLength = 4096
+END
+    daemon_start
+    attach disk1 --socket "$socket"
+    local said
+    said=$(causeway params disk1 --json)
+    say "$said"
+    parameter wanted ImmediateData No
+    parameter negotiated ImmediateData No
+    parameter wanted MaxBurstLength 65536
+    parameter negotiated MaxBurstLength 65536
+    parameter wanted FirstBurstLength 8192
+    parameter negotiated InitialR2T Yes
+    parameter negotiated MaxRecvDataSegmentLength '4096, the target.s 8192'
+    causeway params disk1 | grep -q '^ *MaxBurstLength  *65536  *65536  *512 to 16777215  *262144  *the lower one' ||
+        fail "params prints: $(causeway params disk1)"
+    verified_fio small --rw=randwrite --bsrange=512-128k --blockalign=512 --iodepth=16 --size=16M
+    disk_down
+}
+parameter() { # wanted|negotiated KEY VALUE: on both paths
+    jq -e --arg what "$1" --arg key "$2" --arg value "^$3\$" \
+        '.paths | length == 2 and all(.[$what][$key] | test($value))' <<<"$said" >/dev/null ||
+        fail "$1 $2 is not $3"
+}
 
 "test_$1"

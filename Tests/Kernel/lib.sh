@@ -179,6 +179,19 @@ tgt_launch() {
     tgtd=$!
     wait_until 10 'tgtd answers' tgt_answers
 }
+# tgt_chap USER SECRET [TARGET-USER TARGET-SECRET]: CHAP from now on, mutual with four words.
+tgt_chap() {
+    tgt_admin --op new --mode account --user "$1" --password "$2"
+    tgt_admin --op bind --mode account --tid 1 --user "$1"
+    [ $# = 4 ] || return 0
+    tgt_admin --op new --mode account --user "$3" --password "$4"
+    tgt_admin --op bind --mode account --tid 1 --user "$3" --outgoing
+}
+# The same for discovery sessions; the accounts have to exist.
+tgt_chap_discovery() { # USER [TARGET-USER]
+    tgt_admin --op bind --mode account --user "$1"
+    [ $# = 1 ] || tgt_admin --op bind --mode account --user "$2" --outgoing
+}
 tgt_answers() { tgt_admin --op show --mode sys >/dev/null 2>&1; }
 tgt_sessions() { tgt_admin --op show --mode conn --tid 1 | grep -c '^Session:' || true; }
 tgt_stop() { # at once, as a machine that lost its power: SIGTERM does not end a tgtd that has targets
@@ -246,6 +259,18 @@ lio_back() {
     done
     echo 1 >"$group/enable"
 }
+# lio_chap USER SECRET [TARGET-USER TARGET-SECRET]: CHAP from now on, for discovery too, mutual with four words.
+lio_chap() {
+    local auth
+    for auth in "$lio_config/iscsi/$iqn/tpgt_1/auth" "$lio_config/iscsi/discovery_auth"; do
+        printf '%s' "$1" >"$auth/userid"
+        printf '%s' "$2" >"$auth/password"
+        printf '%s' "${3:-NULL}" >"$auth/userid_mutual"
+        printf '%s' "${4:-NULL}" >"$auth/password_mutual"
+    done
+    echo 1 >"$lio_config/iscsi/$iqn/tpgt_1/attrib/authentication"
+    echo 1 >"$lio_config/iscsi/discovery_auth/enforce_discovery_auth"
+}
 lio_sessions() { cat "$lio_config/iscsi/$iqn/fabric_statistics/iscsi_instance/sessions"; }
 lio_stop() {
     local target=$lio_config/iscsi/$iqn
@@ -291,6 +316,23 @@ attach() {
     device=$(jq -r 'first(.. | objects | .device? // empty)' "$work/attach.json")
     wait_until 20 "$name has an active path over p1" path_active "$name" p1
     wait_until 20 "$name has an active path over p2" path_active "$name" p2
+}
+# secret NAME TEXT: a file that only root can read; prints its path.
+secret() {
+    (umask 077 && printf '%s\n' "$2" >"$work/$1.secret")
+    say "$work/$1.secret"
+}
+# no_trace_of SECRET…: none is in what the daemon, its client and the test have written, nor in their arguments.
+no_trace_of() {
+    local text
+    causeway status disk1 >"$work/status.log" 2>&1 || true
+    causeway list --json >>"$work/status.log" 2>&1 || true
+    tr '\0' ' ' <"/proc/$daemon/cmdline" >>"$work/status.log"
+    tr '\0' ' ' <"/proc/$daemon/environ" >>"$work/status.log"
+    for text; do
+        ! grep -F -- "$text" "$work/causewayd.log" "$work/status.log" "$work/said" "$work/attach.json" 2>/dev/null ||
+            fail 'a secret shows'
+    done
 }
 # path_active NAME INTERFACE: a path over it carries I/O.
 path_active() {

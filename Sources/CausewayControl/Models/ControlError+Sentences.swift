@@ -52,6 +52,14 @@ extension ControlError {
             statusDetail: statusDetail)
     }
 
+    /// `reason` says which side does not prove what, and what to set.
+    public static func authenticationFailed(_ target: String, place: String, reason: String) -> ControlError {
+        ControlError(
+            kind: .authenticationFailed, message: "\(target) at \(place): \(reason)",
+            remedy: "see CHAP in causeway.toml(5); causeway attach and discover take --chap-user and "
+                + "--chap-secret-file")
+    }
+
     /// RFC 7143 §11.13.5.
     private static func loginRemedy(_ statusClass: UInt8, _ statusDetail: UInt8) -> String {
         switch (statusClass, statusDetail) {

@@ -12,6 +12,7 @@ public struct ControlError: Error, Equatable, Sendable {
         public static let portalUnreachable = Kind(rawValue: "PortalUnreachable")
         public static let targetNotFound = Kind(rawValue: "TargetNotFound")
         public static let loginRefused = Kind(rawValue: "LoginRefused")
+        public static let authenticationFailed = Kind(rawValue: "AuthenticationFailed")
         public static let noSuchLUN = Kind(rawValue: "NoSuchLUN")
         public static let alreadyAttached = Kind(rawValue: "AlreadyAttached")
         public static let deviceInUse = Kind(rawValue: "DeviceInUse")
@@ -26,6 +27,7 @@ public struct ControlError: Error, Equatable, Sendable {
 
         public static let all: [Kind] = [
             .noSuchInterface, .interfaceWithoutAddress, .portalUnreachable, .targetNotFound, .loginRefused,
+            .authenticationFailed,
             .noSuchLUN, .alreadyAttached, .deviceInUse, .nbdModuleAbsent, .noSuchDisk, .wrongConfiguration,
             .permissionDenied,
             .invalidName, .invalidArgument, .busy, .internalFailure,

@@ -33,6 +33,8 @@ public struct PathState: RawRepresentable, Hashable, Codable, Sendable {
     public static let standby = PathState(rawValue: "standby")
     /// Silent for longer than its history explains; new I/O avoids it.
     public static let suspect = PathState(rawValue: "suspect")
+    /// Slow, or lost again and again: it carries no I/O while another path does.
+    public static let quarantined = PathState(rawValue: "quarantined")
     /// Lost, with sent writes that wait for their fence.
     public static let fencing = PathState(rawValue: "fencing")
     /// Lost; it is tried again after a hold-off.
@@ -154,8 +156,11 @@ public struct DiskCounters: Codable, Equatable, Sendable {
     public var errors: UInt64
     /// Commands that were sent again on another path.
     public var resent: UInt64
-    /// Fences taken before a sent write went out again.
+    /// Fences taken before a sent write went out again, and how many writes that were.
     public var fences: UInt64
+    public var fencedWrites: UInt64
+    /// Reads that were sent a second time, for the first copy was slow on a suspect path.
+    public var hedgedReads: UInt64
     /// Requests that wait for a path or a fence now.
     public var held: UInt64
     /// SET TARGET PORT GROUPS commands sent.
@@ -169,7 +174,7 @@ public struct DiskCounters: Codable, Equatable, Sendable {
         reads: UInt64 = 0, writes: UInt64 = 0, flushes: UInt64 = 0, trims: UInt64 = 0,
         writeZeroes: UInt64 = 0,
         readBytes: UInt64 = 0, writtenBytes: UInt64 = 0, errors: UInt64 = 0, resent: UInt64 = 0,
-        fences: UInt64 = 0,
+        fences: UInt64 = 0, fencedWrites: UInt64 = 0, hedgedReads: UInt64 = 0,
         held: UInt64 = 0, activations: UInt64 = 0, resets: UInt64 = 0, unfenced: UInt64 = 0
     ) {
         self.reads = reads
@@ -182,6 +187,8 @@ public struct DiskCounters: Codable, Equatable, Sendable {
         self.errors = errors
         self.resent = resent
         self.fences = fences
+        self.fencedWrites = fencedWrites
+        self.hedgedReads = hedgedReads
         self.held = held
         self.activations = activations
         self.resets = resets

@@ -33,6 +33,7 @@ public struct PathReport: Codable, Equatable, Sendable {
     public var accessState: String?
     /// The target would have its I/O go through that group.
     public var preferred: Bool
+    public var health: PathHealthReport
 
     public init(
         interface: String? = nil, sourceAddress: String? = nil, portal: PortalAddress,
@@ -40,7 +41,8 @@ public struct PathReport: Codable, Equatable, Sendable {
         state: PathState, reason: String? = nil, inFlight: UInt32 = 0, ios: UInt64 = 0, readBytes: UInt64 = 0,
         writtenBytes: UInt64 = 0, latencyMicroseconds: UInt64 = 0, latencyP99Microseconds: UInt64? = nil,
         errors: UInt64 = 0, digestErrors: UInt64 = 0, fences: UInt64 = 0, lastFence: String? = nil,
-        accessGroup: UInt16? = nil, accessState: String? = nil, preferred: Bool = false
+        accessGroup: UInt16? = nil, accessState: String? = nil, preferred: Bool = false,
+        health: PathHealthReport = PathHealthReport()
     ) {
         self.interface = interface
         self.sourceAddress = sourceAddress
@@ -61,5 +63,6 @@ public struct PathReport: Codable, Equatable, Sendable {
         self.accessGroup = accessGroup
         self.accessState = accessState
         self.preferred = preferred
+        self.health = health
     }
 }

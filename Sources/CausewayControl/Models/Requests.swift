@@ -5,11 +5,16 @@ public struct DiscoverRequest: Codable, Equatable, Sendable {
     public var interfaces: [String]
     /// Log in to each target and describe its LUNs too.
     public var luns: Bool
+    /// nil: as the configuration says.
+    public var chap: CHAPRequest?
 
-    public init(portals: [PortalAddress], interfaces: [String] = [], luns: Bool = false) {
+    public init(
+        portals: [PortalAddress], interfaces: [String] = [], luns: Bool = false, chap: CHAPRequest? = nil
+    ) {
         self.portals = portals
         self.interfaces = interfaces
         self.luns = luns
+        self.chap = chap
     }
 
     public init(from decoder: any Decoder) throws {
@@ -17,10 +22,12 @@ public struct DiscoverRequest: Codable, Equatable, Sendable {
         portals = try values.decode([PortalAddress].self, forKey: .portals)
         interfaces = try values.decodeIfPresent([String].self, forKey: .interfaces) ?? []
         luns = try values.decodeIfPresent(Bool.self, forKey: .luns) ?? false
+        chap = try values.decodeIfPresent(CHAPRequest.self, forKey: .chap)
     }
 
     /// What can be judged without a network.
     public func validate() throws(ControlError) {
+        try chap?.validate()
         try RequestLimits.check(portals: portals)
         try RequestLimits.check(interfaces: interfaces)
     }
@@ -51,12 +58,15 @@ public struct AttachRequest: Codable, Equatable, Sendable {
     public var waitForInterfaces: Bool
     /// Write the disk's file, so that the disk is attached whenever the daemon runs.
     public var persist: Bool
+    /// nil: as the configuration says.
+    public var chap: CHAPRequest?
 
     public init(
         name: DiskName, target: String, portals: [PortalAddress], interfaces: [String] = [], lun: UInt64,
         socket: String? = nil, readOnly: Bool = false, force: Bool = false, policy: String? = nil,
         settings: [String: String] = [:], queueDepth: UInt32? = nil, waitForInterfaces: Bool = false,
-        persist: Bool = false
+        persist: Bool = false,
+        chap: CHAPRequest? = nil
     ) {
         self.name = name
         self.target = target
@@ -71,6 +81,7 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         self.queueDepth = queueDepth
         self.waitForInterfaces = waitForInterfaces
         self.persist = persist
+        self.chap = chap
     }
 
     public init(from decoder: any Decoder) throws {
@@ -88,6 +99,7 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         queueDepth = try values.decodeIfPresent(UInt32.self, forKey: .queueDepth)
         waitForInterfaces = try values.decodeIfPresent(Bool.self, forKey: .waitForInterfaces) ?? false
         persist = try values.decodeIfPresent(Bool.self, forKey: .persist) ?? false
+        chap = try values.decodeIfPresent(CHAPRequest.self, forKey: .chap)
     }
 
     /// What can be judged without a network.
@@ -95,6 +107,7 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         try RequestLimits.check(portals: portals)
         try RequestLimits.check(interfaces: interfaces)
         try RequestLimits.check(target: target)
+        try chap?.validate()
         if let socket { try RequestLimits.check(socket: socket) }
         try RequestLimits.check(settings: allSettings)
         guard policy == nil || settings["policy"] == nil else {

@@ -37,8 +37,8 @@ extension DiskReport {
         let others = settings.filter { $0.key != "policy" }.sorted { $0.key < $1.key }
         lines += field("Settings", others.map { "\($0.key)=\($0.value)" }.joined(separator: " "))
         lines += notes.map { "  ! \($0)".escapedForTerminal }
-        lines += [""] + trafficLines + accessLines
-        lines += notes(paths.compactMap { path in path.reason.map { (path, $0) } })
+        lines += [""] + trafficLines + [""] + healthLines + accessLines
+        lines += notes(paths.compactMap { path in path.reason.map { (path, path.quarantineText + $0) } })
         lines += notes(paths.compactMap { path in path.lastFence.map { (path, "last fence: \($0)") } })
         lines += notes(
             paths.filter { $0.digestErrors > 0 }.map { ($0, "\($0.digestErrors) PDUs damaged on their way") })
@@ -90,6 +90,26 @@ extension DiskReport {
         return table.lines(indent: 2) + notes(paths.compactMap { path in path.reason.map { (path, $0) } })
     }
 
+    private var healthLines: [String] {
+        var table = TextTable([
+            .left("INTERFACE"), .left("PORTAL"), .right("RTT"), .right("RETRANSMITS"), .right("PINGS"),
+            .right("SUSPECT"), .right("LOST"), .right("FENCES"), .right("HELD"), .right("LAST"),
+            .right("HEDGED"), .right("WON"), .right("QUARANTINES"),
+        ])
+        for path in paths {
+            let health = path.health
+            table.append([
+                path.interface, path.portal.description,
+                health.rttMicroseconds.map { Quantities.duration(microseconds: $0) },
+                health.retransmits.map { "\($0)" }, "\(health.pings)", "\(health.suspicions)",
+                "\(health.losses)", "\(path.fences)", "\(health.heldWrites)",
+                health.lastFenceMicroseconds.map { Quantities.duration(microseconds: $0) },
+                "\(health.hedgedReads)", "\(health.hedgesWon)", "\(health.quarantines)",
+            ])
+        }
+        return table.lines(indent: 2)
+    }
+
     /// The access states, for a LUN that has such.
     private var accessLines: [String] {
         let known = paths.filter { $0.accessState != nil }
@@ -120,7 +140,6 @@ extension DiskReport {
             .right("IN FLIGHT"),
             .right("I/OS"), .right("SHARE"), .right("READ"), .right("WRITTEN"), .right("MEAN"), .right("P99"),
             .right("ERRORS"),
-            .right("FENCES"),
         ])
         for path in paths {
             table.append([
@@ -131,10 +150,16 @@ extension DiskReport {
                 Quantities.bytes(path.writtenBytes),
                 path.ios > 0 ? Quantities.duration(microseconds: path.latencyMicroseconds) : nil,
                 path.latencyP99Microseconds.map { Quantities.duration(microseconds: $0) }, "\(path.errors)",
-                "\(path.fences)",
             ])
         }
         return table.lines(indent: 2)
+    }
+}
+
+extension PathReport {
+    fileprivate var quarantineText: String {
+        guard let end = health.quarantinedUntilMicroseconds else { return "" }
+        return "quarantined until \(Quantities.utc(microseconds: end)): "
     }
 }
 
@@ -148,8 +173,8 @@ extension DiskCounters {
         return [
             "  Requests  reads \(reads) (\(read)), writes \(writes) (\(written)), flushes \(flushes),"
                 + " trims \(trims), write-zeroes \(writeZeroes)",
-            "  Trouble   errors \(errors), sent again \(resent), fences \(fences), held now \(held)"
-                + rare.map { ", " + $0 }.joined(),
+            "  Trouble   errors \(errors), sent again \(resent), fences \(fences) (\(fencedWrites) writes),"
+                + " hedged reads \(hedgedReads), held now \(held)" + rare.map { ", " + $0 }.joined(),
         ]
     }
 }

@@ -72,6 +72,10 @@ public struct ControlClient: ~Copyable {
         return result.disk
     }
 
+    public mutating func parameters(_ name: DiskName) throws(ControlClientError) -> ParametersReport {
+        try call(InterfaceDescription.Method.params, StatusRequest(name: name))
+    }
+
     public mutating func serviceInfo() throws(ControlClientError) -> ServiceInfo {
         try call(InterfaceDescription.Method.getInfo, NoParameters())
     }

@@ -15,6 +15,7 @@ public enum InterfaceDescription {
         public static let detach = "io.causeway.Detach"
         public static let list = "io.causeway.List"
         public static let status = "io.causeway.Status"
+        public static let params = "io.causeway.Params"
         public static let getInfo = "org.varlink.service.GetInfo"
         public static let getInterfaceDescription = "org.varlink.service.GetInterfaceDescription"
     }
@@ -50,8 +51,8 @@ public enum InterfaceDescription {
         type Target (name: string, portals: []Portal, luns: []LUN)
 
         # One bound interface x one portal. Its state is one of connecting, login, verifying, active, standby,
-        # suspect, fencing, down, mismatch, disabled, removing, waiting; later versions may add others. accessGroup is
-        # the target port group of asymmetric access that it leads to.
+        # suspect, quarantined, fencing, down, mismatch, disabled, removing, waiting; later versions may add
+        # others. accessGroup is the target port group of asymmetric access that it leads to.
         type Path (
           interface: ?string,
           sourceAddress: ?string,
@@ -71,7 +72,26 @@ public enum InterfaceDescription {
           lastFence: ?string,
           accessGroup: ?int,
           accessState: ?string,
-          preferred: bool
+          preferred: bool,
+          health: Health
+        )
+
+        # How well a path has been. Round trip and segments sent again are of the present connection; fences
+        # are counted by their proof; quarantines end in microseconds since 1970-01-01 00:00 UTC.
+        type Health (
+          rttMicroseconds: ?int,
+          retransmits: ?int,
+          losses: int,
+          pings: int,
+          suspicions: int,
+          quarantines: int,
+          quarantinedUntilMicroseconds: ?int,
+          hedgedReads: int,
+          hedgesWon: int,
+          fencesByBarrier: int,
+          fencesByLogin: int,
+          lastFenceMicroseconds: ?int,
+          heldWrites: int
         )
 
         # Requests since the disk was attached; held counts those that wait now.
@@ -86,6 +106,8 @@ public enum InterfaceDescription {
           errors: int,
           resent: int,
           fences: int,
+          fencedWrites: int,
+          hedgedReads: int,
           held: int,
           activations: int,
           resets: int,
@@ -132,9 +154,23 @@ public enum InterfaceDescription {
           events: []Event
         )
 
+        # A key of RFC 7143: what it may be set to, the standard's default, and how its value comes about.
+        type ParameterKey (key: string, allowed: string, standard: ?string, rule: string)
+
+        # What logins on a path ask for, and what the latest one settled, by key.
+        type PathParameters (
+          interface: ?string,
+          portal: string,
+          wanted: [string]string,
+          negotiated: ?[string]string
+        )
+
+        # Names, and paths of files that hold the secrets and that only root can read.
+        type CHAP (user: string, secretFile: string, mutualUser: ?string, mutualSecretFile: ?string)
+
         # Asks portals (ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT) for their targets, through each of the
         # interfaces. With luns, logs in to every target and describes its logical units.
-        method Discover(portals: []string, interfaces: ?[]string, luns: ?bool) -> (
+        method Discover(portals: []string, interfaces: ?[]string, luns: ?bool, chap: ?CHAP) -> (
           targets: []Target,
           problems: []string
         )
@@ -155,7 +191,8 @@ public enum InterfaceDescription {
           settings: ?[string]string,
           queueDepth: ?int,
           waitForInterfaces: ?bool,
-          persist: ?bool
+          persist: ?bool,
+          chap: ?CHAP
         ) -> (disk: Disk)
 
         # Attaches a disk as its file says.
@@ -183,6 +220,9 @@ public enum InterfaceDescription {
 
         method Status(name: string) -> (disk: Disk)
 
+        # The keys of RFC 7143 that are negotiated for the disk's sessions, path by path.
+        method Params(name: string) -> (keys: []ParameterKey, paths: []PathParameters)
+
         # Every error says what is wrong (message) and what to do about it (remedy).
         error NoSuchInterface (message: string, remedy: string)
         error InterfaceWithoutAddress (message: string, remedy: string)
@@ -190,6 +230,8 @@ public enum InterfaceDescription {
         error TargetNotFound (message: string, remedy: string)
         # The status of the login response, RFC 7143 §11.13.5.
         error LoginRefused (message: string, remedy: string, statusClass: ?int, statusDetail: ?int)
+        # One side does not prove to the other who it is (CHAP).
+        error AuthenticationFailed (message: string, remedy: string)
         error NoSuchLUN (message: string, remedy: string)
         error AlreadyAttached (message: string, remedy: string)
         # The holders are mount points, processes or devices.

@@ -61,6 +61,10 @@ public struct RequestCounters: BitwiseCopyable, Sendable {
     public var errors: UInt64 = 0
     /// Commands that went out again, for whatever reason.
     public var sentAgain: UInt64 = 0
+    /// Reads that were sent a second time, for the first copy was slow on a suspect path.
+    public var hedgedReads: UInt64 = 0
+    /// Sent writes that went out again behind a fence.
+    public var fencedWrites: UInt64 = 0
     /// SET TARGET PORT GROUPS commands sent.
     public var activations: UInt64 = 0
     /// LOGICAL UNIT RESETs sent for want of another fence.

@@ -6,6 +6,8 @@ public struct DiskSettings: Equatable, Sendable {
     /// From the next login on. Disks of one target share its sessions: the one that wants most has its way.
     public var headerDigest = DigestPreference.prohibited
     public var dataDigest = DigestPreference.prohibited
+    /// Of the sessions. Disks of one target share them: each timer is the shortest that one of them wants.
+    public var timers = SessionTimers()
 
     public init() {}
 }
@@ -19,7 +21,30 @@ public struct DiskSetting: Sendable {
     let text: @Sendable (DiskSettings) -> String
     let set: @Sendable (inout DiskSettings, String) throws(WrongSettingValue) -> Void
 
-    public static let all: [DiskSetting] = [
+    public static let all: [DiskSetting] = ofPaths + ofTimers
+
+    private static let ofTimers: [DiskSetting] = [
+        timer("noop-interval", \.noopIntervalMilliseconds, 500...600_000),
+        timer("noop-timeout", \.noopTimeoutMilliseconds, 500...600_000),
+        timer("recovery-timeout", \.recoveryTimeoutMilliseconds, 1000...3_600_000),
+        timer("login-timeout", \.loginTimeoutMilliseconds, 1000...600_000),
+    ]
+
+    /// A time, milliseconds.
+    private static func timer(
+        _ key: String, _ field: any WritableKeyPath<SessionTimers, UInt64> & Sendable,
+        _ range: ClosedRange<UInt64>
+    ) -> DiskSetting {
+        DiskSetting(
+            key: key,
+            allowed: "\(SettingText.time(range.lowerBound)) to \(SettingText.time(range.upperBound))",
+            text: { SettingText.time($0.timers[keyPath: field]) },
+            set: { (settings, text) throws(WrongSettingValue) in
+                settings.timers[keyPath: field] = try SettingText.milliseconds(range)(text)
+            })
+    }
+
+    private static let ofPaths: [DiskSetting] = [
         DiskSetting(
             key: "policy", allowed: PathPolicy.allowed, text: { "\($0.policy)" },
             set: { (settings, text) throws(WrongSettingValue) in settings.policy = try PathPolicy(text) }),

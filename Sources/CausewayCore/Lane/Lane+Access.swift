@@ -184,17 +184,24 @@ extension Lane {
 
     private mutating func takeReport(_ data: [UInt8], _ path: Path, _ cold: Disk) {
         let disk = cold.index
+        // Asked again at once without the extended header.
+        var isRefused = false
         do throws(SCSIDataError) {
             let report = try unsafe TargetPortGroups(data.span.bytes)
             for change in cold.access.take(report, now: now) {
                 tell(.information, cold, change)
             }
         } catch {
-            log(.warning, "\(cold.name) \(path.name): the report of target port groups is nonsense: \(error)")
+            log(
+                .information,
+                "\(cold.name) \(path.name): the report of target port groups is nonsense: \(error)")
+            // Linux's target counts it without the extended header, and cuts off as much at its end.
+            isRefused = !cold.access.isExtendedHeaderRefused
+            cold.access.reportRefused(.invalidFieldInCDB)
         }
         regroup(disk)
         let isUrgent =
-            diskQueues[disk].usable == 0
+            isRefused || diskQueues[disk].usable == 0
             || cold.access.groups.contains { $0.value.state == .transitioning }
         cold.access.answered(isUrgent: isUrgent, now: now)
         reprobeAwakened(cold)

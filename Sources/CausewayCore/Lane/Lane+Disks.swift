@@ -6,6 +6,9 @@ public struct DiskSpecification: Sendable {
     public var lun: LogicalUnitNumber
     public var paths: [PathSpecification]
     public var isReadOnly: Bool
+    public var authentication = Authentication.none
+    /// What its sessions ask for; the digests are among the settings.
+    public var parameters = WantedParameters()
     public var settings: DiskSettings
 
     public init(
@@ -54,6 +57,9 @@ extension Lane {
         } catch {
             throw .setting(error)
         }
+        // The newest word: that is how a changed secret reaches a target that has other disks.
+        target.authentication = specification.authentication
+        target.wanted = specification.parameters
         guard
             let slot = freeSlot(
                 disks.map { $0.isRemoved && diskQueues[$0.index].requests == 0 },
@@ -72,6 +78,7 @@ extension Lane {
         queue.lun = specification.lun.rawValue
         diskQueues[index] = queue
         target.disks.append(index)
+        joinHealth(target)
         do throws(AttachError) {
             for path in specification.paths { try addPath(path, target) }
         } catch {
@@ -344,6 +351,7 @@ extension Lane {
         // Ending its clients' requests comes back to here.
         guard !cold.isRemoved, target.disks.contains(disk) else { return }
         target.disks.removeAll { $0 == disk }
+        joinHealth(target)
         pathsChanged(target)
         for index in target.paths {
             let path = paths[Int(index)]
@@ -398,6 +406,7 @@ extension Lane {
         failTasks(of: path)
         target.paths.removeAll { $0 == path.index }
         targetPaths[target.index].indices[Int(path.ordinal)] = -1
+        leaveHealth(path)
         if target.lastDisk == nil { tellRemoved(path, target, isClean: isClean) }
         if target.paths.isEmpty, let disk = target.lastDisk { diskIsGone(disk, target) }
     }
@@ -436,7 +445,11 @@ extension Lane {
             diskQueues[disk].fenceDebts -= 1
         }
         diskQueues[disk].isInUse = false
-        if target.disks.isEmpty { target.isRemoved = true }
+        if target.disks.isEmpty {
+            target.isRemoved = true
+            // Its secrets are wiped when nobody holds them any more.
+            target.authentication = .none
+        }
         effects.append(.notice(.detached(DiskID(rawValue: disk), isClean: !target.leftWrites)))
     }
 }

@@ -94,11 +94,10 @@ extension Lane {
         }
     }
 
-    /// Queues the SCSI Command PDU and whatever data may follow it unasked (RFC 7143 §4.2.5.2).
+    /// Puts a task on a path, under a new tag.
     @inline(__always)
-    mutating func issue(_ task: Int32, on path: Int32) {
-        let generation = tasks[task].generation &+ 1
-        tasks[task].generation = generation
+    private mutating func enter(_ task: Int32, _ path: Int32) {
+        tasks[task].generation &+= 1
         tasks[task].state = .inFlight
         tasks[task].path = path
         tasks[task].received = 0
@@ -110,10 +109,16 @@ extension Lane {
         }
         // A path that was idle is watched from now on.
         if pathQueues[path].inFlight.count == 1 {
-            wake(at: Instant(nanoseconds: now.nanoseconds &+ settings.health.suspicion))
+            wake(at: Instant(nanoseconds: now.nanoseconds &+ PathHealth.shortestPatience))
         }
+    }
+
+    /// Queues the SCSI Command PDU and whatever data may follow it unasked (RFC 7143 §4.2.5.2).
+    @inline(__always)
+    mutating func issue(_ task: Int32, on path: Int32) {
+        enter(task, path)
         let index = pathQueues[path].stream
-        let tag = Task.tag(slot: task, generation: generation)
+        let tag = Task.tag(slot: task, generation: tasks[task].generation)
         let kind = tasks[task].kind
         let length = tasks[task].byteCount
         let disk = tasks[task].disk
@@ -127,7 +132,7 @@ extension Lane {
         var flags: SCSICommand.Flags = .final
         var attribute: SCSICommand.TaskAttribute = .simple
         switch kind {
-        case .read, .getLBAStatus, .inquiry, .accessReport:
+        case .read, .hedgedRead, .hedge, .discarded, .getLBAStatus, .inquiry, .accessReport:
             if length > 0 { flags = [.final, .read] }
         case .inventory:
             flags = [.final, .read]
@@ -189,7 +194,8 @@ extension Lane {
         let lba = tasks[task].lba
         let blocks = tasks[task].blocks
         switch tasks[task].kind {
-        case .read: return CommandDescriptorBlock.read16(lba: lba, blocks: blocks).words
+        case .read, .hedgedRead, .hedge, .discarded:
+            return CommandDescriptorBlock.read16(lba: lba, blocks: blocks).words
         case .write:
             return CommandDescriptorBlock.write16(lba: lba, blocks: blocks, fua: tasks[task].forceUnitAccess)
                 .words

@@ -168,6 +168,10 @@ extension Lane {
     mutating func serviceFailed(_ task: Int32, _ index: Int32, _ response: UInt8) {
         taskAnswered(task, index)
         pathQueues[index].counters.errors &+= 1
+        switch tasks[task].kind {
+        case .hedgedRead, .hedge, .discarded: if copyIsLost(task) { return }
+        default: break
+        }
         guard tasks[task].request >= 0, tasks[task].attempts < settings.retryLimit else {
             if tasks[task].request < 0 {
                 dropInternal(task, paths[Int(index)], wasSent: true)
@@ -197,6 +201,7 @@ extension Lane {
             // Nothing more goes there before it has been asked who it is; answers of before do not count.
             hide(disk, on: path)
             path.probes[disk] = nil
+            doubtOthers(path, disk)
         }
         if notices.contains(.accessStateChanged) {
             disks[Int(disk)].access.askSoon(now: now)
@@ -256,10 +261,7 @@ extension Lane {
             sessionEnded(path)
         case .taskManagementResponse: resetAnswered(TaskManagementResponse(header), path, stream)
         case .asynchronousMessage: receiveAsynchronous(AsynchronousMessage(header), path)
-        case .reject:
-            let reason = Reject(header).reason
-            if reason == .dataDigestError { pathQueues[index].counters.rejectedDigests &+= 1 }
-            violation(index, stream, .rejected(reason))
+        case .reject: unsafe receiveReject(Reject(header), data, path, stream)
         default: violation(index, stream, .unexpected(header.opcode))
         }
     }
@@ -269,7 +271,7 @@ extension Lane {
         pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         if pdu.isEcho {
             pathQueues[index].expStatSN = pdu.statSN.next
-            path.ping.answered()
+            pingAnswered(path, tag: pdu.initiatorTaskTag)
         }
         let answer = NOPOut(
             answering: pdu, cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
@@ -291,13 +293,20 @@ extension Lane {
         }
     }
 
-    /// Asks the target for a sign of life.
-    mutating func sendPing(_ path: Path) {
-        let index = path.index
-        let tag = path.ping.send(now: now)
-        let ping = NOPOut(
-            initiatorTaskTag: tag, cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
-        sendCold(ping.header, [], pathQueues[index].stream)
+    /// A rejected ping is no more than that; anything else that we send is wrong if the target says so.
+    /// - Parameter data: begins with the header that is rejected (RFC 7143 §11.17).
+    private mutating func receiveReject(
+        _ pdu: Reject, _ data: UnsafeRawPointer, _ path: Path, _ stream: Int32
+    ) {
+        let count = pdu.header.dataSegmentLength
+        guard pdu.reason != .dataDigestError, count >= BasicHeaderSegment.byteCount,
+            pdu.statSN == pathQueues[path.index].expStatSN,
+            data.loadBigEndian(0, as: UInt8.self) & 0x3f == Opcode.nopOut.rawValue, pingRejected(path)
+        else {
+            if pdu.reason == .dataDigestError { pathQueues[path.index].counters.rejectedDigests &+= 1 }
+            return violation(path.index, stream, .rejected(pdu.reason))
+        }
+        pathQueues[path.index].expStatSN = pdu.statSN.next
     }
 
     // MARK: GET LBA STATUS

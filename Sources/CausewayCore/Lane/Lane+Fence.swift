@@ -160,22 +160,7 @@ extension Lane {
         let index = path.index
         let count = pathQueues[index].held.count
         if count > 0 || !path.debts.isEmpty {
-            pathQueues[index].counters.fences &+= 1
-            let took = now.nanoseconds(since: path.fenceBegan ?? now) / 1_000_000
-            let proof =
-                if settings.skipsBarrier {
-                    "session reinstated, barrier left out"
-                } else if path.proof == .waitsForTasks {
-                    "session reinstated, for which this target finishes earlier commands"
-                } else {
-                    "session reinstated and barrier"
-                }
-            let way = path.isForeign ? "through another path" : "on its own route"
-            path.lastFence = "\(proof), \(way), after \(took) ms, \(count) writes"
-            log(
-                .information,
-                "\(targets[Int(path.target)].name) \(path.name): fence: \(proof) \(way) after \(took) ms; "
-                    + "\(count) writes are sent again")
+            fenceIsHad(path, count)
         }
         path.fenceBegan = nil
         path.owesPredecessor = false
@@ -188,7 +173,10 @@ extension Lane {
             pathQueues[index].held.remove(task, tasks)
             released.append(task)
         }
-        for task in released.reversed() { sendAgain(task, first: true) }
+        for task in released.reversed() {
+            diskQueues[tasks[task].disk].counters.fencedWrites &+= 1
+            sendAgain(task, first: true)
+        }
         path.wasTried = true
         if path.intent != .inUse {
             path.state = .standIn
@@ -206,12 +194,43 @@ extension Lane {
         tellProblems(path.target)
     }
 
+    /// Counts a fence and tells of it, together with the loss if that was not told yet.
+    private mutating func fenceIsHad(_ path: Path, _ count: Int32) {
+        let index = path.index
+        let took = now.nanoseconds(since: path.fenceBegan ?? now)
+        pathQueues[index].counters.fences &+= 1
+        pathQueues[index].counters.lastFenceNanoseconds = took
+        let proof: String
+        if settings.skipsBarrier {
+            proof = "session reinstated, barrier left out"
+        } else if path.proof == .waitsForTasks {
+            proof = "session reinstated, for which this target finishes earlier commands"
+            pathQueues[index].counters.fencesByLogin &+= 1
+        } else {
+            proof = "session reinstated and barrier"
+            pathQueues[index].counters.fencesByBarrier &+= 1
+        }
+        let way = path.isForeign ? "through another path" : "on its own route"
+        path.lastFence = "\(proof), \(way), after \(took / 1_000_000) ms, \(count) writes"
+        if let loss = path.loss {
+            path.loss = nil
+            log(
+                .warning,
+                "\(label(path)): path lost: \(loss.reason); \(loss.moved) commands moved at once, "
+                    + "\(loss.held) sent writes after a fence of \(took / 1_000_000) ms (\(proof), \(way))")
+        } else {
+            log(
+                .information,
+                "\(label(path)): fence: \(proof), \(way), after \(took / 1_000_000) ms; "
+                    + "\(count) writes are sent again")
+        }
+    }
+
     // MARK: Which LUN is it?
 
     mutating func beginProbe(_ path: Path, _ disk: Int32) {
         guard path.isUp, path.intent == .inUse, !diskQueues[disk].isDetaching else { return }
         let probe = LogicalUnitProbe(maxTransferBytes: UInt32(settings.pieceBytes))
-        path.diskProblems[disk] = nil
         issueProbe(probe, path, disk)
     }
 
@@ -277,6 +296,7 @@ extension Lane {
         wake(at: path.reprobeAt ?? .never)
         if isNews {
             tell(kind == .otherLUN ? .error : .warning, disks[Int(disk)], "\(path.name): \(text)")
+            if kind == .otherLUN || kind == .lunGone { doubtOthers(path, disk) }
         }
         checkAllPathsDown(path.target)
         tellProblems(path.target)
@@ -340,6 +360,12 @@ extension Lane {
             path.serials[disk] = report.serial
         }
         guard path.isUp, path.intent == .inUse else { return }
+        path.wasUp = true
+        if let since = path.lostSince {
+            path.lostSince = nil
+            let tenths = now.nanoseconds(since: since) / 100_000_000
+            log(.information, "\(label(path)): path is back after \(tenths / 10).\(tenths % 10) s")
+        }
         noteCapacity(report.limits, path, cold)
         noteAccess(report.identified, path, cold)
         lunIsBack(path, disk)

@@ -115,7 +115,10 @@ extension Lane {
     @inline(never)
     private mutating func gather(_ task: Int32, _ data: UnsafeRawPointer, _ count: Int32) {
         guard count > 0 else { return }
-        if tasks[task].kind != .read {
+        switch tasks[task].kind {
+        case .read, .hedgedRead: break
+        case .discarded: return
+        default:
             unsafe internalData[task, default: []].append(
                 contentsOf: UnsafeRawBufferPointer(start: data, count: Int(count)))
             return
@@ -203,6 +206,8 @@ extension Lane {
             pathQueues[path].load.answered(
                 bytes: tasks[task].byteCount, mark: tasks[task].mark, latency: latency, now: now.nanoseconds)
         }
+        let row = tasks[task].kind.historyRow(byteCount: tasks[task].byteCount)
+        pathQueues[path].history.note(latency, row: row)
     }
 
     /// The slower end of a task: what is not a whole READ in one PDU or a WRITE that went well.
@@ -212,6 +217,10 @@ extension Lane {
         switch tasks[task].kind {
         case .inquiry: return probeAnswered(task, path, status: status, sense: sense)
         case .barrier: return barrierAnswered(task, path, status: status, sense: sense)
+        case .hedgedRead, .hedge: return hedgeAnswered(task, path, status: status, sense: sense)
+        case .discarded:
+            noteSense(task, path, status: status, sense: sense)
+            return releaseTask(task)
         case .resetBarrier: return resetBarrierAnswered(task, path, status: status, sense: sense)
         case .signOfLife: return signOfLifeAnswered(task)
         case .accessReport: return accessAnswered(task, path, status: status, sense: sense)

@@ -24,7 +24,8 @@ extension Lane {
             var due = path.downSince.adding(milliseconds: settings.lastFenceMilliseconds)
             if let attempt = path.attempt, case .loggingIn = attempt.phase {
                 // A login that waits for earlier commands is a fence under way.
-                let patience = settings.fenceLoginTimeoutMilliseconds - settings.loginTimeoutMilliseconds
+                let usual = targets[Int(path.target)].timers.loginTimeoutMilliseconds
+                let patience = max(usual, settings.fenceLoginTimeoutMilliseconds) - usual
                 let early = Instant(nanoseconds: patience * 1_000_000)
                 due = max(due, Instant(nanoseconds: attempt.deadline.nanoseconds(since: early)))
             }

@@ -12,7 +12,9 @@ extension Lane {
     mutating func checkAllPathsDown(_ target: Int32) {
         for disk in targets[Int(target)].disks where diskQueues[disk].usable == 0 {
             let cold = disks[Int(disk)]
-            guard cold.wasReady, cold.allPathsDownSince == nil, cold.loss == nil else { continue }
+            guard cold.wasReady, cold.allPathsDownSince == nil, cold.loss == nil, !isBeingAsked(disk) else {
+                continue
+            }
             // A transition of access states ends by itself.
             if let end = cold.access.transitionEnd(of: diskQueues[disk].shown, now: now) {
                 wake(at: end)
@@ -21,6 +23,28 @@ extension Lane {
             cold.allPathsDownSince = now
             wake(at: cold.failure.allPathsDownTimeout.end(since: now))
             tell(.error, cold, "all paths down; I/O is held for \(cold.failure.allPathsDownTimeout)")
+        }
+    }
+
+    /// A path may show the LUN in a moment; its answer, or its end, leads back to `checkAllPathsDown`.
+    private func isBeingAsked(_ disk: Int32) -> Bool {
+        targets[Int(diskQueues[disk].target)].paths.contains { index in
+            let path = paths[Int(index)]
+            return path.isUp && path.diskProblems[disk] == nil
+                && (path.probes[disk] != nil || path.reprobeAt.map { $0 <= now } ?? false)
+        }
+    }
+
+    /// One path says that the LUN is gone or another: no other carries I/O before it has been asked who its
+    /// LUN is. Not every target tells each session by itself (tgt does not, measured).
+    mutating func doubtOthers(_ path: Path, _ disk: Int32) {
+        for index in targets[Int(path.target)].paths where index != path.index {
+            let other = paths[Int(index)]
+            guard diskQueues[disk].shown & (1 &<< UInt32(other.ordinal)) != 0 else { continue }
+            other.probes[disk] = nil
+            other.reprobeAt = now
+            wake(at: now)
+            hide(disk, on: other)
         }
     }
 

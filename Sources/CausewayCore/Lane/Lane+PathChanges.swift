@@ -94,6 +94,7 @@ extension Lane {
     mutating func enable(_ path: Path) {
         guard path.intent != .inUse else { return }
         path.intent = .inUse
+        pardon(path)
         log(.information, "\(targets[Int(path.target)].name) \(path.name): enabled")
         switch path.state {
         case .down:

@@ -20,10 +20,12 @@ extension Lane {
         let isForeign = by.index != path.index
         path.attempt = Path.Attempt(
             stream: stream, route: by.specification.route, via: by.index, isForeign: isForeign,
-            phase: .connecting,
+            began: now, phase: .connecting,
             deadline: now.adding(milliseconds: isForeign ? 1000 : settings.connectTimeoutMilliseconds))
         wake(at: path.attempt?.deadline ?? .never)
-        effects.append(.connect(streamID(stream), route: by.specification.route))
+        let patience = UInt32(clamping: targets[Int(path.target)].timers.recoveryTimeoutMilliseconds)
+        effects.append(
+            .connect(streamID(stream), route: by.specification.route, userTimeoutMilliseconds: patience))
     }
 
     /// Paths that are up and lead to the portal group of a lost session, as a mask of ordinals: a login
@@ -36,7 +38,8 @@ extension Lane {
             else { continue }
             mask |= 1 << UInt32(sibling.ordinal)
         }
-        return mask
+        let trusted = mask & ~targets[Int(path.target)].suspects
+        return trusted != 0 ? trusted : mask
     }
 
     private func path(of id: StreamID) -> Path? {
@@ -49,19 +52,28 @@ extension Lane {
     public mutating func connected(_ id: StreamID, now: Instant) {
         self.now = now
         guard let path = path(of: id), var attempt = path.attempt, attempt.stream == id.index else { return }
+        if path.isUp {
+            // A session that was silent. If it was heard meanwhile it goes on; otherwise the network is back
+            // and TCP still waits before it sends again what was lost.
+            guard pathQueues[path.index].lastReceived < attempt.began else {
+                closeStream(attempt.stream)
+                path.attempt = nil
+                return
+            }
+            path.attempt = nil
+            connectionLost(path, "silent, and a new connection can be made")
+            path.retryAt = nil
+            path.attempt = attempt
+        }
         // A stand-in for this very session ends when the login goes out: the target would end it anyway.
-        if pathQueues[path.index].stream >= 0 { abandonSession(path, "its own route answers again") }
+        if pathQueues[path.index].stream >= 0 { abandonSession(path) }
         let target = targets[Int(path.target)]
         var options = LoginOptions(
             initiatorName: target.initiatorName, targetName: target.name, isid: path.specification.isid)
-        for disk in target.disks {
-            let settings = disks[Int(disk)].settings
-            options.wanted.headerDigest = options.wanted.headerDigest.stronger(settings.headerDigest)
-            options.wanted.dataDigest = options.wanted.dataDigest.stronger(settings.dataDigest)
-        }
-        options.wanted.maxRecvDataSegmentLength = settings.maxRecvDataSegmentLength
-        // One place is for data that is sent unasked.
-        options.wanted.maxOutstandingR2T = TransferQueue.capacity - 1
+        options.wanted = wantedParameters(target)
+        let authentication =
+            target.offersMD5Alone ? target.authentication.withMD5Alone : target.authentication
+        options.authentication = authentication.knowing(target.challenges)
         var machine = LoginStateMachine(options)
         let step = machine.start()
         attempt.phase = .loggingIn(machine)
@@ -73,7 +85,8 @@ extension Lane {
 
     /// Some targets let a login wait until the old session's writes have ended: then patience is the proof.
     private func loginTimeout(_ path: Path) -> UInt64 {
-        owesFence(path) ? settings.fenceLoginTimeoutMilliseconds : settings.loginTimeoutMilliseconds
+        let usual = targets[Int(path.target)].timers.loginTimeoutMilliseconds
+        return owesFence(path) ? max(usual, settings.fenceLoginTimeoutMilliseconds) : usual
     }
 
     @inline(never)
@@ -92,11 +105,12 @@ extension Lane {
         case .iscsi:
             let path = paths[Int(streams[id.index].owner)]
             if path.attempt?.stream == id.index {
-                attemptFailed(
-                    path, .unreachable, "the target closed the connection during login", wasRefused: true)
+                closedDuringLogin(path)
             } else if case .loggingOut = path.state {
                 sessionEnded(path)
             } else {
+                // A target that does not like ping data.
+                if path.ping.isFullSize { path.segments.ended() }
                 connectionLost(path, reason)
             }
         case .negotiation, .nbd: clientIsGone(id.index, requested: false)
@@ -112,14 +126,18 @@ extension Lane {
             closeStream(attempt.stream)
             path.attempt = nil
         }
-        let isNews = path.problem?.text != reason
+        let downMilliseconds = now.nanoseconds(since: path.downSince) / 1_000_000
+        let delay = path.retries.next(wasRefused: wasRefused, downMilliseconds: downMilliseconds)
+        path.retryAt = now.adding(milliseconds: delay)
+        wake(at: path.retryAt ?? .never)
+        // Beside a session that is only silent.
+        if path.isUp { return }
+        // That a lost path cannot be reached is no news.
+        let isNews = path.problem?.text != reason && (!path.wasUp || kind != .unreachable)
         path.problem = PathProblem(
             kind: kind, interface: path.specification.interface, portal: path.specification.portal,
             text: reason)
         path.wasTried = true
-        let delay = path.retries.next(wasRefused: wasRefused)
-        path.retryAt = now.adding(milliseconds: delay)
-        wake(at: path.retryAt ?? .never)
         if isNews { log(.warning, "\(targets[Int(path.target)].name) \(path.name): \(reason)") }
         tellProblems(path.target)
     }
@@ -155,9 +173,44 @@ extension Lane {
             attemptFailed(
                 path, .unreachable, "the target redirects to \(address), which is not a portal of this disk",
                 wasRefused: true)
-        case .failed(let error):
-            attemptFailed(path, error.problemKind, "\(error)", wasRefused: true)
+        case .failed(let error): loginFailed(path, error)
         }
+    }
+
+    private mutating func closedDuringLogin(_ path: Path) {
+        guard case .loggingIn(var machine)? = path.attempt?.phase else {
+            return attemptFailed(
+                path, .unreachable, "the target closed the connection during login", wasRefused: true)
+        }
+        loginFailed(path, machine.connectionClosed())
+    }
+
+    /// Tries once more with MD5 alone where that may help; a target that fails with it too is asked for all
+    /// algorithms the next time.
+    private mutating func loginFailed(_ path: Path, _ error: LoginError) {
+        guard let attempt = path.attempt, case .loggingIn(let machine) = attempt.phase else { return }
+        let target = targets[Int(path.target)]
+        remember(machine.challenges, target)
+        guard machine.maySucceedWithMD5(after: error) else {
+            target.offersMD5Alone = false
+            return attemptFailed(path, error.problemKind, "\(error)", wasRefused: true)
+        }
+        if !target.offersMD5Alone {
+            log(
+                .warning,
+                "\(target.name) \(path.name): CHAP failed with the algorithm that the target chose; "
+                    + "trying once more with MD5 alone (\(error))")
+        }
+        target.offersMD5Alone = true
+        closeStream(attempt.stream)
+        path.attempt = nil
+        path.retryAt = now
+        wake(at: now)
+    }
+
+    private func remember(_ challenges: [[UInt8]], _ target: Target) {
+        target.challenges += challenges
+        target.challenges.removeFirst(max(target.challenges.count - Target.challengesMax, 0))
     }
 
     /// Queues a PDU of the control path; its data is copied.
@@ -193,6 +246,9 @@ extension Lane {
                     + "the lost session was in \(tag): no fence",
                 wasRefused: false)
         }
+        if case .loggingIn(let machine) = attempt.phase {
+            remember(machine.challenges, targets[Int(path.target)])
+        }
         path.attempt = nil
         path.proof = proof(of: attempt, target: path.target)
         path.negotiated = parameters
@@ -201,6 +257,8 @@ extension Lane {
         path.state = .draining
         path.sessionBegan = now
         path.ping = PingState()
+        path.transport = nil
+        path.transportRead = now
         let index = path.index
         path.via = attempt.via
         pathQueues[index].stream = attempt.stream
@@ -210,6 +268,7 @@ extension Lane {
         pathQueues[index].lastReceived = now
         let depth = path.specification.depth
         pathQueues[index].depth = depth > 0 ? depth : settings.depthPerPath
+        if !attempt.isForeign { checkSegments(path) }
         beginBarriers(path, isForeign: attempt.isForeign)
         wake(at: now)
     }
@@ -262,18 +321,32 @@ extension Lane {
         if !isShort { path.retries.reset() }
         path.attemptsSinceLoss = 0
         path.fenceBegan = pathQueues[index].held.isEmpty ? nil : (path.fenceBegan ?? now)
-        path.retryAt = isShort ? now.adding(milliseconds: path.retries.next(wasRefused: false)) : now
+        let delay = isShort ? path.retries.next(wasRefused: true, downMilliseconds: 0) : 0
+        path.retryAt = now.adding(milliseconds: delay)
         wake(at: path.retryAt ?? now)
         let held = pathQueues[index].held.count
+        pathQueues[index].counters.heldWrites &+= UInt64(held)
+        tellLoss(path)
         if wasUp {
-            log(
-                .warning,
-                "\(targets[Int(path.target)].name) \(path.name): path lost: \(reason); "
-                    + "\(moved) commands move at once, \(held) sent writes wait for the fence")
+            path.lostSince = path.lostSince ?? now
+            path.loss = Path.LossNote(
+                reason: reason, moved: moved, held: Int(held), tellAt: now.adding(milliseconds: 1000))
+            if held == 0 { tellLoss(path) } else { wake(at: now.adding(milliseconds: 1000)) }
             tellDisks(path, isUp: false, reason)
+            markLoss(path)
         }
         checkAllPathsDown(path.target)
         pumpPending()
+    }
+
+    /// The one line in the log that a lost path is worth. A fence that is had at once is in it.
+    mutating func tellLoss(_ path: Path) {
+        guard let loss = path.loss else { return }
+        path.loss = nil
+        log(
+            .warning,
+            "\(label(path)): path lost: \(loss.reason); \(loss.moved) commands moved at once"
+                + (loss.held > 0 ? ", \(loss.held) sent writes wait for the fence" : ""))
     }
 
     /// Takes all tasks off a path whose connection is gone. Returns how many go elsewhere at once.
@@ -293,12 +366,16 @@ extension Lane {
         path.barrierVia = [:]
         dropInternal(path)
         path.ping = PingState()
+        path.segments.isDue = false
+        trust(path)
         var moved: [Int32] = []
         while !pathQueues[index].inFlight.isEmpty {
             let task = pathQueues[index].inFlight.first
             pathQueues[index].inFlight.remove(task, tasks)
             if transfers[task].count > 0 { dropTransfers(task) }
             switch tasks[task].kind {
+            case .hedgedRead, .hedge, .discarded:
+                if !copyIsLost(task) { moved.append(task) }
             case _ where tasks[task].request < 0:
                 dropInternal(task, path, wasSent: !unsent.contains(task))
             case let kind where kind.isWrite && !unsent.contains(task):
@@ -393,7 +470,7 @@ extension Lane {
     }
 
     /// Ends a session that carries nothing, without a word.
-    mutating func abandonSession(_ path: Path, _ reason: String) {
+    mutating func abandonSession(_ path: Path) {
         _ = emptyPath(path)
         path.state = .down
     }

@@ -18,6 +18,7 @@ extension Lane {
         try check(settings, paths: targets[Int(disk.target)].paths.map { paths[Int($0)].specification })
         disk.settings = settings
         apply(settings, to: disk.index)
+        joinHealth(targets[Int(disk.target)])
         let old = before.texts
         for (key, text) in settings.texts.sorted(by: { $0.key < $1.key }) where old[key] != text {
             log(.information, "\(disk.name): \(key) is \(text) now")

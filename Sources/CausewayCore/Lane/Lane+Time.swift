@@ -68,6 +68,8 @@ extension Lane {
             return
         case .down, .standIn, .up, .draining: break
         }
+        // An attempt beside a living session is of use only while that one is silent.
+        if path.isUp && !path.isSuspect { path.retryAt = nil }
         leave(path)
         if let retryAt = path.retryAt {
             if retryAt <= now { beginAttempt(path) } else { wake(at: retryAt) }
@@ -78,6 +80,10 @@ extension Lane {
         if let began = path.fenceBegan, !pathQueues[path.index].held.isEmpty { giveUpHeld(path, began) }
         tickLastFence(path)
         tickSweeps(path)
+        if let loss = path.loss {
+            if loss.tellAt <= now { tellLoss(path) } else { wake(at: loss.tellAt) }
+        }
+        checkQuarantine(path)
         if pathQueues[path.index].isFullFeature { checkHealth(path) }
     }
 
@@ -115,49 +121,6 @@ extension Lane {
         path.reprobeAt = nil
         guard path.isUp else { return }
         for disk in targets[Int(path.target)].disks where path.probes[disk] == nil { beginProbe(path, disk) }
-    }
-
-    private mutating func checkHealth(_ path: Path) {
-        let index = path.index
-        let oldest = pathQueues[index].inFlight.first
-        let verdict = PathHealth.judge(
-            now: now, times: settings.health, oldest: oldest >= 0 ? tasks[oldest].issuedAt : nil,
-            lastReceived: pathQueues[index].lastReceived, pingSent: path.ping.sentAt,
-            smoothedLatency: pathQueues[index].counters.smoothedLatencyNanoseconds,
-            siblingHeard: siblingHeard(path))
-        switch verdict {
-        case .healthy(let checkAt), .suspect(let checkAt):
-            wake(at: max(checkAt, now.adding(milliseconds: 20)))
-        case .ask:
-            sendPing(path)
-            askSiblings(path)
-            wake(at: now.adding(milliseconds: 50))
-        case .dead(let silence):
-            connectionLost(path, "silent for \(silence / 1_000_000) ms")
-        }
-    }
-
-    /// Whether a session of the same portal group stands at `index`. Another group may be another controller:
-    /// that one lives says nothing of the one that is silent.
-    private func isSibling(_ index: Int32, of path: Path) -> Bool {
-        index != path.index && pathQueues[index].isFullFeature
-            && paths[Int(index)].portalGroupTag == path.portalGroupTag
-    }
-
-    private func siblingHeard(_ path: Path) -> Instant {
-        var heard = Instant(nanoseconds: 0)
-        for index in targets[Int(path.target)].paths where isSibling(index, of: path) {
-            heard = max(heard, pathQueues[index].lastReceived)
-        }
-        return heard
-    }
-
-    /// A sibling that answers is what tells a dead path from a target that pauses.
-    private mutating func askSiblings(_ path: Path) {
-        for index in targets[Int(path.target)].paths
-        where isSibling(index, of: path) && paths[Int(index)].ping.sentAt == nil {
-            sendPing(paths[Int(index)])
-        }
     }
 
     private mutating func tick(_ disk: Disk) {
@@ -203,19 +166,24 @@ extension Lane {
     /// An address is gone: what was connected from it is gone with it.
     public mutating func addressLost(_ interface: String, address: String, now: Instant) {
         self.now = now
-        for path in paths
-        where path.specification.interface == interface && path.specification.sourceAddress == address
-            && path.isUp
-        {
+        for path in paths where pathQueues[path.index].stream >= 0 {
+            let way = paths[Int(path.via)].specification
+            guard way.interface == interface, way.sourceAddress == address else { continue }
             connectionLost(path, "\(interface) lost the address \(address)")
         }
     }
 
-    /// An interface is there again: its paths need not wait for their next turn.
+    /// An interface is there again: its paths need not wait for their next turn, nor for TCP to send a SYN
+    /// again that was lost.
     public mutating func interfaceFound(_ interface: String, now: Instant) {
         self.now = now
         for path in paths where path.specification.interface == interface {
-            guard path.attempt == nil, path.retryAt != nil else { continue }
+            if let attempt = path.attempt, case .connecting = attempt.phase, attempt.via == path.index {
+                closeStream(attempt.stream)
+                path.attempt = nil
+            } else if path.attempt != nil || path.retryAt == nil {
+                continue
+            }
             path.retries.reset()
             path.retryAt = now
             wake(at: now)

@@ -46,6 +46,8 @@ public struct Lane: ~Copyable {
     var lastStarved: Int32 = -1
     /// Disks may have pending tasks that found no room.
     var hasPending = false
+    /// When memory of idle clients was last looked for.
+    var idleChunksSought = Instant.never
     var delayed = TaskList()
 
     // What is cold.
@@ -55,6 +57,8 @@ public struct Lane: ~Copyable {
     var negotiations: [Int32: ExportNegotiation] = [:]
     /// Data that internal commands gather, by task.
     var internalData: [Int32: [UInt8]] = [:]
+    /// The other copy of a READ that was sent twice, by task.
+    var twins: [Int32: Int32] = [:]
     var effects: [LaneEffect] = []
     var takenEffects = 0
 
@@ -148,8 +152,8 @@ public struct LaneSettings: Sendable {
     public var maxRecvDataSegmentLength = 262_144
     /// Commands under way on a path, at most.
     public var depthPerPath: Int32 = 128
-    public var connectTimeoutMilliseconds: UInt64 = 3000
-    public var loginTimeoutMilliseconds: UInt64 = 15_000
+    /// One SYN: what comes back within a second after it is gone is a path that the next attempt finds.
+    public var connectTimeoutMilliseconds: UInt64 = 1000
     /// For a login that must end an old session first.
     public var fenceLoginTimeoutMilliseconds: UInt64 = 90_000
     /// How often a fenced path's own route is tried.
@@ -159,7 +163,8 @@ public struct LaneSettings: Sendable {
     /// So long the fences of a lost session are tried before a disk's `fence` setting is looked at. Longer
     /// than a packet lives in a network.
     public var lastFenceMilliseconds: UInt64 = 5000
-    var health = PathHealth.Times()
+    /// Reads that may be out twice at a time.
+    public var hedgesAtOnce = 64
     /// Developer's switch: shows what the barrier is for by leaving it out.
     public var skipsBarrier = false
 

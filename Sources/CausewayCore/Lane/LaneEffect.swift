@@ -1,7 +1,12 @@
 /// What a lane wants done outside.
 public enum LaneEffect: Sendable {
     /// Open a TCP connection on a route and report `connected` or `connectFailed`.
-    case connect(StreamID, route: RouteID)
+    ///
+    /// The kernel gives it up when sent data is not acknowledged for `userTimeoutMilliseconds`
+    /// (TCP_USER_TIMEOUT).
+    case connect(StreamID, route: RouteID, userTimeoutMilliseconds: UInt32)
+    /// Read what TCP knows of this stream (TCP_INFO) and report it with `inspected`.
+    case inspect(StreamID)
     /// The lane has let go of this stream: close its descriptor, and report nothing more of it.
     case close(StreamID)
     /// What this connection has not sent yet must not be sent any more (RST); its `close` follows.

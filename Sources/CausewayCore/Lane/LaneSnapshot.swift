@@ -31,6 +31,10 @@ public enum PathStanding: Sendable, Equatable {
     case verifying
     /// Carries I/O.
     case active
+    /// Silent for longer than its past explains: it carries no new I/O while another path does.
+    case suspect
+    /// Slow, or lost again and again: it carries no I/O while another path does.
+    case quarantined
     /// Could carry I/O, and others are better: by access state, or as the policy has it.
     case standby
     /// The LUN behind it does not do.
@@ -62,6 +66,14 @@ public struct PathSnapshot: Sendable {
     /// Of the present session, or of the last one.
     public var headerDigest: Digest
     public var dataDigest: Digest
+    /// What is left of the quarantine, nanoseconds; nil without one.
+    public var quarantineLeft: UInt64?
+    /// What TCP knew of the connection when it was last asked.
+    public var transport: TransportReport?
+    /// The 99th percentile of answer times, nanoseconds, rounded up to a power of two.
+    public var percentile99: UInt64?
+    /// Of the newest ping, nanoseconds.
+    public var pingRoundTrip: UInt64?
 }
 
 extension Lane {
@@ -137,19 +149,32 @@ extension Lane {
         let bit: UInt32 = 1 << UInt32(path.ordinal)
         let carries = diskQueues[disk].usable & bit != 0
         let isChosen = diskQueues[disk].choice.candidates & bit != 0
-        let problem = path.diskProblems[disk] ?? path.problem
         return PathSnapshot(
             interface: path.specification.interface, sourceAddress: path.specification.sourceAddress,
             portal: path.specification.portal, portalGroupTag: path.portalGroupTag,
-            standing: carries && !isChosen ? .standby : standing(path, disk, carries: carries),
-            reason: carries ? nil : problem?.text ?? accessReason(path, disk),
+            standing: carries && !isChosen ? passedOver(path) : standing(path, disk, carries: carries),
+            reason: reason(path, disk, carries: carries),
             inFlight: Int(queue.inFlight.count),
             held: Int(queue.held.count),
             counters: queue.counters, lastFence: path.lastFence, accessGroup: access?.number,
             accessState: access?.group.map { "\($0.state)" },
             isPreferred: access?.group?.isPreferred ?? false,
             headerDigest: path.negotiated?.headerDigest ?? .none,
-            dataDigest: path.negotiated?.dataDigest ?? .none)
+            dataDigest: path.negotiated?.dataDigest ?? .none,
+            quarantineLeft: path.quarantine.until?.nanoseconds(since: now),
+            transport: queue.isFullFeature ? path.transport : nil,
+            percentile99: queue.history.percentile99, pingRoundTrip: path.ping.roundTrip)
+    }
+
+    private func reason(_ path: Path, _ disk: Int32, carries: Bool) -> String? {
+        if path.quarantine.isActive { return path.quarantine.text(way: path.name) }
+        return carries
+            ? nil : (path.diskProblems[disk] ?? path.problem)?.text ?? accessReason(path, disk)
+    }
+
+    /// It could carry I/O, and others do.
+    private func passedOver(_ path: Path) -> PathStanding {
+        path.quarantine.isActive ? .quarantined : path.isSuspect ? .suspect : .standby
     }
 
     private func standing(_ path: Path, _ disk: Int32, carries: Bool) -> PathStanding {

@@ -28,8 +28,17 @@ final class Path {
         /// The path whose route it takes.
         var via: Int32
         var isForeign: Bool
+        var began: Instant
         var phase: Phase
         var deadline: Instant
+    }
+
+    /// A loss that is told once its fence is had, or after a moment: one line for both.
+    struct LossNote {
+        var reason: String
+        var moved: Int
+        var held: Int
+        var tellAt: Instant
     }
 
     let index: Int32
@@ -55,6 +64,10 @@ final class Path {
     var wasTried = false
     var problem: PathProblem?
     var downSince = Instant(nanoseconds: 0)
+    /// When I/O left it that has not come back yet.
+    var lostSince: Instant?
+    /// It has carried I/O before.
+    var wasUp = false
 
     var negotiated: NegotiatedParameters?
     /// The portal group that the session was made in; a fence through another does not count.
@@ -90,7 +103,21 @@ final class Path {
     var serials: [Int32: TargetText] = [:]
     var fenceBegan: Instant?
     var lastFence: String?
+    /// What is still to be said in the log of the newest loss.
+    var loss: LossNote?
+
+    // Health.
     var ping = PingState()
+    var transport: TransportReport?
+    var transportRead = Instant(nanoseconds: 0)
+    /// Silent for longer than its past explains: new I/O avoids it.
+    var isSuspect = false
+    /// Pings that were answered while one and the same command was out, which lets the next one wait longer.
+    var asks: UInt64 = 0
+    var askedFor = Instant(nanoseconds: 0)
+    var quarantine = Quarantine()
+    var segments = SegmentCheck()
+    var window = AnswerWindow()
 
     init(index: Int32, target: Int32, ordinal: Int32, specification: PathSpecification) {
         self.index = index
@@ -137,10 +164,26 @@ final class Target {
     let initiatorName: ISCSIName
     var paths: [Int32] = []
     var disks: [Int32] = []
+    /// How to prove who we are, for logins from now on.
+    var authentication = Authentication.none
+    /// What logins ask for from now on, the disks' digests left out.
+    var wanted = WantedParameters()
+    /// The target failed with another algorithm than MD5.
+    var offersMD5Alone = false
+    /// The newest challenges of its logins, which none may use again.
+    var challenges: [[UInt8]] = []
+    static let challengesMax = 64
     /// A path was removed with sent writes for which there was no fence.
     var leftWrites = false
     /// The disk with which the target goes.
     var lastDisk: Int32?
+    var timers = SessionTimers()
+    /// Ordinals of paths that new I/O avoids while others are left: silent ones, and grey ones.
+    var suspects: UInt32 = 0
+    var quarantined: UInt32 = 0
+    /// When answer times are compared next.
+    var comparesAt = Instant(nanoseconds: 0)
+    var comparisons: UInt64 = 0
     var inventory = LogicalUnitInventory()
     var isRemoved = false
 

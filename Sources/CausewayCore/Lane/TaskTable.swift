@@ -6,6 +6,12 @@ enum TaskKind: UInt8, BitwiseCopyable {
     /// An ORDERED TEST UNIT READY, for a fence. `lba` is one more than the path that owes it, where that is
     /// another than the one that carries it.
     case barrier
+    /// A READ that was sent a second time on another path; the copy is a `hedge`. The first answer wins.
+    case hedgedRead
+    /// The second copy of a READ: what it brings gathers in memory of its own.
+    case hedge
+    /// A READ whose other copy was answered first: what it still brings is thrown away.
+    case discarded
     /// An ORDERED TEST UNIT READY behind commands that a LOGICAL UNIT RESET may have ended.
     case resetBarrier
     /// A TEST UNIT READY of which only matters that it is answered.
@@ -23,9 +29,18 @@ enum TaskKind: UInt8, BitwiseCopyable {
         switch self {
         case .write, .unmap, .writeSame, .accessSetting: true
         case .read, .synchronizeCache, .getLBAStatus, .inquiry, .barrier, .resetBarrier, .signOfLife,
-            .accessReport, .inventory:
+            .accessReport, .inventory, .hedgedRead, .hedge, .discarded:
             false
         }
+    }
+
+    /// More data than this is large, for the history of a path, bytes.
+    static var smallBytes: Int32 { 65536 }
+
+    /// The row of a path's history that an answer belongs to: reads and writes, small and large; all others.
+    @inline(__always)
+    func historyRow(byteCount: Int32) -> Int {
+        rawValue < 2 ? Int(rawValue) &* 2 &+ (byteCount > Self.smallBytes ? 1 : 0) : 4
     }
 }
 

@@ -12,6 +12,9 @@ struct PathChoice: BitwiseCopyable {
     var rule = Rule.turns
     /// Up, showed the LUN, and of the best access state.
     var usable: UInt32 = 0 { didSet { usableChanged(from: oldValue) } }
+    /// Paths to keep away from while others are left: silent ones and grey ones.
+    var suspects: UInt32 = 0 { didSet { choose() } }
+    var quarantined: UInt32 = 0 { didSet { choose() } }
     /// One path at a time carries everything: policies fixed and most-recently-used.
     var isSingle = false { didSet { choose() } }
     /// Paths that fit the preference of the policy fixed.
@@ -45,6 +48,8 @@ struct PathChoice: BitwiseCopyable {
         usable &= ~bit
         favourites &= ~bit
         wereLost &= ~bit
+        suspects &= ~bit
+        quarantined &= ~bit
     }
 
     private mutating func usableChanged(from before: UInt32) {
@@ -54,16 +59,19 @@ struct PathChoice: BitwiseCopyable {
     }
 
     private mutating func choose() {
+        var fit = usable
+        if fit & ~quarantined != 0 { fit &= ~quarantined }
+        if fit & ~suspects != 0 { fit &= ~suspects }
         guard isSingle else {
-            candidates = usable
+            candidates = fit
             return
         }
-        let present = candidates & usable
-        let wanted = usable & settled & favourites
+        let present = candidates & fit
+        let wanted = fit & settled & favourites
         if wanted != 0 {
             candidates = Self.one(of: present & wanted, else: wanted)
         } else {
-            candidates = Self.one(of: present, else: usable & favourites != 0 ? usable & favourites : usable)
+            candidates = Self.one(of: present, else: fit & favourites != 0 ? fit & favourites : fit)
         }
     }
 

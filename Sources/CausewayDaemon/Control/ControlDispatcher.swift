@@ -83,6 +83,9 @@ struct ControlDispatcher: Sendable {
                 return look { () throws(ControlError) in
                     .success(DiskResult(disk: try service.status(request.name)))
                 }
+            case Method.params:
+                let request: StatusRequest = try parameters(of: message)
+                return look { () throws(ControlError) in .success(try service.parameters(request.name)) }
             case Method.getInfo:
                 return .success(Self.info)
             case Method.getInterfaceDescription:

@@ -17,6 +17,7 @@ public protocol DiskService: Sendable {
     func detach(_ request: DetachRequest) throws(ControlError)
     func list() throws(ControlError) -> [DiskSummary]
     func status(_ name: DiskName) throws(ControlError) -> DiskReport
+    func parameters(_ name: DiskName) throws(ControlError) -> ParametersReport
 }
 
 /// What is done to a path that is there.

@@ -23,6 +23,19 @@ import Testing
         #expect(DiskSetting.all.allSatisfy { !$0.allowed.isEmpty })
     }
 
+    @Test func timers() {
+        #expect(set("noop-interval", "10s") == .success("10s"))
+        #expect(set("noop-timeout", "1500ms") == .success("1500ms"))
+        #expect(set("recovery-timeout", "2m") == .success("120s"))
+        #expect(set("login-timeout", "30s") == .success("30s"))
+        #expect(
+            set("noop-interval", "1ms")
+                == .failure(
+                    .wrongValue(
+                        key: "noop-interval", reason: "1ms is not from 500ms to 600s",
+                        allowed: "500ms to 600s")))
+    }
+
     @Test func policies() {
         #expect(set("policy", "round-robin") == .success("round-robin"))
         #expect(set("policy", "round-robin,ios=8,bytes=64k") == .success("round-robin"))

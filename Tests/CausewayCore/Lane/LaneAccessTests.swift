@@ -42,10 +42,13 @@ struct LaneAccessTests {
         #expect(paths.map(\.standing) == [.standby, .active])
     }
 
-    @Test("I/O goes to the optimized group and comes back to both", arguments: [true, false])
-    func bestGroup(_ knowsExtendedHeader: Bool) {
+    enum Header: CaseIterable { case extended, short, miscounted }
+
+    @Test("I/O goes to the optimized group and comes back to both", arguments: Header.allCases)
+    func bestGroup(_ header: Header) {
         var options = options()
-        options.target.knowsExtendedHeader = knowsExtendedHeader
+        options.target.knowsExtendedHeader = header != .short
+        options.target.miscountsExtendedHeader = header == .miscounted
         let world = ready(options)
         world.setAccess([1: 1, 2: 0])
         work(world)

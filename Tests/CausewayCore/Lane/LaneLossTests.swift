@@ -69,6 +69,28 @@ struct LaneLossTests {
         settle(world)
     }
 
+    @Test("one path's word makes all paths be asked before any I/O")
+    func oneWord() {
+        let world = ready(WorldOptions())
+        world.client.load(count: 100)
+        world.run(limit: 20 * .second) { world.client.isIdle }
+        let before = world.snapshot()?.paths.map(\.counters.errors).reduce(0, +) ?? 0
+        world.replaceUnit(by: .nothing, tellsAll: false)
+        var error: UInt32?
+        world.client.submit(.read, lba: 3, blocks: 2) { error = $0 }
+        world.run(limit: 100 * .millisecond)
+        #expect(world.snapshot()?.paths.allSatisfy { $0.standing == .unusable } == true)
+        let after = world.snapshot()?.paths.map(\.counters.errors).reduce(0, +) ?? 0
+        #expect(after == before + 1, "the other path was tried before it was asked")
+        world.replaceUnit(by: .otherIdentity, tellsAll: false)
+        world.run(limit: 5 * .second)
+        #expect(world.failure == nil && error == nil)
+        world.restoreUnit()
+        world.run(limit: 5 * .second) { error != nil }
+        #expect(error == 0)
+        settle(world)
+    }
+
     @Test(
         "another LUN in its place gets nothing", arguments: [World.Replacement.otherIdentity, .otherSerial])
     func otherLUN(_ replacement: World.Replacement) {

@@ -80,11 +80,11 @@
             for _ in 0..<100 where !isReady {
                 while let effect = lane.takeEffect() {
                     switch effect {
-                    case .connect(let id, _):
+                    case .connect(let id, _, _):
                         target = id
                         lane.connected(id, now: now)
                     case .notice(.ready): isReady = true
-                    case .notice, .close: break
+                    case .notice, .close, .inspect: break
                     }
                 }
                 send()

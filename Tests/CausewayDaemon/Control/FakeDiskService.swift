@@ -63,6 +63,10 @@ final class FakeDiskService: DiskService {
         return report
     }
 
+    func parameters(_ name: DiskName) throws(ControlError) -> ParametersReport {
+        throw .noSuchDisk(name)
+    }
+
     func attachConfigured(_ name: DiskName) throws(ControlError) -> DiskReport {
         throw .notConfigured(name, path: "/etc/causeway/disks/\(name).toml")
     }
