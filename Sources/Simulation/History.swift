@@ -220,34 +220,14 @@ public final class History {
             world.restartTarget(downFor: time / 4, losesCache: swarm.losesCache)
         case .window: world.shutWindow(time / 4)
         case .halfClose: world.halfClose(path: path)
-        case .largeSegments:
-            let limit = max(100, min(swarm.options.weather.segmentBytes, 16_000) / 2)
-            world.limitSegments(interface: interface, bytes: limit, direction)
-            later(time) { $0.heal(interface: interface) }
-        case .slowPath:
-            world.slow(interface: interface, by: random.nanoseconds(5_000_000...300_000_000))
-            later(time) { $0.heal(interface: interface) }
-        case .stall: world.stall(portal: portal, time)
-        case .flapping: flap(path, times: random.number(2...12))
+        case .largeSegments, .slowPath, .stall, .flapping: strikeGrey(fault, path, interface, portal, time)
         case .damage:
             let count = random.number(0...random.pick([60, 600, 20_000]))
             world.damage(path: path, toTarget: random.chance(500), after: count)
         case .attention:
             guard random.chance(100) else { return }
             world.raiseAttention()
-        case .access:
-            // A LUN that changes its states faster than commands are answered gets no work done.
-            guard swarm.interval.upperBound > 100_000_000 || random.chance(4) else { return }
-            world.setPreferred(random.chance(500) ? nil : world.accessStates.keys.sorted().first)
-            var states: [UInt16: UInt8] = [:]
-            for group in world.accessStates.keys.sorted() {
-                states[group] = random.pick([0, 0, 1, 2, 2, 3, 4, 0xe])
-            }
-            world.setAccess(states, after: random.chance(500) ? 0 : time / 4)
-            let isLong = random.chance(300)
-            later(isLong ? time : time / 8) { world in
-                world.setAccess(world.accessStates.mapValues { _ in 0 })
-            }
+        case .access: strikeAccess(time)
         case .lunGone:
             guard random.chance(200) else { return }
             world.replaceUnit(by: .nothing)
@@ -260,6 +240,40 @@ public final class History {
         case .poolFull:
             world.fillPool(true)
             later(time / 4) { $0.fillPool(false) }
+        }
+    }
+
+    /// A path works, and badly.
+    private func strikeGrey(
+        _ fault: Swarm.Fault, _ path: Int, _ interface: Int, _ portal: Int, _ time: UInt64
+    ) {
+        let direction = random.pick([World.Direction.toTarget, .toInitiator, .both])
+        switch fault {
+        case .largeSegments:
+            let limit = max(100, min(swarm.options.weather.segmentBytes, 16_000) / 2)
+            world.limitSegments(interface: interface, bytes: limit, direction)
+            later(time) { $0.heal(interface: interface) }
+        case .slowPath:
+            world.slow(interface: interface, by: random.nanoseconds(5_000_000...300_000_000))
+            later(time) { $0.heal(interface: interface) }
+        case .stall: world.stall(portal: portal, time)
+        case .flapping: flap(path, times: random.number(2...12))
+        default: break
+        }
+    }
+
+    private func strikeAccess(_ time: UInt64) {
+        // A LUN that changes its states faster than commands are answered gets no work done.
+        guard swarm.interval.upperBound > 100_000_000 || random.chance(4) else { return }
+        world.setPreferred(random.chance(500) ? nil : world.accessStates.keys.sorted().first)
+        var states: [UInt16: UInt8] = [:]
+        for group in world.accessStates.keys.sorted() {
+            states[group] = random.pick([0, 0, 1, 2, 2, 3, 4, 0xe])
+        }
+        world.setAccess(states, after: random.chance(500) ? 0 : time / 4)
+        let isLong = random.chance(300)
+        later(isLong ? time : time / 8) { world in
+            world.setAccess(world.accessStates.mapValues { _ in 0 })
         }
     }
 

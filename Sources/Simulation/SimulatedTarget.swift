@@ -88,7 +88,9 @@ public final class SimulatedTarget {
 
     func reportLUNs(portal: Int) -> [UInt8] {
         let luns = units.keys.sorted()
-        var bytes: [UInt8] = [0, 0, 0, UInt8(8 * luns.count), 0, 0, 0, 0]
+        var bytes: [UInt8] = []
+        bytes.append(UInt64(8 * luns.count), bytes: 4)
+        bytes.append(0, bytes: 4)
         for lun in luns { bytes.append(lun, bytes: 8) }
         return bytes
     }

@@ -147,10 +147,8 @@ extension Lane {
                 unsolicited = first &- immediate
                 flags = .write
             }
-        case .synchronizeCache, .signOfLife:
-            break
-        case .barrier, .resetBarrier:
-            attribute = .ordered
+        case .synchronizeCache, .signOfLife: break
+        case .barrier, .resetBarrier: attribute = .ordered
         }
         let command = SCSICommand(
             flags: flags, attribute: attribute, lun: lun, initiatorTaskTag: tag,
