@@ -2,7 +2,6 @@
 # make demo       a file system over two links, one of them cut: see it work
 # make test       every test
 # make bench      speed, beside qemu-nbd
-# make bench-failover  the stall when a path fails, beside open-iscsi with dm-multipath: RUNS=7 OTHERS=3
 # make simulate   the data path in simulated worlds: SEEDS=1000 START=1
 # make install    DESTDIR= PREFIX=/usr
 PREFIX ?= /usr
@@ -11,20 +10,15 @@ RELEASE := .build/release
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # What the build needs from Debian beside Swift, and what demo, tests and benchmarks need on top.
-BUILD_PACKAGES := libnl-3-dev libnl-genl-3-dev libnl-route-3-dev libssl-dev pkg-config
-LAB_PACKAGES := binutils dmsetup e2fsprogs fdisk fio gcc iproute2 jq kmod libc6-dev libnbd-bin qemu-block-extra qemu-utils \
-	shellcheck tgt udev user-mode-linux xfsprogs
-
-# What fail-over is compared with. Unpacked inside User Mode Linux, never installed: a multipathd would look for its
-# disks on this machine.
-OPEN_ISCSI_PACKAGES := kpartx libaio1 libisns0 libopeniscsiusr libsgutils2-1.46-2 liburcu8 multipath-tools open-iscsi \
-	sg3-utils sg3-utils-udev udev
+BUILD_PACKAGES := libnl-3-dev libnl-genl-3-dev libnl-route-3-dev pkg-config
+LAB_PACKAGES := binutils dmsetup e2fsprogs fio gcc iproute2 jq kmod libc6-dev libnbd-bin qemu-block-extra qemu-utils \
+	shellcheck tgt user-mode-linux xfsprogs
 
 # Histories that `make simulate` lives through, and where it begins: a number or a commit hash.
 SEEDS ?= 1000
 START ?= 1
 
-.PHONY: build deps build-deps demo test bench bench-failover simulate lint install clean
+.PHONY: build deps build-deps demo test bench simulate lint install clean
 
 build: build-deps
 	swift build -c release --static-swift-stdlib
@@ -55,15 +49,6 @@ test: deps
 bench: deps build
 	swift run -c release --static-swift-stdlib Bench
 
-bench-failover: deps build .build/open-iscsi
-	$(SUDO) env RUNS=$(or $(RUNS),7) OTHERS=$(or $(OTHERS),3) Tests/Kernel/bench-failover
-
-.build/open-iscsi:
-	rm -rf $@.new && mkdir -p $@.new
-	cd $@.new && apt-get download -qq -o APT::Sandbox::User=root $(OPEN_ISCSI_PACKAGES) || { $(SUDO) apt-get update -qq && \
-		apt-get download -qq -o APT::Sandbox::User=root $(OPEN_ISCSI_PACKAGES); }
-	mv $@.new $@
-
 # The lane in simulated worlds. A failing seed is printed with its trace; `Simulator --seed N --trace` shows it again.
 simulate: build-deps
 	swift build -c release --product Simulator -Xswiftc -assert-config -Xswiftc Debug --scratch-path .build-simulator
@@ -79,9 +64,8 @@ install:
 	install -D -m 755 $(RELEASE)/causeway $(DESTDIR)$(PREFIX)/bin/causeway
 	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' systemd/causewayd.service | \
 		install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/causewayd.service
-	install -D -m 644 udev/59-causeway.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/59-causeway.rules
+	install -D -m 644 udev/99-causeway.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/99-causeway.rules
 	install -D -m 644 systemd/causeway.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/causeway.conf
-	install -D -m 644 man/causeway.toml $(DESTDIR)$(PREFIX)/share/doc/causeway/causeway.toml
 	for page in man/*.[1-8]; do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
 	done

@@ -32,33 +32,26 @@ let package = Package(
         .target(name: "CLinux"),
         .systemLibrary(
             name: "CNetlink", pkgConfig: "libnl-genl-3.0", providers: [.apt(["libnl-genl-3-dev"])]),
-        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "LinuxSystem", dependencies: ["CausewayCore", "CLinux"], swiftSettings: strict),
         .target(name: "NBDDevice", dependencies: ["CLinux", "CNetlink"], swiftSettings: strict),
         .target(name: "CausewayControl", dependencies: ["CLinux"], swiftSettings: strict),
         .target(
-            name: "CausewayConfiguration", dependencies: ["CausewayCore", "CausewayControl", "LinuxSystem"],
-            exclude: ["README.md"], swiftSettings: strict),
-        .target(
             name: "CausewayDaemon",
             dependencies: [
-                "CausewayCore", "LinuxSystem", "NBDDevice", "CausewayControl", "CausewayConfiguration",
-                "CCrypto",
+                "CausewayCore", "LinuxSystem", "NBDDevice", "CausewayControl",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "causewayd",
             dependencies: [
-                "CausewayDaemon", "CausewayConfiguration",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CausewayDaemon", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "causeway",
             dependencies: [
-                "CausewayControl", "CausewayConfiguration",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CausewayControl", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         .target(name: "Simulation", dependencies: ["CausewayCore"], swiftSettings: strict),
@@ -84,11 +77,7 @@ let package = Package(
             name: "CausewayControlTests", dependencies: ["CausewayControl"], path: "Tests/CausewayControl",
             swiftSettings: tested),
         .testTarget(
-            name: "CausewayConfigurationTests", dependencies: ["CausewayConfiguration"],
-            path: "Tests/CausewayConfiguration", swiftSettings: tested),
-        .testTarget(
-            name: "CausewayDaemonTests", dependencies: ["CausewayDaemon", "CCrypto"],
-            path: "Tests/CausewayDaemon",
+            name: "CausewayDaemonTests", dependencies: ["CausewayDaemon"], path: "Tests/CausewayDaemon",
             swiftSettings: tested),
         .testTarget(
             name: "SimulationTests", dependencies: ["Simulation"], path: "Tests/Simulation",

@@ -22,9 +22,6 @@ final class AttachedDisk: Sendable {
     struct State {
         var id: DiskID?
         var sessions: [InitiatorSessionID] = []
-        var wanted = WantedPaths()
-        /// `address:port` of each path.
-        var portals: [String] = []
         var description: DiskDescription?
         var device: KernelDevice?
         var listener: ExportListener?

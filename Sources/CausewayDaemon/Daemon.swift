@@ -15,18 +15,16 @@ public enum Daemon {
                 for measure in measures where !measure.isDone { logger.warning("\(measure)") }
                 return try Supervisor(options: options, logger: logger)
             },
-            start: { $0.attachConfiguredDisks() },
             stop: { $0.stop() })
     }
 
     /// Serves until SIGTERM or SIGINT, then stops in order.
     ///
     /// `makeService` is called once the signals are blocked, so that threads it starts do not take them;
-    /// `start` when the control socket stands, so that only one daemon gets there; `stop` after the last
-    /// client has been answered.
+    /// `stop` is called after the last client has been answered.
     public static func run<Service: DiskService>(
         _ options: DaemonOptions, makeService: (Logger) throws(DaemonError) -> Service,
-        start: (Service) -> Void = { _ in }, stop: (Service) -> Void
+        stop: (Service) -> Void
     ) throws(DaemonError) {
         var signals = sigset_t()
         unsafe sigemptyset(&signals)
@@ -58,7 +56,6 @@ public enum Daemon {
             throw .control(error)
         }
         logger.info("causewayd \(CausewayVersion.current) serves \(options.controlPath)")
-        start(service)
         // Nobody waits for it where there is no service manager, and one that does not listen is none.
         let manager = ServiceNotification()
         try? manager?.ready(status: "serves \(options.controlPath)")

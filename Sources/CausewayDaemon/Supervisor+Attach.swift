@@ -10,31 +10,29 @@ extension Supervisor {
     /// How long a first path may take: longer than a login may, so that the reason of a failure is known.
     private static let firstPathMilliseconds = 25_000
 
-    /// Attaches a disk whose settings are all in force: what it does not say itself is inherited already.
-    func open(
-        _ request: AttachRequest, _ authentication: Authentication, _ parameters: WantedParameters
-    ) throws(ControlError) -> DiskReport {
-        let settings = try changed(DiskSettings(), request.allSettings)
+    func attach(_ request: AttachRequest) throws(ControlError) -> DiskReport {
+        if let policy = request.policy, policy != "round-robin" {
+            throw .invalidArgument("there is no policy \"\(policy)\"", remedy: "use round-robin")
+        }
         guard let lun = LogicalUnitNumber(Int(clamping: request.lun)) else {
             throw .invalidArgument("LUN \(request.lun) is out of range", remedy: "use a LUN from 0 to 16383")
         }
-        let target = try targetName(request)
-        if request.socket == nil { try checkModule() }
-        let portals = try resolve(request.portals)
-        let plan = try PathPlan.make(
-            interfaces: request.interfaces, portals: portals, lane: 0, mayWait: request.waitForInterfaces)
-        for pair in plan.leftOut { logger.info("\(request.name): \(pair)") }
-        for missing in plan.unusable {
-            logger.warning("\(request.name): waits for \(missing.interface): \(missing.error.message)")
+        let target: ISCSIName
+        do throws(ISCSINameError) {
+            target = try ISCSIName(request.target)
+        } catch {
+            throw .invalidArgument(
+                "\"\(request.target.escapedForTerminal)\" is not the name of a target: \(error)",
+                remedy: "see the names with: causeway discover PORTAL")
         }
-        let wanted = WantedPaths(
-            interfaces: request.interfaces, portals: portals, waiting: plan.unusable.map(\.interface))
-        for warning in NetworkAdvice.warnings(wanted) { logger.warning("\(request.name): \(warning)") }
+        if request.socket == nil { try checkModule() }
+        let plan = try PathPlan.make(
+            interfaces: request.interfaces, portals: try resolve(request.portals), lane: 0)
+        for pair in plan.leftOut { logger.info("\(request.name): \(pair)") }
         let disk = AttachedDisk(request: request, target: target, lane: lane)
-        disk.state.withLock { $0.wanted = wanted }
         try reserve(disk)
         do throws(ControlError) {
-            let description = try attachToLane(disk, plan.paths, lun, settings, authentication, parameters)
+            let description = try attachToLane(disk, plan.paths, lun)
             try checkIdentity(disk, description)
             try export(disk, description)
         } catch {
@@ -48,16 +46,6 @@ extension Supervisor {
         return report
     }
 
-    func targetName(_ request: AttachRequest) throws(ControlError) -> ISCSIName {
-        do throws(ISCSINameError) {
-            return try ISCSIName(request.target)
-        } catch {
-            throw .invalidArgument(
-                "\"\(request.target.escapedForTerminal)\" is not the name of a target: \(error)",
-                remedy: "see the names with: causeway discover PORTAL")
-        }
-    }
-
     private func checkModule() throws(ControlError) {
         guard !NBDModule.isLoaded() else { return }
         do throws(NBDDeviceError) {
@@ -67,7 +55,7 @@ extension Supervisor {
         }
     }
 
-    func resolve(_ portals: [CausewayControl.PortalAddress]) throws(ControlError) -> [SocketAddress] {
+    private func resolve(_ portals: [CausewayControl.PortalAddress]) throws(ControlError) -> [SocketAddress] {
         var addresses: [SocketAddress] = []
         for portal in portals {
             do throws(NameError) {
@@ -92,18 +80,27 @@ extension Supervisor {
     }
 
     private func attachToLane(
-        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings,
-        _ authentication: Authentication, _ parameters: WantedParameters
+        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber
     ) throws(ControlError) -> DiskDescription {
-        let made = try specify(plan, disk)
-        var specification = DiskSpecification(
-            name: disk.name.text, target: disk.target, initiatorName: initiatorName, lun: lun,
-            paths: made.paths,
-            isReadOnly: disk.request.readOnly, settings: settings)
-        specification.authentication = authentication
-        specification.parameters = parameters
-        let answer = lane.ask { [specification] runner -> Result<DiskID, AttachError> in
-            for (id, route) in made.routes { runner.addRoute(id, route) }
+        let target = disk.target
+        let ids = state.withLock { state in plan.map { state.route(to: target, $0.isid) } }
+        var paths: [PathSpecification] = []
+        var routes: [(RouteID, Route)] = []
+        for (id, path) in zip(ids, plan) {
+            routes.append((id, Route(interface: path.interface, source: path.source, to: path.portal)))
+            var specification = PathSpecification(
+                route: id, interface: path.interface ?? "", sourceAddress: path.source?.description ?? "",
+                portal: path.portal.description, isid: path.isid)
+            specification.mayHavePredecessor = try record(path, disk)
+            specification.depth = Int32(clamping: disk.request.queueDepth ?? 0)
+            paths.append(specification)
+        }
+        disk.state.withLock { $0.sessions = plan.map(\.isid) }
+        let specification = DiskSpecification(
+            name: disk.name.text, target: target, initiatorName: initiatorName, lun: lun, paths: paths,
+            isReadOnly: disk.request.readOnly)
+        let answer = lane.ask { [routes] runner -> Result<DiskID, AttachError> in
+            for (id, route) in routes { runner.addRoute(id, route) }
             do throws(AttachError) {
                 let id = try runner.lane.attach(specification, now: runner.time)
                 // On the lane's thread, so that no notice of the disk can be heard before it is known.
@@ -118,7 +115,6 @@ extension Supervisor {
         case .success: break
         case .failure(.full(let table)):
             throw .busy("the daemon has no room for more \(table)")
-        case .failure(.setting(let error)): throw ControlError(error)
         case nil:
             throw .internalFailure("the lane did not answer")
         }
@@ -134,30 +130,6 @@ extension Supervisor {
         }
     }
 
-    /// What the lane and its runner have to know of planned paths. Their sessions are on record afterwards.
-    func specify(
-        _ plan: [PlannedPath], _ disk: AttachedDisk
-    ) throws(ControlError) -> (paths: [PathSpecification], routes: [(RouteID, Route)]) {
-        let target = disk.target
-        let ids = state.withLock { state in plan.map { state.route(to: target, $0.isid) } }
-        var paths: [PathSpecification] = []
-        for (id, path) in zip(ids, plan) {
-            var specification = PathSpecification(
-                route: id, interface: path.interface ?? "", sourceAddress: path.source?.description ?? "",
-                portal: path.portal.description, isid: path.isid)
-            specification.mayHavePredecessor = try record(path, disk)
-            specification.depth = Int32(clamping: disk.request.queueDepth ?? 0)
-            paths.append(specification)
-        }
-        disk.state.withLock { state in
-            for path in plan where !state.sessions.contains(path.isid) {
-                state.sessions.append(path.isid)
-                state.portals.append(path.portal.description)
-            }
-        }
-        return (paths, zip(ids, plan).map { ($0, $1.route) })
-    }
-
     /// Puts a session on record before its login is sent. Returns whether one of the same name may be open
     /// already.
     private func record(_ path: PlannedPath, _ disk: AttachedDisk) throws(ControlError) -> Bool {
@@ -165,7 +137,7 @@ extension Supervisor {
             state.disks.values.contains { other in
                 other !== disk && other.target == disk.target
                     && other.state.withLock { $0.sessions.contains(path.isid) }
-            } || disk.state.withLock { $0.sessions.contains(path.isid) }
+            }
         }
         do throws(SystemError) {
             let existed = try records.begin(
@@ -182,15 +154,14 @@ extension Supervisor {
         let target = disk.target
         func rank(_ kind: PathProblem.Kind) -> Int {
             switch kind {
-            case .noSuchLUN, .lunGone: 0
+            case .noSuchLUN: 0
             case .otherLUN: 1
             case .notReady: 2
             case .targetNotFound: 3
             case .loginRefused: 4
-            case .authentication: 5
-            case .protocolViolation: 6
-            case .timedOut: 7
-            case .unreachable: 8
+            case .protocolViolation: 5
+            case .timedOut: 6
+            case .unreachable: 7
             }
         }
         guard let problem = problems.min(by: { rank($0.kind) < rank($1.kind) }) else {
@@ -201,14 +172,12 @@ extension Supervisor {
         case .unreachable, .timedOut:
             return .portalUnreachable(
                 portal, interface: problem.interface.isEmpty ? nil : problem.interface, reason: problem.text)
-        case .authentication:
-            return .authenticationFailed(target.text, place: problem.portal, reason: problem.text)
         case .targetNotFound: return .targetNotFound(target.text, portal: portal)
         case .loginRefused(let statusClass, let detail):
             return .loginRefused(
                 target.text, portal: portal, statusClass: statusClass, statusDetail: detail,
                 reason: problem.text)
-        case .noSuchLUN, .lunGone:
+        case .noSuchLUN:
             var error = ControlError.noSuchLUN(disk.request.lun, target: target.text, existing: [])
             error.message += ": \(problem.text)"
             error.remedy = "see the LUNs with: causeway discover \(portal) --luns"
@@ -256,7 +225,6 @@ extension Supervisor {
     /// Takes a disk off the books; with the last of its target go the routes, and what was logged out in
     /// order goes off the record.
     func forget(_ disk: AttachedDisk) {
-        devices.remove(disk.name)
         let routes = state.withLock { state -> [InitiatorSessionID: RouteID] in
             if state.disks[disk.name.text] === disk { state.disks[disk.name.text] = nil }
             guard !state.disks.values.contains(where: { $0.target == disk.target }) else { return [:] }
@@ -275,7 +243,7 @@ extension Supervisor {
 
     /// The device is there; the table that attach prints is the better for waiting a moment for the other
     /// paths.
-    func awaitOtherPaths(_ disk: AttachedDisk) {
+    private func awaitOtherPaths(_ disk: AttachedDisk) {
         for _ in 0..<25 {
             guard let id = disk.state.withLock({ $0.id }),
                 let snapshot = lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil
@@ -283,9 +251,7 @@ extension Supervisor {
             let isBusy = snapshot.paths.contains { path in
                 switch path.standing {
                 case .connecting, .loggingIn, .verifying, .fencing: true
-                case .down, .active, .suspect, .quarantined, .standby, .unusable, .loggingOut, .disabled,
-                    .removing:
-                    false
+                case .down, .active, .unusable, .loggingOut: false
                 }
             }
             if !isBusy { return }

@@ -47,7 +47,6 @@ extension Supervisor {
 
     private func exportDevice(_ disk: AttachedDisk, _ description: DiskDescription) throws(ControlError) {
         guard let id = disk.state.withLock({ $0.id }) else { return }
-        describe(disk, description)
         do throws(NBDDeviceError) {
             var pair = try KernelSocketPair(bufferBytes: 1 << 20)
             let request = ConnectRequest(
@@ -82,20 +81,6 @@ extension Supervisor {
         }
     }
 
-    /// Before the kernel's first event of the device, which asks for it.
-    private func describe(_ disk: AttachedDisk, _ description: DiskDescription) {
-        let portals = disk.state.withLock(\.portals)
-        let properties = DeviceProperties(
-            name: disk.name, target: disk.target, lun: disk.request.lun, portals: portals,
-            inquiry: description.report.inquiry, unitSerial: description.report.serial,
-            identity: description.report.identity)
-        do throws(SystemError) {
-            try devices.write(properties, for: disk.name)
-        } catch {
-            logger.error("\(disk.name): udev will not know what it is: \(error)")
-        }
-    }
-
     /// A netlink call in a process of its own. One that does not come back is left to itself: it cannot be
     /// killed, and nothing else may wait for it.
     func call(_ call: NBDCall) throws(NBDDeviceError) -> NBDCallResult {
@@ -109,8 +94,7 @@ extension Supervisor {
 
     // MARK: Detach
 
-    /// Detaches a disk; its file is not touched.
-    func close(_ request: DetachRequest) throws(ControlError) {
+    func detach(_ request: DetachRequest) throws(ControlError) {
         let disk = try find(request.name)
         let isFirst = disk.state.withLock { state in
             guard !state.isDetaching else { return false }

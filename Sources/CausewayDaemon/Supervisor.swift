@@ -1,4 +1,3 @@
-import CausewayConfiguration
 import CausewayControl
 import CausewayCore
 import LinuxSystem
@@ -15,12 +14,9 @@ final class Supervisor: DiskService {
     let options: DaemonOptions
     let logger: Logger
     let initiatorName: ISCSIName
-    let adapter: AdapterConfiguration
-    let configuredDisks: ConfiguredDisks
     let lane: LaneHandle
     let calls = NBDCallRunner()
     let records: SessionRecords
-    let devices: DeviceRecords
     let news: Mailbox<SupervisorNews>
     private let watch: NoticeWatch
     private let manager = ServiceNotification()
@@ -47,17 +43,9 @@ final class Supervisor: DiskService {
     init(options: DaemonOptions, logger: Logger) throws(DaemonError) {
         self.options = options
         records = SessionRecords(stateDirectory: options.stateDirectory)
-        devices = DeviceRecords(stateDirectory: options.stateDirectory)
         self.logger = logger
-        let (configuration, problems) = options.configuration.load()
-        let mistakes = problems.filter { $0.isError && $0.file == options.configuration.adapter }
-        guard mistakes.isEmpty else { throw .configuration(mistakes) }
-        for problem in problems { logger.log(level: problem.isError ? .error : .warning, "\(problem)") }
-        adapter = configuration.adapter
-        configuredDisks = ConfiguredDisks(configuration.disks, logger: logger)
         do throws(InitiatorNameError) {
-            initiatorName = try InitiatorName.load(
-                override: options.initiatorName ?? adapter.initiatorName?.text)
+            initiatorName = try InitiatorName.load(override: options.initiatorName)
         } catch {
             throw .initiatorName(error)
         }
@@ -67,7 +55,6 @@ final class Supervisor: DiskService {
             self.news = news
             var settings = LaneSettings()
             settings.skipsBarrier = options.skipsBarrier
-            unsafe settings.checksum = ProcessorChecksum.fastest
             lane = try LaneHandle(name: "lane 0", settings: settings) { news.send(.notice($0)) }
             watch = try NoticeWatch(news: news, lane: lane)
         } catch {
@@ -83,7 +70,6 @@ final class Supervisor: DiskService {
 
     /// Ends what can be ended without harm. A kernel device outlives the daemon: who uses it only waits.
     func stop() {
-        configuredDisks.stop()
         let disks = state.withLock { Array($0.disks.values) }
         endExports(of: disks.filter { $0.request.socket != nil })
         for disk in disks {
@@ -110,7 +96,6 @@ final class Supervisor: DiskService {
     private func hear(_ news: SupervisorNews) {
         switch news {
         case .attached(let id, let disk): state.withLock { $0.byID[id] = disk }
-        case .interfaceAppeared(let name): interfaceAppeared(name)
         case .notice(let notice): hear(notice)
         }
     }
@@ -123,10 +108,8 @@ final class Supervisor: DiskService {
             find(id)?.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: problems)))
         case .pathChanged(let id, let interface, let portal, let isUp, let reason):
             guard let disk = find(id) else { return }
-            // For the log the lane has a line of its own: one for the path, however many disks it carries.
             disk.remember("\(interface) \(portal): " + (isUp ? "active" : "lost: \(reason)"))
-        case .pathRemoved(let id, let isid, let isClean):
-            if let disk = find(id) { pathRemoved(disk, isid, isClean: isClean) }
+            if isUp { logger.info("\(disk.name): path \(interface) -> \(portal) is active") }
         case .clientGone(let id, let requested):
             guard let disk = find(id), !requested else { return }
             let isKernel = disk.state.withLock { $0.device != nil && !$0.isDetaching }
@@ -138,19 +121,12 @@ final class Supervisor: DiskService {
             let disk = state.withLock { $0.byID.removeValue(forKey: id) }
             disk?.state.withLock { $0.id = nil }
             disk?.detached.fulfil(isClean)
-        case .disk(let id, let severity, let text):
-            guard let disk = find(id) else { return }
-            disk.remember(text)
-            log(severity, "\(disk.name): \(text)")
-        case .event(let severity, let text): log(severity, text)
-        }
-    }
-
-    private func log(_ severity: LaneNotice.Severity, _ text: String) {
-        switch severity {
-        case .information: logger.info("\(text)")
-        case .warning: logger.warning("\(text)")
-        case .error: logger.error("\(text)")
+        case .event(let severity, let text):
+            switch severity {
+            case .information: logger.info("\(text)")
+            case .warning: logger.warning("\(text)")
+            case .error: logger.error("\(text)")
+            }
         }
     }
 
@@ -159,25 +135,14 @@ final class Supervisor: DiskService {
     }
 
     func find(_ name: DiskName) throws(ControlError) -> AttachedDisk {
-        guard let disk = state.withLock({ $0.disks[name.text] }) else {
-            throw configuredDisks.explanation(of: name) ?? .noSuchDisk(name)
-        }
+        guard let disk = state.withLock({ $0.disks[name.text] }) else { throw .noSuchDisk(name) }
         return disk
     }
 
     // MARK: Discovery
 
     func discover(_ request: DiscoverRequest) throws(ControlError) -> Discovery {
-        var discovery = TargetDiscovery(initiatorName: initiatorName)
-        let layer = SettingLayer(request.chap)
-        discovery.authentications.discovery = { [adapter] portal throws(ControlError) in
-            try adapter.settings(discoveryAt: portal, request: layer).chap.authentication()
-        }
-        discovery.authentications.target = { [adapter] target, portals throws(ControlError) in
-            try adapter.settings(target: target, portals: portals, disk: layer).chap.authentication()
-        }
-        discovery.note = { [logger] in logger.warning("\($0)") }
-        return try discovery.discover(request)
+        try TargetDiscovery(initiatorName: initiatorName).discover(request)
     }
 }
 
@@ -186,6 +151,4 @@ enum SupervisorNews: Sendable {
     /// The lane has taken a disk; what it has to say of it comes after this.
     case attached(DiskID, AttachedDisk)
     case notice(LaneNotice)
-    /// An interface is up with carrier, or has another address.
-    case interfaceAppeared(String)
 }

@@ -249,10 +249,8 @@ public struct LaneRunner: ~Copyable {
     private mutating func drainEffects() {
         while let effect = lane.takeEffect() {
             switch effect {
-            case .connect(let id, let route, let userTimeout): connect(id, route, userTimeout)
-            case .inspect(let id): inspect(id)
+            case .connect(let id, let route): connect(id, route)
             case .close(let id): close(id)
-            case .abort(let id): abort(id)
             case .notice(let notice): onNotice(notice)
             }
         }
@@ -278,30 +276,13 @@ public struct LaneRunner: ~Copyable {
         sockets[slot] = StreamSocket()
     }
 
-    /// Throws away what TCP has not sent, and tells the peer so (RST).
-    private mutating func abort(_ id: StreamID) {
-        let slot = Int(id.index)
-        guard sockets[slot].id == id, sockets[slot].descriptor >= 0 else { return }
-        TCPConnection.abort(sockets[slot].descriptor)
-    }
-
-    private func report(_ id: StreamID) -> TransportReport? {
-        let slot = Int(id.index)
-        guard sockets[slot].id == id, sockets[slot].descriptor >= 0 else { return nil }
-        return (try? TCPInfo(of: sockets[slot].descriptor))?.report
-    }
-
-    private mutating func inspect(_ id: StreamID) {
-        if let report = report(id) { lane.inspected(id, report, now: now) }
-    }
-
-    private mutating func connect(_ id: StreamID, _ route: RouteID, _ userTimeoutMilliseconds: UInt32) {
+    private mutating func connect(_ id: StreamID, _ route: RouteID) {
         guard let way = routes[route] else {
             return lane.connectFailed(id, reason: "the route is not known", now: now)
         }
         do throws(SystemError) {
             let descriptor = try TCPConnection.connect(
-                way, options: TCPOptions(userTimeoutMilliseconds: userTimeoutMilliseconds))
+                way, options: TCPOptions(userTimeoutMilliseconds: 60_000))
             try register(id, descriptor.release(), isConnecting: true)
         } catch {
             lane.connectFailed(id, reason: "\(error)", now: now)

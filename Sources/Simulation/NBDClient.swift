@@ -22,20 +22,6 @@ public struct Load: Sendable {
     public init() {}
 }
 
-/// Blocks that requests of a disk's clients lie on, and the numbers of its writes.
-final class BlocksInUse {
-    /// How many read a block; -1 where one writes.
-    var users: [Int: Int] = [:]
-    private var nextWrite: UInt64
-
-    init(firstWrite: UInt64) { nextWrite = firstWrite }
-
-    func takeWrite() -> UInt64 {
-        nextWrite += 1
-        return nextWrite - 1
-    }
-}
-
 /// An NBD client as the kernel's driver is one: simple replies, many requests at once, and never two requests
 /// on one block while one of them writes.
 public final class NBDClient {
@@ -58,8 +44,9 @@ public final class NBDClient {
     private let random: RandomStream
     private let blockLength: Int
     private(set) var pending: [UInt64: Pending] = [:]
-    private let shared: BlocksInUse
+    private var busy: [Int: Int] = [:]
     private var nextCookie: UInt64 = 1
+    private var nextWrite: UInt64 = 1
     private var outbox: [UInt8] = []
     private var inbox: [UInt8] = []
     private var isClosed = false
@@ -79,14 +66,13 @@ public final class NBDClient {
     public var mayFail = false
 
     init(
-        timeline: Timeline, chronicle: Chronicle, random: RandomStream, oracle: Oracle, blocks: BlocksInUse,
-        blockLength: Int, weather: Weather
+        timeline: Timeline, chronicle: Chronicle, random: RandomStream, oracle: Oracle, blockLength: Int,
+        weather: Weather
     ) {
         self.timeline = timeline
         self.chronicle = chronicle
         self.random = random
         self.oracle = oracle
-        shared = blocks
         self.blockLength = blockLength
         toLane = Pipe(timeline, random, gates: [], weather: weather)
         fromLane = Pipe(timeline, random, gates: [], weather: weather)
@@ -151,7 +137,7 @@ public final class NBDClient {
     private func isFree(_ operation: ClientOperation, _ lba: Int, _ blocks: Int) -> Bool {
         if operation == .flush { return true }
         for block in lba..<lba + blocks {
-            let users = shared.users[block] ?? 0
+            let users = busy[block] ?? 0
             if users < 0 || operation != .read && users > 0 { return false }
         }
         return true
@@ -171,7 +157,8 @@ public final class NBDClient {
             onAnswer: onAnswer)
         var data: [UInt8] = []
         if operation == .write || operation == .writeAndForce {
-            request.write = shared.takeWrite()
+            request.write = nextWrite
+            nextWrite += 1
             data.reserveCapacity(blocks * blockLength)
             for block in lba..<lba + blocks {
                 let stamp = BlockPattern.stamp(write: request.write, lba: block)
@@ -181,7 +168,7 @@ public final class NBDClient {
         let isRead = operation == .read
         if operation != .flush {
             for block in lba..<lba + blocks {
-                shared.users[block] = isRead ? (shared.users[block] ?? 0) + 1 : -1
+                busy[block, default: 0] = isRead ? (busy[block] ?? 0) + 1 : -1
                 if !isRead { oracle.writeBegins(block, stamp(request, block)) }
             }
         }
@@ -239,6 +226,7 @@ public final class NBDClient {
 
     func cacheLost() {
         for cookie in pending.keys { pending[cookie]?.crossedLoss = true }
+        oracle.cacheLost()
     }
 
     // MARK: Replies
@@ -282,8 +270,8 @@ public final class NBDClient {
         let range = request.lba..<request.lba + request.blocks
         if request.operation != .flush {
             for block in range {
-                let users = shared.users[block] ?? 0
-                shared.users[block] = users > 1 ? users - 1 : nil
+                let users = busy[block] ?? 0
+                busy[block] = users > 1 ? users - 1 : nil
             }
         }
         if error == 0 { succeeded(request, range, dataStart) }

@@ -8,8 +8,6 @@ public final class SimulatedTarget {
     let random: RandomStream
     let chronicle: Chronicle
     private(set) var units: [UInt64: SimulatedUnit] = [:]
-    /// Units that were taken away while they had tasks.
-    private var former: [SimulatedUnit] = []
     /// Portals that show another LUN than the rest.
     var impostors: [Int: SimulatedUnit] = [:]
     private(set) var sessions: [TargetSession] = []
@@ -32,9 +30,6 @@ public final class SimulatedTarget {
     public private(set) var loginCount = 0
     public private(set) var ghostCount = 0
     public private(set) var commandCount = 0
-    /// NOP-Outs that wanted an echo, and those of them that carried data.
-    public internal(set) var pingCount = 0
-    public internal(set) var fullPingCount = 0
     var onCacheLost: () -> Void = {}
     /// Asked before a command is carried out; how much longer it takes, nanoseconds.
     var delay: (TargetTask) -> UInt64 = { _ in 0 }
@@ -48,90 +43,7 @@ public final class SimulatedTarget {
         self.chronicle = chronicle
     }
 
-    func add(_ unit: SimulatedUnit) {
-        units[unit.lun] = unit
-        giveAccess(unit)
-    }
-
-    private func giveAccess(_ unit: SimulatedUnit) {
-        guard options.groupSupport != 0, unit.access == nil else { return }
-        let access = SimulatedAccess(
-            groups: Set(portalsByGroup.keys), knowsExtendedHeader: options.knowsExtendedHeader,
-            miscounts: options.miscountsExtendedHeader,
-            transitionSeconds: options.knowsExtendedHeader ? 60 : 0)
-        access.onChange = { [weak self, weak unit] in
-            guard let self, let unit else { return }
-            accessChanged(unit, access)
-        }
-        unit.access = access
-    }
-
-    func accessGroup(of portal: Int) -> UInt16 {
-        portal < options.accessGroups.count ? options.accessGroups[portal] : 1
-    }
-
-    var portalsByGroup: [UInt16: [Int]] {
-        Dictionary(grouping: options.portalGroups.indices) { accessGroup(of: $0) }
-    }
-
-    /// Every session is told; commands that were not begun may be refused.
-    private func accessChanged(_ unit: SimulatedUnit, _ access: SimulatedAccess) {
-        chronicle.trace(
-            "target", "access \(access.states.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" })")
-        for task in unit.tasks where (task.state == .waiting || task.state == .receiving) && !task.isOrdered {
-            if let sense = access.refusal(task.cdb, group: accessGroup(of: task.portal)), random.chance(500) {
-                task.forced = .check(sense)
-            }
-        }
-        raise(.accessStateChanged, lun: unit.lun)
-    }
-
-    func reportLUNs(portal: Int) -> [UInt8] {
-        let luns = units.keys.sorted()
-        var bytes: [UInt8] = []
-        bytes.append(UInt64(8 * luns.count), bytes: 4)
-        bytes.append(0, bytes: 4)
-        for lun in luns { bytes.append(lun, bytes: 8) }
-        return bytes
-    }
-
-    /// Another LUN, or none, under the number of `old`; who is asked next is told so.
-    func replace(_ old: SimulatedUnit, by unit: SimulatedUnit?, tellsAll: Bool = true) {
-        chronicle.trace("target", "LUN \(old.lun >> 48) is \(unit == nil ? "gone" : "another")")
-        let present = units[old.lun]
-        units[old.lun] = unit
-        if let unit { giveAccess(unit) }
-        if let present, present !== unit { former.append(present) }
-        former.removeAll { former in former.tasks.isEmpty || former === unit }
-        let sense = random.pick([Sense.lunsChanged, .lunsChanged, .reset, .inquiryChanged])
-        raise(unit == nil ? .lunsChanged : sense, lun: old.lun)
-        if !tellsAll { for session in sessions.dropFirst() { session.attentions[old.lun] = [] } }
-    }
-
-    /// LOGICAL UNIT RESET: every task of the unit ends without an answer. Those being carried out go on to
-    /// their end, for which one kind of target waits and another does not.
-    func reset(_ unit: SimulatedUnit, by session: TargetSession, _ isDone: @escaping () -> Void) {
-        let tasks = unit.tasks
-        chronicle.trace("target", "LUN reset, \(tasks.count) tasks")
-        for task in tasks {
-            let isAnswered = task.session !== session && random.chance(300)
-            task.session.tasks[task.tag] = nil
-            task.session.connection?.abortedTags.insert(task.tag)
-            if isAnswered { task.session.connection?.answer(task, .status(0x40)) }
-            if task.state != .executing { remove(task) }
-        }
-        for other in sessions where other !== session {
-            other.attentions[unit.lun, default: []].append(random.chance(500) ? .reset : .deviceReset)
-        }
-        waitForEnd(tasks.filter { $0.state == .executing }, isDone)
-        startReady(unit)
-    }
-
-    private func waitForEnd(_ tasks: [TargetTask], _ isDone: @escaping () -> Void) {
-        let rest = options.reinstatement == .drains ? tasks.filter { $0.state == .executing } : []
-        if rest.isEmpty && !isPaused { return isDone() }
-        timeline.after(1_000_000) { [weak self] in self?.waitForEnd(rest, isDone) }
-    }
+    func add(_ unit: SimulatedUnit) { units[unit.lun] = unit }
 
     func unit(_ lun: UInt64, portal: Int) -> SimulatedUnit? {
         if let impostor = impostors[portal], impostor.lun == lun { return impostor }
@@ -139,43 +51,12 @@ public final class SimulatedTarget {
     }
 
     var isPaused: Bool { timeline.now < pausedUntil }
-    var isIdle: Bool { allUnits.allSatisfy { $0.tasks.isEmpty } }
-
-    /// What comes in through a portal is neither read nor answered, though its TCP goes on.
-    private var stalledUntil: [Int: UInt64] = [:]
-
-    func isStalled(_ portal: Int) -> Bool { timeline.now < stalledUntil[portal] ?? 0 }
-
-    func stall(portal: Int, _ nanoseconds: UInt64) {
-        chronicle.trace("target", "portal \(portal) stalls for \(nanoseconds / 1_000_000) ms")
-        stalledUntil[portal] = timeline.now + nanoseconds
-        timeline.after(nanoseconds) { [weak self] in
-            guard let self, !isStalled(portal) else { return }
-            for connection in connections where connection.connection.portal == portal {
-                connection.goOnAfterStall()
-            }
-        }
-    }
-
-    func endStalls() {
-        let portals = stalledUntil.keys
-        stalledUntil = [:]
-        for connection in connections where portals.contains(connection.connection.portal) {
-            connection.goOnAfterStall()
-        }
-    }
+    var isIdle: Bool { units.values.allSatisfy { $0.tasks.isEmpty } }
 
     func accept(_ connection: Connection) {
         connections.removeAll { $0.isClosed }
         connections.append(TargetConnection(self, connection))
     }
-
-    func connection(_ number: Int) -> TargetConnection? {
-        connections.first { $0.connection.number == number }
-    }
-
-    /// PDUs that came damaged, on connections that are remembered.
-    public var damagedCount: Int { connections.reduce(0) { $0 + $1.damagedCount } }
 
     // MARK: Sessions
 
@@ -234,7 +115,7 @@ public final class SimulatedTarget {
 
     private var allUnits: [SimulatedUnit] {
         units.sorted { $0.key < $1.key }.map { $0.value }
-            + impostors.sorted { $0.key < $1.key }.map { $0.value } + former
+            + impostors.sorted { $0.key < $1.key }.map { $0.value }
     }
 
     private func hasTasks(_ session: TargetSession) -> Bool {
@@ -316,11 +197,11 @@ public final class SimulatedTarget {
     private func carryOut(_ task: TargetTask) -> Outcome {
         if let forced = task.forced {
             if case .check(.aborted) = forced, random.chance(500) {
-                _ = task.unit.execute(task.cdb, task.data, portal: task.portal, self)
+                _ = task.unit.execute(task.cdb, task.data)
             }
             return forced
         }
-        return task.unit.execute(task.cdb, task.data, portal: task.portal, self)
+        return task.unit.execute(task.cdb, task.data)
     }
 
     /// ABORT TASK: the task is gone, whatever it was doing, unless it is being carried out: then this waits.

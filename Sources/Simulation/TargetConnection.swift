@@ -20,18 +20,8 @@ final class TargetConnection {
     var restartStatSN: UInt32?
     /// Tasks answered before all of their Data-Out had come.
     var endedEarly: Set<UInt32> = []
-    /// The status that told of another LUN in place of the one before.
-    var replacementStatSN: UInt32?
-    /// Tasks that a LOGICAL UNIT RESET ended: their data may still come.
-    var abortedTags: Set<UInt32> = []
     private var pingTag: UInt32 = 0
     private var nextTransferTag: UInt32 = 0x1000
-    /// A bit of the next PDU that changes on its way.
-    var flip: Int?
-    /// PDUs that came damaged.
-    private(set) var damagedCount = 0
-    /// A command was refused before it counted: no later one is taken (RFC 7143 §7.3).
-    private var hasGap = false
 
     init(_ target: SimulatedTarget, _ connection: Connection) {
         self.target = target
@@ -43,8 +33,6 @@ final class TargetConnection {
     }
 
     var isClosed: Bool { phase == .closed }
-    /// In full-feature phase, with digests over every bit.
-    var isSealed: Bool { phase == .fullFeature && StreamDigestCounts(login.parameters).isComplete }
     var chronicle: Chronicle { target.chronicle }
 
     func fail(_ text: String) {
@@ -54,7 +42,7 @@ final class TargetConnection {
     // MARK: Bytes in
 
     func receive() {
-        guard !isClosed, !target.isPaused, !target.isStalled(connection.portal) else { return }
+        guard !isClosed, !target.isPaused else { return }
         let bytes = connection.toTarget.take(.max)
         if position > 0 {
             buffer.removeFirst(position)
@@ -79,15 +67,6 @@ final class TargetConnection {
         for word in 0..<12 {
             header[word] = UInt32(truncatingIfNeeded: buffer.field(position + 4 * word, bytes: 4))
         }
-        let digests = phase == .login ? StreamDigestCounts() : StreamDigestCounts(login.parameters)
-        let end = position + BasicHeaderSegment.byteCount + digests.header
-        guard buffer.count >= end else { return nil }
-        if digests.header > 0, !isIntact(position, end - digests.header) {
-            chronicle.trace("c\(connection.number) >", "damaged header")
-            damagedCount += 1
-            close()
-            return nil
-        }
         let count = header.dataSegmentLength
         let limit = phase == .login ? 8192 : target.options.maxRecvDataSegmentLength
         guard header.totalAHSLength == 0, count <= limit else {
@@ -95,20 +74,12 @@ final class TargetConnection {
             return nil
         }
         let padded = (count + 3) & ~3
-        let start = end
-        let digest = count > 0 ? digests.data : 0
-        guard buffer.count >= start + padded + digest else { return nil }
-        if digest > 0, !isIntact(start, start + padded) {
-            chronicle.trace("c\(connection.number) >", "damaged data: \(describe(header))")
-            damagedCount += 1
-            position = start + padded + digest
-            receivedDamaged(header, count)
-            return isClosed ? nil : nextPDU()
-        }
+        let start = position + BasicHeaderSegment.byteCount
+        guard buffer.count >= start + padded else { return nil }
         if buffer[(start + count)..<(start + padded)].contains(where: { $0 != 0 }) {
             fail("padding that is not zeros")
         }
-        position = start + padded + digest
+        position = start + padded
         return (header, Array(buffer[start..<start + count]))
     }
 
@@ -147,29 +118,14 @@ final class TargetConnection {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(52 + data.count)
         for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
-        let digests = phase == .login ? StreamDigestCounts() : StreamDigestCounts(login.parameters)
-        if digests.header > 0 { appendDigest(&bytes, from: 0) }
-        let start = bytes.count
         bytes += data
         for _ in 0..<(-data.count & 3) { bytes.append(0) }
-        if digests.data > 0 && !data.isEmpty { appendDigest(&bytes, from: start) }
-        if let flip, digests.isComplete {
-            self.flip = nil
-            bytes[flip % bytes.count] ^= 1 << UInt8(flip % 7)
-            chronicle.trace("c\(connection.number) <", "damaged")
-        }
         chronicle.trace("c\(connection.number) <", "\(describe(header))")
         outbox += bytes
         flush()
     }
 
-    func goOnAfterStall() {
-        flush()
-        receive()
-    }
-
     private func flush() {
-        if target.isStalled(connection.portal) { return }
         let count = min(outbox.count, connection.toInitiator.room)
         if count > 0 {
             connection.toInitiator.send(Array(outbox.prefix(count)))
@@ -243,7 +199,6 @@ final class TargetConnection {
             target.told.insert(session.isid)
             restartStatSN = nil
         }
-        if hasGap && header.opcode != .nopOut && header.opcode != .logoutRequest { return }
         if header.opcode != .scsiDataOut {
             guard header[6] == session.expCmdSN else {
                 return fail(
@@ -266,62 +221,16 @@ final class TargetConnection {
         }
     }
 
-    /// Header intact, data not: rejected, and what it belonged to does not end well (RFC 7143 §7.8).
-    private func receivedDamaged(_ header: BasicHeaderSegment, _ count: Int) {
-        if target.options.closesOnDamage { return close() }
-        var reject = self.header(.reject, countsStatus: true)
-        reject[byte: 2] = Reject.Reason.dataDigestError.rawValue
-        reject[4] = reservedTag
-        var bytes: [UInt8] = []
-        for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
-        send(reject, bytes)
-        switch header.opcode {
-        case .scsiCommand: hasGap = true
-        case .scsiDataOut:
-            session?.tasks[header[4]]?.forced = .check(.protocolServiceCRCError)
-            received(header, Array(repeating: 0, count: count))
-        default: break
-        }
-    }
-
-    private func isIntact(_ start: Int, _ end: Int) -> Bool {
-        var digest: UInt32 = 0
-        for byte in 0..<4 { digest |= UInt32(buffer[end + byte]) << UInt32(8 * byte) }
-        return Self.checksum(buffer[start..<end]) == digest
-    }
-
-    private func appendDigest(_ bytes: inout [UInt8], from start: Int) {
-        let digest = Self.checksum(bytes[start...])
-        for byte in 0..<4 { bytes.append(UInt8(truncatingIfNeeded: digest >> UInt32(8 * byte))) }
-    }
-
-    private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
-        unsafe bytes.withUnsafeBytes { bytes in
-            guard let base = bytes.baseAddress else { return 0 }
-            return unsafe CRC32C.portable(0, base, bytes.count)
-        }
-    }
-
     private func receivedNOP(_ header: BasicHeaderSegment, _ data: [UInt8]) {
         if header[4] == reservedTag {
             guard header.isImmediate else { return fail("a NOP-Out without tag that is not immediate") }
             return
         }
         guard header[5] == reservedTag else { return fail("a NOP-Out with both tags") }
-        target.pingCount += 1
-        if !data.isEmpty { target.fullPingCount += 1 }
-        if target.options.rejectsPingData && !data.isEmpty {
-            var reject = self.header(.reject, countsStatus: true)
-            reject[byte: 2] = Reject.Reason.invalidPDUField.rawValue
-            reject[4] = reservedTag
-            var bytes: [UInt8] = []
-            for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
-            return send(reject, bytes)
-        }
         var echo = self.header(.nopIn, countsStatus: true)
         echo[4] = header[4]
         echo[5] = reservedTag
-        send(echo, target.options.echoesPings ? data : [])
+        send(echo, data)
     }
 
     private func receivedLogout(_ header: BasicHeaderSegment, _ session: TargetSession) {
@@ -335,17 +244,9 @@ final class TargetConnection {
     }
 
     private func receivedTaskManagement(_ header: BasicHeaderSegment, _ session: TargetSession) {
-        let function = header[byte: 1] & 0x7f
-        if function == 5, let unit = target.unit(header.lun, portal: connection.portal) {
-            return target.reset(unit, by: session) { [weak self] in
-                guard let self, phase == .fullFeature else { return }
-                var answer = self.header(.taskManagementResponse, countsStatus: true)
-                answer[4] = header[4]
-                send(answer)
-            }
-        }
         var answer = self.header(.taskManagementResponse, countsStatus: true)
         answer[4] = header[4]
+        let function = header[byte: 1] & 0x7f
         if function == 1 {
             if let task = session.tasks[header[5]] {
                 answer[byte: 2] = target.abort(task) ? 0 : 255
@@ -353,7 +254,7 @@ final class TargetConnection {
                 answer[byte: 2] = 1
             }
         } else {
-            answer[byte: 2] = function == 5 ? 2 : 5
+            answer[byte: 2] = 5
         }
         send(answer)
     }
@@ -384,20 +285,4 @@ final class TargetConnection {
         }
         return text
     }
-}
-
-/// How many bytes of digest follow a header and data.
-struct StreamDigestCounts {
-    var header = 0
-    var data = 0
-
-    init() {}
-
-    init(_ parameters: NegotiatedParameters) {
-        header = parameters.headerDigest == .crc32c ? 4 : 0
-        data = parameters.dataDigest == .crc32c ? 4 : 0
-    }
-
-    /// Every bit of a PDU is covered.
-    var isComplete: Bool { header > 0 && data > 0 }
 }

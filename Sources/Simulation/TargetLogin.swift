@@ -1,6 +1,6 @@
 import CausewayCore
 
-/// The Login Phase at the target (RFC 7143 §6.3).
+/// The Login Phase at the target (RFC 7143 §6.3), without authentication.
 struct TargetLogin {
     private(set) var parameters = NegotiatedParameters()
     private var stage: UInt8?
@@ -10,7 +10,6 @@ struct TargetLogin {
     private var keys: [String: String] = [:]
     private var answered = false
     private var finalAnswer: [TextPair] = []
-    private var authentication = TargetAuthentication()
 
     mutating func received(_ header: BasicHeaderSegment, _ data: [UInt8], _ connection: TargetConnection) {
         guard header.opcode == .loginRequest, header.isImmediate else {
@@ -56,36 +55,17 @@ struct TargetLogin {
         guard keys["TargetName"] == connection.target.name else {
             return refuse(0x0203, request, connection)
         }
-        guard connection.target.options.chap == .none else { return authenticate(request, connection) }
         guard keys["AuthMethod"]?.split(separator: ",").contains("None") == true else {
             return connection.fail("AuthMethod \(keys["AuthMethod"] ?? "absent")")
         }
         guard request.isTransit, request.nextStage == .loginOperationalNegotiation else {
             return connection.fail("SecurityNegotiation with nothing to prove goes on")
         }
-        endSecurity([TextPair(.authMethod, "None")], request, connection)
-    }
-
-    private mutating func endSecurity(
-        _ pairs: [TextPair], _ request: LoginRequest, _ connection: TargetConnection
-    ) {
         stage = LoginStage.loginOperationalNegotiation.rawValue
         let portalGroup = connection.target.options.portalGroups[connection.connection.portal]
         answer(
-            [TextPair(.targetPortalGroupTag, "\(portalGroup)")] + pairs, request, transits: true, connection)
-    }
-
-    private mutating func authenticate(_ request: LoginRequest, _ connection: TargetConnection) {
-        switch authentication.advance(keys, connection.target.options, connection.target.random) {
-        case .go(let pairs, false): answer(pairs, request, transits: false, connection)
-        case .go(let pairs, true):
-            guard request.isTransit, request.nextStage == .loginOperationalNegotiation else {
-                return connection.fail("the last word of CHAP without T")
-            }
-            endSecurity(pairs, request, connection)
-        case .refused: refuse(0x0201, request, connection)
-        case .broken(let what): connection.fail(what)
-        }
+            [TextPair(.targetPortalGroupTag, "\(portalGroup)"), TextPair(.authMethod, "None")], request,
+            transits: true, connection)
     }
 
     private mutating func operational(
@@ -151,12 +131,7 @@ struct TargetLogin {
             return TextPair(pair.key, "\(min(number, own))")
         }
         switch pair.key {
-        case "HeaderDigest":
-            parameters.headerDigest = choose(pair.value, options.headerDigest)
-            return TextPair(pair.key, "\(parameters.headerDigest)")
-        case "DataDigest":
-            parameters.dataDigest = choose(pair.value, options.dataDigest)
-            return TextPair(pair.key, "\(parameters.dataDigest)")
+        case "HeaderDigest", "DataDigest": return TextPair(pair.key, "None")
         case "MaxRecvDataSegmentLength":
             parameters.initiatorMaxRecvDataSegmentLength = number
             return nil
@@ -176,13 +151,6 @@ struct TargetLogin {
         case "DataPDUInOrder", "DataSequenceInOrder": return TextPair(pair.key, "Yes")
         default: return TextPair(pair.key, "NotUnderstood")
         }
-    }
-
-    /// The first of the initiator's list that the target can do; a list without None is a demand.
-    private func choose(_ list: String, _ canDigest: Bool) -> Digest {
-        let offered = list.split(separator: ",")
-        let isWanted = offered.first == "CRC32C" || !offered.contains("None")
-        return isWanted && canDigest ? .crc32c : .none
     }
 
     private func answer(

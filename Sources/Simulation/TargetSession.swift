@@ -41,8 +41,6 @@ final class TargetTask {
     let isOrdered: Bool
     let isWrite: Bool
     let expectedLength: Int
-    /// Through which it came.
-    let portal: Int
     var state = State.waiting
     var data: [UInt8] = []
     var receivedBytes = 0
@@ -59,7 +57,7 @@ final class TargetTask {
     init(
         session: TargetSession, unit: SimulatedUnit, tag: UInt32, cdb: [UInt8], isOrdered: Bool,
         isWrite: Bool,
-        expectedLength: Int, portal: Int
+        expectedLength: Int
     ) {
         self.session = session
         self.unit = unit
@@ -68,14 +66,12 @@ final class TargetTask {
         self.isOrdered = isOrdered
         self.isWrite = isWrite
         self.expectedLength = expectedLength
-        self.portal = portal
     }
 
     var name: String {
         let names: [UInt8: String] = [
             0x00: "TUR", 0x12: "INQUIRY", 0x1a: "MODE SENSE", 0x42: "UNMAP", 0x88: "READ", 0x8a: "WRITE",
-            0x91: "SYNC", 0x93: "WRITE SAME", 0x9e: "SERVICE IN", 0xa0: "REPORT LUNS", 0xa3: "RTPG",
-            0xa4: "STPG",
+            0x91: "SYNC", 0x93: "WRITE SAME", 0x9e: "SERVICE IN", 0xa0: "REPORT LUNS",
         ]
         let name = names[cdb[0]] ?? "command \(cdb[0])"
         guard [0x88, 0x8a, 0x93].contains(cdb[0]) else { return name }

@@ -8,13 +8,9 @@ public struct WorldOptions: Sendable {
     public var paths: [(interface: Int, portal: Int)] = [(0, 0), (1, 1)]
     public var target = TargetOptions()
     public var unit = LogicalUnitOptions()
-    /// LUNs of the target that are attached, all alike.
-    public var diskCount = 1
-    public var clientsPerDisk = 1
     /// Portals that show a LUN with another identity.
     public var impostorPortals: Set<Int> = []
     public var lane = WorldOptions.smallLane
-    public var settings = DiskSettings()
     public var weather = Weather()
     public var clientWeather = Weather()
     /// A receive takes at most so many bytes, and a send as well.
@@ -24,18 +20,6 @@ public struct WorldOptions: Sendable {
     public var isTracing = false
 
     public init() {}
-
-    /// Tables for more disks than a small lane has.
-    public static func laneForDisks(_ count: Int) -> LaneSettings {
-        var settings = smallLane
-        settings.diskCapacity = max(settings.diskCapacity, count)
-        settings.streamCapacity += count
-        settings.reservedTasks += 4 * count
-        settings.taskCapacity += 20 * count
-        settings.requestCapacity += 16 * count
-        settings.chunkCount += 2 * count
-        return settings
-    }
 
     /// A lane whose tables are small: a world is made in microseconds, and tables run out.
     public static var smallLane: LaneSettings {
@@ -70,11 +54,12 @@ public final class World {
     public let chronicle: Chronicle
     let network: Network
     public let target: SimulatedTarget
-    public let disks: [SimulatedDisk]
+    let unit: SimulatedUnit
+    public private(set) var client: NBDClient
     public internal(set) var lane: Lane
-    /// Lines that the lane wrote, if they are kept.
-    public var keepsLog = false
-    public private(set) var log: [(severity: LaneNotice.Severity, text: String)] = []
+    public private(set) var disk = DiskID(rawValue: -1)
+    public private(set) var isReady = false
+    public private(set) var isDetached = false
     /// Problems that `notReady` named.
     public private(set) var problems: [PathProblem] = []
 
@@ -88,16 +73,9 @@ public final class World {
         var isListed = false
     }
 
-    /// (interface, portal) by route.
-    public internal(set) var routes: [(interface: Int, portal: Int)]
-    /// Paths that were removed and are gone.
-    public private(set) var removedCount = 0
     private var sockets: [Socket?]
     private var readable: [StreamID] = []
     private var isWorkPlanned = false
-    private var checksBoundsAt: UInt64 = 0
-    /// How often the lane asked what TCP knows.
-    public private(set) var inspectionCount = 0
     private let vectors: UnsafeMutablePointer<IOVector>
     private static let vectorCapacity = 64
 
@@ -111,41 +89,27 @@ public final class World {
         target = SimulatedTarget(
             name: Self.targetName, options: options.target, timeline: timeline,
             random: RandomStream(seed: options.seed, "target"), chronicle: chronicle)
-        var disks: [SimulatedDisk] = []
-        for index in 0..<options.diskCount {
-            var unit = options.unit
-            unit.identity += 16 * UInt64(index)
-            let made = SimulatedUnit(
-                options: unit, lun: Self.lun.rawValue + UInt64(index) << 48,
-                random: RandomStream(seed: options.seed, index == 0 ? "unit" : "unit \(index)"),
-                chronicle: chronicle)
-            target.add(made)
-            disks.append(
-                SimulatedDisk(
-                    index: index, unit: made, options: options, timeline: timeline, chronicle: chronicle))
-        }
-        self.disks = disks
-        clients = disks.flatMap(\.clients)
+        unit = SimulatedUnit(
+            options: options.unit, lun: Self.lun.rawValue, random: RandomStream(seed: options.seed, "unit"),
+            chronicle: chronicle)
+        target.add(unit)
         for portal in options.impostorPortals {
             var other = options.unit
             other.identity += 1
             target.impostors[portal] = SimulatedUnit(
                 options: other, lun: Self.lun.rawValue, random: RandomStream(seed: options.seed, "impostor"),
                 chronicle: chronicle)
-            target.impostors[portal]?.isImpostor = true
         }
         lane = Lane(settings: options.lane)
-        routes = options.paths
         sockets = Array(repeating: nil, count: options.lane.streamCapacity)
+        let oracle = Oracle(hasWriteCache: options.unit.hasWriteCache, chronicle: chronicle)
+        client = NBDClient(
+            timeline: timeline, chronicle: chronicle, random: RandomStream(seed: options.seed, "client"),
+            oracle: oracle, blockLength: options.unit.blockLength, weather: options.clientWeather)
         unsafe vectors = .allocate(capacity: Self.vectorCapacity)
         network.isListening = { [unowned self] _ in !target.isDown }
         network.onAccept = { [unowned self] in target.accept($0) }
-        target.onCacheLost = { [unowned self] in
-            for disk in self.disks {
-                disk.oracle.cacheLost()
-                for client in disk.clients { client.cacheLost() }
-            }
-        }
+        target.onCacheLost = { [unowned self] in client.cacheLost() }
     }
 
     deinit {
@@ -160,36 +124,25 @@ public final class World {
     public var elapsed: UInt64 { timeline.now - 1_000_000_000 }
     public var failure: String? { chronicle.failure }
 
-    // MARK: The disks
+    // MARK: The disk
 
-    /// What changes in a world's middle is the first disk's.
-    public var disk: DiskID { disks[0].id }
-    var unit: SimulatedUnit { disks[0].unit }
-
-    /// Of the first disk, the first.
-    public var client: NBDClient { disks[0].clients[0] }
-    public let clients: [NBDClient]
-    public var isReady: Bool { disks.allSatisfy(\.isReady) }
-    public var isDetached: Bool { disks.allSatisfy(\.isDetached) }
-    public var isIdle: Bool { clients.allSatisfy(\.isIdle) }
-
-    /// Attaches the disks; their clients connect as soon as they are ready.
+    /// Attaches the disk; its client connects as soon as it is ready.
     public func attach() {
-        for disk in disks { attach(disk) }
-    }
-
-    private func attach(_ disk: SimulatedDisk) {
         guard let name = try? ISCSIName(Self.targetName),
             let initiator = try? ISCSIName("iqn.2026-01.example:initiator")
         else {
             return chronicle.fail("the simulator's own names are not names")
         }
-        var specification = DiskSpecification(
-            name: disk.name, target: name, initiatorName: initiator, lun: disk.lun,
-            paths: options.paths.indices.map(specification), settings: options.settings)
-        specification.authentication = options.target.chap.authentication(seed: options.seed)
+        let specification = DiskSpecification(
+            name: "disk", target: name, initiatorName: initiator, lun: Self.lun,
+            paths: options.paths.enumerated().map { index, path in
+                PathSpecification(
+                    route: RouteID(rawValue: Int32(index)), interface: "eth\(path.interface)",
+                    sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
+                    isid: InitiatorSessionID(hash: UInt64(index) &+ 77))
+            })
         do throws(AttachError) {
-            disk.id = try lane.attach(specification, now: instant)
+            disk = try lane.attach(specification, now: instant)
         } catch {
             chronicle.fail("attach: \(error)")
         }
@@ -197,22 +150,12 @@ public final class World {
     }
 
     public func detach(force: Bool) {
-        for disk in disks {
-            lane.detach(disk.id, force: force, now: instant)
-            work()
-        }
+        lane.detach(disk, force: force, now: instant)
+        work()
     }
 
-    func specification(_ route: Int) -> PathSpecification {
-        let path = routes[route]
-        return PathSpecification(
-            route: RouteID(rawValue: Int32(route)), interface: "eth\(path.interface)",
-            sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
-            isid: InitiatorSessionID(hash: UInt64(route) &+ 77))
-    }
-
-    private func connect(_ client: NBDClient, of disk: SimulatedDisk) {
-        guard let id = lane.addClient(disk.id, negotiates: false, now: instant) else {
+    private func connectClient() {
+        guard let id = lane.addClient(disk, negotiates: false, now: instant) else {
             return chronicle.fail("the lane refuses its client")
         }
         open(
@@ -246,18 +189,11 @@ public final class World {
                 timeline.advance(to: next)
                 work()
             }
-            if timeline.now >= checksBoundsAt { checkBounds() }
+            if let oldest = client.oldest, client.bound != .max, timeline.now > oldest.begun + client.bound {
+                chronicle.fail("request #\(oldest.cookie) has no answer after \(client.bound / 1_000_000) ms")
+            }
         }
         return false
-    }
-
-    /// Now and then: a request that is late stays late.
-    private func checkBounds() {
-        checksBoundsAt = timeline.now + 100_000_000
-        for client in clients where client.bound != .max {
-            guard let oldest = client.oldest, timeline.now > oldest.begun + client.bound else { continue }
-            chronicle.fail("request #\(oldest.cookie) has no answer after \(client.bound / 1_000_000) ms")
-        }
     }
 
     // MARK: The shell
@@ -373,10 +309,8 @@ public final class World {
     private func drainEffects() {
         while let effect = lane.takeEffect() {
             switch effect {
-            case .connect(let id, let route, _): connect(id, route)
-            case .inspect(let id): inspect(id)
+            case .connect(let id, let route): connect(id, route)
             case .close(let id): close(id)
-            case .abort(let id): if isCurrent(id) { sockets[Int(id.index)]?.connection?.toTarget.abort() }
             case .notice(let notice): take(notice)
             }
         }
@@ -402,14 +336,8 @@ public final class World {
         }
     }
 
-    private func inspect(_ id: StreamID) {
-        guard isCurrent(id), let connection = sockets[Int(id.index)]?.connection else { return }
-        inspectionCount += 1
-        lane.inspected(id, connection.report(now: timeline.now), now: instant)
-    }
-
     private func connect(_ id: StreamID, _ route: RouteID) {
-        let path = routes[Int(route.rawValue)]
+        let path = options.paths[Int(route.rawValue)]
         let connection = network.connect(interface: path.interface, portal: path.portal) {
             [unowned self] connection, problem in
             guard isCurrent(id) else { return }
@@ -458,30 +386,20 @@ public final class World {
     private func take(_ notice: LaneNotice) {
         switch notice {
         case .ready(let id, _):
-            guard let disk = disks.first(where: { $0.id == id }) else {
-                return chronicle.fail("another disk is ready")
-            }
-            chronicle.trace("lane", "\(disk.name) is ready")
-            disk.isReady = true
-            for client in disk.clients { connect(client, of: disk) }
+            guard id == disk else { return chronicle.fail("another disk is ready") }
+            chronicle.trace("lane", "ready")
+            isReady = true
+            connectClient()
         case .notReady(_, let problems):
             self.problems = problems
             for problem in problems { chronicle.trace("lane", "not ready: \(problem.text)") }
         case .pathChanged(_, let interface, let portal, let isUp, let reason):
             chronicle.trace("lane", "\(interface) \(portal) \(isUp ? "up" : "down \(reason)")")
-        case .pathRemoved(_, let isid, let isClean):
-            removedCount += 1
-            chronicle.trace("lane", "path \(isid) removed, clean \(isClean)")
         case .clientGone: chronicle.trace("lane", "client gone")
-        case .detached(let id, _):
-            guard let disk = disks.first(where: { $0.id == id }) else {
-                return chronicle.fail("another disk is detached")
-            }
-            chronicle.trace("lane", "\(disk.name) is detached")
-            disk.isDetached = true
-        case .disk(_, let severity, let text), .event(let severity, let text):
-            chronicle.trace("lane", text)
-            if keepsLog { log.append((severity, text)) }
+        case .detached:
+            chronicle.trace("lane", "detached")
+            isDetached = true
+        case .event(_, let text): chronicle.trace("lane", text)
         }
     }
 }

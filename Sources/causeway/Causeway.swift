@@ -8,10 +8,5 @@ struct Causeway: ParsableCommand {
         abstract: "Attach LUNs of iSCSI targets as disks, over several network interfaces at once.",
         discussion: "The daemon causewayd does the work; see causeway(1) and causewayd(8).",
         version: "causeway \(CausewayVersion.current)",
-        subcommands: [
-            Discover.self, Attach.self, Change.self, PathCommand.self, Detach.self, List.self, Status.self,
-            Params.self,
-            Config.self,
-            Version.self,
-        ])
+        subcommands: [Discover.self, Attach.self, Detach.self, List.self, Status.self, Version.self])
 }

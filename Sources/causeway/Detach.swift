@@ -11,14 +11,11 @@ struct Detach: ParsableCommand {
     @Flag(help: "Detach although the disk is in use; what still waits is answered with an error.")
     var force = false
 
-    @Flag(help: "Remove the disk's file too, so that it stays detached.")
-    var forget = false
-
     @OptionGroup var connection: ConnectionOptions
 
     func run() throws {
         try connection.ask { client throws(ControlClientError) in
-            try client.detach(DetachRequest(name: name, force: force, forget: forget))
+            try client.detach(DetachRequest(name: name, force: force))
         }
     }
 }

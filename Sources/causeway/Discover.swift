@@ -20,20 +20,15 @@ struct Discover: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
-    @OptionGroup var chap: CHAPOptions
-
     @OptionGroup var connection: ConnectionOptions
 
-    private func request() throws -> DiscoverRequest {
-        DiscoverRequest(portals: portal, interfaces: interfaces, luns: luns, chap: try chap.request())
-    }
+    var request: DiscoverRequest { DiscoverRequest(portals: portal, interfaces: interfaces, luns: luns) }
 
     func validate() throws {
-        try usage(try request().validate)
+        try usage(request.validate)
     }
 
     func run() throws {
-        let request = try request()
         let discovery = try connection.ask { client throws(ControlClientError) in try client.discover(request)
         }
         if json {

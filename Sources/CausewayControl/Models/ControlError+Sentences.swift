@@ -52,14 +52,6 @@ extension ControlError {
             statusDetail: statusDetail)
     }
 
-    /// `reason` says which side does not prove what, and what to set.
-    public static func authenticationFailed(_ target: String, place: String, reason: String) -> ControlError {
-        ControlError(
-            kind: .authenticationFailed, message: "\(target) at \(place): \(reason)",
-            remedy: "see CHAP in causeway.toml(5); causeway attach and discover take --chap-user and "
-                + "--chap-secret-file")
-    }
-
     /// RFC 7143 §11.13.5.
     private static func loginRemedy(_ statusClass: UInt8, _ statusDetail: UInt8) -> String {
         switch (statusClass, statusDetail) {
@@ -127,21 +119,6 @@ extension ControlError {
         ControlError(
             kind: .noSuchDisk, message: "no disk named \(name) is attached",
             remedy: "see the disks with: causeway list")
-    }
-
-    /// The disk has no file; `path` is where it would be.
-    public static func notConfigured(_ name: DiskName, path: String) -> ControlError {
-        ControlError(
-            kind: .noSuchDisk, message: "no disk named \(name) is configured: there is no \(path)",
-            remedy: "attach it with its target, portals and LUN, and --persist to write that file")
-    }
-
-    /// `problems` name file and line each.
-    public static func wrongConfiguration(_ problems: [String]) -> ControlError {
-        ControlError(
-            kind: .wrongConfiguration,
-            message: "the configuration cannot be used: \(problems.joined(separator: "; "))",
-            remedy: "correct it; causeway config check shows all that is wrong")
     }
 
     /// `action` is what was asked for, such as `attach`.

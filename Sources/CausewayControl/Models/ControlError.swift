@@ -12,13 +12,11 @@ public struct ControlError: Error, Equatable, Sendable {
         public static let portalUnreachable = Kind(rawValue: "PortalUnreachable")
         public static let targetNotFound = Kind(rawValue: "TargetNotFound")
         public static let loginRefused = Kind(rawValue: "LoginRefused")
-        public static let authenticationFailed = Kind(rawValue: "AuthenticationFailed")
         public static let noSuchLUN = Kind(rawValue: "NoSuchLUN")
         public static let alreadyAttached = Kind(rawValue: "AlreadyAttached")
         public static let deviceInUse = Kind(rawValue: "DeviceInUse")
         public static let nbdModuleAbsent = Kind(rawValue: "NBDModuleAbsent")
         public static let noSuchDisk = Kind(rawValue: "NoSuchDisk")
-        public static let wrongConfiguration = Kind(rawValue: "WrongConfiguration")
         public static let permissionDenied = Kind(rawValue: "PermissionDenied")
         public static let invalidName = Kind(rawValue: "InvalidName")
         public static let invalidArgument = Kind(rawValue: "InvalidArgument")
@@ -27,9 +25,7 @@ public struct ControlError: Error, Equatable, Sendable {
 
         public static let all: [Kind] = [
             .noSuchInterface, .interfaceWithoutAddress, .portalUnreachable, .targetNotFound, .loginRefused,
-            .authenticationFailed,
-            .noSuchLUN, .alreadyAttached, .deviceInUse, .nbdModuleAbsent, .noSuchDisk, .wrongConfiguration,
-            .permissionDenied,
+            .noSuchLUN, .alreadyAttached, .deviceInUse, .nbdModuleAbsent, .noSuchDisk, .permissionDenied,
             .invalidName, .invalidArgument, .busy, .internalFailure,
         ]
     }

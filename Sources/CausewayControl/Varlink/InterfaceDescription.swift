@@ -6,16 +6,9 @@ public enum InterfaceDescription {
     public enum Method {
         public static let discover = "io.causeway.Discover"
         public static let attach = "io.causeway.Attach"
-        public static let attachConfigured = "io.causeway.AttachConfigured"
-        public static let set = "io.causeway.Set"
-        public static let addPaths = "io.causeway.AddPaths"
-        public static let removePaths = "io.causeway.RemovePaths"
-        public static let disablePaths = "io.causeway.DisablePaths"
-        public static let enablePaths = "io.causeway.EnablePaths"
         public static let detach = "io.causeway.Detach"
         public static let list = "io.causeway.List"
         public static let status = "io.causeway.Status"
-        public static let params = "io.causeway.Params"
         public static let getInfo = "org.varlink.service.GetInfo"
         public static let getInterfaceDescription = "org.varlink.service.GetInterfaceDescription"
     }
@@ -51,8 +44,7 @@ public enum InterfaceDescription {
         type Target (name: string, portals: []Portal, luns: []LUN)
 
         # One bound interface x one portal. Its state is one of connecting, login, verifying, active, standby,
-        # suspect, quarantined, fencing, down, mismatch, disabled, removing, waiting; later versions may add
-        # others. accessGroup is the target port group of asymmetric access that it leads to.
+        # suspect, fencing, down, mismatch, disabled; later versions may add others.
         type Path (
           interface: ?string,
           sourceAddress: ?string,
@@ -67,31 +59,8 @@ public enum InterfaceDescription {
           latencyMicroseconds: int,
           latencyP99Microseconds: ?int,
           errors: int,
-          digestErrors: int,
           fences: int,
-          lastFence: ?string,
-          accessGroup: ?int,
-          accessState: ?string,
-          preferred: bool,
-          health: Health
-        )
-
-        # How well a path has been. Round trip and segments sent again are of the present connection; fences
-        # are counted by their proof; quarantines end in microseconds since 1970-01-01 00:00 UTC.
-        type Health (
-          rttMicroseconds: ?int,
-          retransmits: ?int,
-          losses: int,
-          pings: int,
-          suspicions: int,
-          quarantines: int,
-          quarantinedUntilMicroseconds: ?int,
-          hedgedReads: int,
-          hedgesWon: int,
-          fencesByBarrier: int,
-          fencesByLogin: int,
-          lastFenceMicroseconds: ?int,
-          heldWrites: int
+          lastFence: ?string
         )
 
         # Requests since the disk was attached; held counts those that wait now.
@@ -106,12 +75,7 @@ public enum InterfaceDescription {
           errors: int,
           resent: int,
           fences: int,
-          fencedWrites: int,
-          hedgedReads: int,
-          held: int,
-          activations: int,
-          resets: int,
-          unfenced: int
+          held: int
         )
 
         # The time is in microseconds since 1970-01-01 00:00 UTC.
@@ -129,8 +93,7 @@ public enum InterfaceDescription {
           sizeBytes: int,
           readOnly: bool,
           pathsActive: int,
-          pathsTotal: int,
-          notes: []string
+          pathsTotal: int
         )
 
         type Disk (
@@ -147,37 +110,20 @@ public enum InterfaceDescription {
           model: string,
           readOnly: bool,
           policy: string,
-          settings: [string]string,
           paths: []Path,
           counters: Counters,
-          notes: []string,
           events: []Event
         )
 
-        # A key of RFC 7143: what it may be set to, the standard's default, and how its value comes about.
-        type ParameterKey (key: string, allowed: string, standard: ?string, rule: string)
-
-        # What logins on a path ask for, and what the latest one settled, by key.
-        type PathParameters (
-          interface: ?string,
-          portal: string,
-          wanted: [string]string,
-          negotiated: ?[string]string
-        )
-
-        # Names, and paths of files that hold the secrets and that only root can read.
-        type CHAP (user: string, secretFile: string, mutualUser: ?string, mutualSecretFile: ?string)
-
         # Asks portals (ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT) for their targets, through each of the
         # interfaces. With luns, logs in to every target and describes its logical units.
-        method Discover(portals: []string, interfaces: ?[]string, luns: ?bool, chap: ?CHAP) -> (
+        method Discover(portals: []string, interfaces: ?[]string, luns: ?bool) -> (
           targets: []Target,
           problems: []string
         )
 
         # Logs in on every interface x portal and exposes the LUN once the first path is up, as a kernel
-        # device or, with socket (an absolute path), on a Unix socket. With persist the disk's file is written,
-        # and the disk attached whenever the daemon runs.
+        # device or, with socket (an absolute path), on a Unix socket.
         method Attach(
           name: string,
           target: string,
@@ -188,40 +134,15 @@ public enum InterfaceDescription {
           readOnly: ?bool,
           force: ?bool,
           policy: ?string,
-          settings: ?[string]string,
-          queueDepth: ?int,
-          waitForInterfaces: ?bool,
-          persist: ?bool,
-          chap: ?CHAP
+          queueDepth: ?int
         ) -> (disk: Disk)
 
-        # Attaches a disk as its file says.
-        method AttachConfigured(name: string) -> (disk: Disk)
-
-        # Changes settings of a disk while it lives, by key; a key or value that is wrong changes nothing.
-        # The policy may be given to Attach as a setting or by its own name.
-        method Set(name: string, settings: [string]string) -> (disk: Disk)
-
-        # Adds paths to a disk that is attached: of the interfaces, or those that it has, to the portals, or
-        # those that it has. Disks of one target share its paths.
-        method AddPaths(name: string, interfaces: ?[]string, portals: ?[]string) -> (disk: Disk)
-
-        # Takes paths away, or out of use until they are enabled. A path is named by its interface, its portal
-        # or both (INTERFACE/PORTAL). The last path that works is only taken by force.
-        method RemovePaths(name: string, paths: []string, force: ?bool) -> (disk: Disk)
-        method DisablePaths(name: string, paths: []string, force: ?bool) -> (disk: Disk)
-        method EnablePaths(name: string, paths: []string, force: ?bool) -> (disk: Disk)
-
-        # Flushes, takes the device away and logs out. A device in use stays, unless force is true. With forget
-        # the disk's file is removed too, also of a disk that is not attached.
-        method Detach(name: string, force: ?bool, forget: ?bool) -> ()
+        # Flushes, takes the device away and logs out. A device in use stays, unless force is true.
+        method Detach(name: string, force: ?bool) -> ()
 
         method List() -> (disks: []DiskSummary)
 
         method Status(name: string) -> (disk: Disk)
-
-        # The keys of RFC 7143 that are negotiated for the disk's sessions, path by path.
-        method Params(name: string) -> (keys: []ParameterKey, paths: []PathParameters)
 
         # Every error says what is wrong (message) and what to do about it (remedy).
         error NoSuchInterface (message: string, remedy: string)
@@ -230,15 +151,12 @@ public enum InterfaceDescription {
         error TargetNotFound (message: string, remedy: string)
         # The status of the login response, RFC 7143 §11.13.5.
         error LoginRefused (message: string, remedy: string, statusClass: ?int, statusDetail: ?int)
-        # One side does not prove to the other who it is (CHAP).
-        error AuthenticationFailed (message: string, remedy: string)
         error NoSuchLUN (message: string, remedy: string)
         error AlreadyAttached (message: string, remedy: string)
         # The holders are mount points, processes or devices.
         error DeviceInUse (message: string, remedy: string, holders: ?[]string)
         error NBDModuleAbsent (message: string, remedy: string)
         error NoSuchDisk (message: string, remedy: string)
-        error WrongConfiguration (message: string, remedy: string)
         error PermissionDenied (message: string, remedy: string)
         error InvalidName (message: string, remedy: string)
         error InvalidArgument (message: string, remedy: string)

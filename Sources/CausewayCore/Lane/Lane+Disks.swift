@@ -6,15 +6,11 @@ public struct DiskSpecification: Sendable {
     public var lun: LogicalUnitNumber
     public var paths: [PathSpecification]
     public var isReadOnly: Bool
-    public var authentication = Authentication.none
-    /// What its sessions ask for; the digests are among the settings.
-    public var parameters = WantedParameters()
-    public var settings: DiskSettings
 
     public init(
         name: String, target: ISCSIName, initiatorName: ISCSIName, lun: LogicalUnitNumber,
         paths: [PathSpecification],
-        isReadOnly: Bool = false, settings: DiskSettings = DiskSettings()
+        isReadOnly: Bool = false
     ) {
         self.name = name
         self.target = target
@@ -22,7 +18,6 @@ public struct DiskSpecification: Sendable {
         self.lun = lun
         self.paths = paths
         self.isReadOnly = isReadOnly
-        self.settings = settings
     }
 }
 
@@ -38,8 +33,6 @@ public struct DiskDescription: Sendable {
 public enum AttachError: Error, Equatable, Sendable {
     /// A table of the lane is full; its name.
     case full(String)
-    /// A setting does not fit the paths.
-    case setting(DiskSettingError)
 }
 
 /// Disks coming, going, and without paths.
@@ -51,15 +44,6 @@ extension Lane {
     {
         self.now = now
         let target = try findTarget(specification)
-        do throws(DiskSettingError) {
-            let present = target.paths.map { paths[Int($0)].specification }
-            try check(specification.settings, paths: specification.paths + present)
-        } catch {
-            throw .setting(error)
-        }
-        // The newest word: that is how a changed secret reaches a target that has other disks.
-        target.authentication = specification.authentication
-        target.wanted = specification.parameters
         guard
             let slot = freeSlot(
                 disks.map { $0.isRemoved && diskQueues[$0.index].requests == 0 },
@@ -70,7 +54,7 @@ extension Lane {
         let index = Int32(slot)
         let disk = Disk(
             index: index, name: specification.name, target: target.index, lun: specification.lun,
-            wantsReadOnly: specification.isReadOnly, settings: specification.settings)
+            wantsReadOnly: specification.isReadOnly)
         if slot == disks.count { disks.append(disk) } else { disks[slot] = disk }
         var queue = DiskQueue()
         queue.isInUse = true
@@ -78,15 +62,12 @@ extension Lane {
         queue.lun = specification.lun.rawValue
         diskQueues[index] = queue
         target.disks.append(index)
-        joinHealth(target)
         do throws(AttachError) {
             for path in specification.paths { try addPath(path, target) }
         } catch {
             removeDisk(index)
             throw error
         }
-        apply(disk.settings, to: index)
-        pathsChanged(target)
         // Writes of a predecessor, or of a disk that went by force, may still come: none of ours before their
         // fence, on whichever path.
         for path in target.paths
@@ -120,10 +101,8 @@ extension Lane {
         return target
     }
 
-    mutating func addPath(_ specification: PathSpecification, _ target: Target) throws(AttachError) {
-        for path in target.paths where paths[Int(path)].specification.isid == specification.isid {
-            return enable(paths[Int(path)])
-        }
+    private mutating func addPath(_ specification: PathSpecification, _ target: Target) throws(AttachError) {
+        for path in target.paths where paths[Int(path)].specification.isid == specification.isid { return }
         var ordinal: Int32 = 0
         while ordinal < TargetPaths.capacity && targetPaths[target.index].indices[Int(ordinal)] >= 0 {
             ordinal += 1
@@ -199,24 +178,14 @@ extension Lane {
             var problems: [PathProblem] = []
             for index in targets[Int(target)].paths {
                 let path = paths[Int(index)]
-                let problem = path.diskProblems[disk] ?? path.problem ?? accessProblem(path, cold)
-                if let problem, path.wasTried { problems.append(problem) }
+                if let problem = path.diskProblems[disk] ?? path.problem, path.wasTried {
+                    problems.append(problem)
+                }
             }
             guard problems.count == targets[Int(target)].paths.count else { continue }
             cold.problemsWereTold = true
             effects.append(.notice(.notReady(DiskID(rawValue: disk), problems)))
         }
-    }
-
-    /// A path whose LUN is the disk's and takes no I/O there, unless that is about to be changed.
-    private func accessProblem(_ path: Path, _ cold: Disk) -> PathProblem? {
-        guard diskQueues[cold.index].shown & (1 &<< UInt32(path.ordinal)) != 0, !cold.access.maySet,
-            cold.access.transitionEnd(of: diskQueues[cold.index].shown, now: now) == nil,
-            let reason = accessReason(path, cold.index)
-        else { return nil }
-        return PathProblem(
-            kind: .notReady, interface: path.specification.interface, portal: path.specification.portal,
-            text: reason)
     }
 
     /// News of a path for every disk that it carried.
@@ -300,6 +269,62 @@ extension Lane {
         }
     }
 
+    // MARK: All paths down
+
+    /// Starts the clock of disks that no path carries.
+    mutating func checkAllPathsDown(_ target: Int32) {
+        for disk in targets[Int(target)].disks where diskQueues[disk].usable == 0 {
+            let cold = disks[Int(disk)]
+            guard cold.wasReady, cold.allPathsDownSince == nil else { continue }
+            cold.allPathsDownSince = now
+            wake(at: now.adding(milliseconds: settings.allPathsDownTimeoutMilliseconds))
+            log(
+                .error,
+                "\(cold.name): all paths down; I/O is held for up to "
+                    + "\(settings.allPathsDownTimeoutMilliseconds / 1000) s")
+        }
+    }
+
+    /// Answers everything that is held for a disk with an error.
+    @inline(never)
+    mutating func failHeld(_ disk: Int32, _ reason: String) {
+        diskQueues[disk].isFailing = true
+        var count = 0
+        while !diskQueues[disk].pending.isEmpty {
+            let task = diskQueues[disk].pending.first
+            diskQueues[disk].pending.remove(task, tasks)
+            internalData[task] = nil
+            finishTask(task, error: NBDError.inputOutput.rawValue)
+            count += 1
+        }
+        for index in targets[Int(diskQueues[disk].target)].paths {
+            let path = paths[Int(index)]
+            var task = pathQueues[index].held.first
+            while task >= 0 {
+                let next = tasks[task].next
+                if tasks[task].disk == disk {
+                    pathQueues[index].held.remove(task, tasks)
+                    if path.debts.insert(disk).inserted { diskQueues[disk].fenceDebts += 1 }
+                    finishTask(task, error: NBDError.inputOutput.rawValue)
+                    count += 1
+                }
+                task = next
+            }
+        }
+        var task = delayed.first
+        while task >= 0 {
+            let next = tasks[task].next
+            if tasks[task].disk == disk && tasks[task].request >= 0 {
+                delayed.remove(task, tasks)
+                finishTask(task, error: NBDError.inputOutput.rawValue)
+                count += 1
+            }
+            task = next
+        }
+        guard count > 0 else { return }
+        log(.error, "\(disks[Int(disk)].name): \(reason): \(count) commands were answered with an error")
+    }
+
     // MARK: Detach
 
     /// Detaches a disk: waits for its requests, flushes, and logs out of a target that no other disk uses.
@@ -351,16 +376,7 @@ extension Lane {
         // Ending its clients' requests comes back to here.
         guard !cold.isRemoved, target.disks.contains(disk) else { return }
         target.disks.removeAll { $0 == disk }
-        joinHealth(target)
-        pathsChanged(target)
-        for index in target.paths {
-            let path = paths[Int(index)]
-            path.probes[disk] = nil
-            path.serials[disk] = nil
-            path.gone[disk] = nil
-            path.sweeps[disk] = nil
-            path.barrierVia[disk] = nil
-        }
+        for path in target.paths { paths[Int(path)].probes[disk] = nil }
         for index in 0..<Int32(streams.capacity)
         where (streams[index].kind == .nbd || streams[index].kind == .negotiation)
             && streams[index].owner == disk
@@ -402,12 +418,9 @@ extension Lane {
     /// The last path of a target has logged out.
     mutating func pathRemoved(_ path: Path) {
         let target = targets[Int(path.target)]
-        let isClean = !owesFence(path) && !path.owesPredecessor
         failTasks(of: path)
         target.paths.removeAll { $0 == path.index }
         targetPaths[target.index].indices[Int(path.ordinal)] = -1
-        leaveHealth(path)
-        if target.lastDisk == nil { tellRemoved(path, target, isClean: isClean) }
         if target.paths.isEmpty, let disk = target.lastDisk { diskIsGone(disk, target) }
     }
 
@@ -436,20 +449,13 @@ extension Lane {
         cold.isRemoved = true
         diskQueues[disk].isFailing = true
         failHeld(disk, "detached")
-        for index in target.paths where paths[Int(index)].accessDebts.remove(disk) != nil {
-            paths[Int(index)].owesPredecessor = true
-        }
         // What it owed, the path owes on: the disk's number may soon be another's.
         for index in target.paths where paths[Int(index)].debts.remove(disk) != nil {
             paths[Int(index)].owesPredecessor = true
             diskQueues[disk].fenceDebts -= 1
         }
         diskQueues[disk].isInUse = false
-        if target.disks.isEmpty {
-            target.isRemoved = true
-            // Its secrets are wiped when nobody holds them any more.
-            target.authentication = .none
-        }
+        if target.disks.isEmpty { target.isRemoved = true }
         effects.append(.notice(.detached(DiskID(rawValue: disk), isClean: !target.leftWrites)))
     }
 }

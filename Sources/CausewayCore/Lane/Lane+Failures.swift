@@ -12,20 +12,7 @@ extension Lane {
         switch verdict.errorClass {
         case .good:
             finishTask(task, error: 0)
-        case .retry where verdict.notices.contains(.accessStateChanged) && tasks[task].attempts < .max:
-            // States may change many times in a row; all attempts together last as long as all paths may be
-            // down.
-            if tasks[task].attempts < 8 {
-                sendAgain(task, first: true)
-            } else {
-                delay(task, milliseconds: tasks[task].attempts < 64 ? 100 : 750)
-            }
         case .retry where tasks[task].attempts <= settings.retryLimit:
-            sendAgain(task, first: true)
-        case .retryAfterDelay where isTransition(verdict, sense) && disks[Int(disk)].access.mode != .off:
-            accessRefused(path, disk, .accessStateTransition)
-            // How long it lasts is the group's matter, not the command's.
-            tasks[task].attempts -= 1
             sendAgain(task, first: true)
         case .retryAfterDelay where tasks[task].attempts < .max:
             // BUSY and TASK SET FULL go on for as long as the target asks for patience; the APD time-out
@@ -33,28 +20,10 @@ extension Lane {
             delay(task, milliseconds: min(10 << UInt64(min(tasks[task].attempts, 6)), 500))
         case .pathError(let cause):
             pathQueues[index].counters.errors &+= 1
-            leaveThePath(path, disk, cause, status, sense)
+            problem(path, disk, cause == .accessState ? .notReady : .noSuchLUN, describe(status, sense))
             sendAgain(task, first: true)
-        case .spaceExhausted where disks[Int(disk)].failure.space == .hold:
-            holdForSpace(task)
         default:
             deviceError(task, index, status: status, sense: sense, verdict.errorClass)
-        }
-    }
-
-    private func isTransition(_ verdict: ErrorClassification, _ sense: SenseData?) -> Bool {
-        verdict.notices.contains(.accessStateChanged) && sense?.additional == .accessStateTransition
-    }
-
-    /// This path does not lead to the data now: which others do not either depends on why.
-    private mutating func leaveThePath(
-        _ path: Path, _ disk: Int32, _ cause: PathErrorCause, _ status: UInt8, _ sense: SenseData?
-    ) {
-        switch cause {
-        case .accessState where disks[Int(disk)].access.mode != .off:
-            accessRefused(path, disk, sense?.additional ?? .none)
-        case .accessState, .notReady: problem(path, disk, .notReady, describe(status, sense))
-        case .logicalUnitGone: problem(path, disk, .lunGone, describe(status, sense))
         }
     }
 
@@ -168,13 +137,10 @@ extension Lane {
     mutating func serviceFailed(_ task: Int32, _ index: Int32, _ response: UInt8) {
         taskAnswered(task, index)
         pathQueues[index].counters.errors &+= 1
-        switch tasks[task].kind {
-        case .hedgedRead, .hedge, .discarded: if copyIsLost(task) { return }
-        default: break
-        }
         guard tasks[task].request >= 0, tasks[task].attempts < settings.retryLimit else {
             if tasks[task].request < 0 {
-                dropInternal(task, paths[Int(index)], wasSent: true)
+                internalData[task] = nil
+                releaseTask(task)
                 return connectionLost(paths[Int(index)], "the target failed a command (response \(response))")
             }
             log(
@@ -199,21 +165,8 @@ extension Lane {
         }
         if !notices.isDisjoint(with: [.inquiryChanged, .lunListChanged]) {
             // Nothing more goes there before it has been asked who it is; answers of before do not count.
-            hide(disk, on: path)
+            diskQueues[disk].usable &= ~(1 &<< UInt32(path.ordinal))
             path.probes[disk] = nil
-            doubtOthers(path, disk)
-        }
-        if notices.contains(.accessStateChanged) {
-            disks[Int(disk)].access.askSoon(now: now)
-            wake(at: disks[Int(disk)].access.askAt ?? now)
-        }
-        // Not of a session's end, which ended the session's own commands: this lane knows of those.
-        if notices.contains(.reset) && !notices.contains(.nexusLost) && path.isUp && hasCommands(path, disk) {
-            beginSweep(path, disk, isOwn: false)
-        }
-        if notices.contains(.lunListChanged) { askInventory(targets[Int(path.target)], soon: true) }
-        if notices.contains(.thinThresholdReached) {
-            tell(.warning, disks[Int(disk)], "the thin pool behind the LUN is filling up (6/38/07)")
         }
         if !notices.isDisjoint(with: [.inquiryChanged, .capacityChanged, .lunListChanged, .modePagesChanged])
         {
@@ -222,18 +175,9 @@ extension Lane {
         }
     }
 
-    private func hasCommands(_ path: Path, _ disk: Int32) -> Bool {
-        var task = pathQueues[path.index].inFlight.first
-        while task >= 0 {
-            if tasks[task].disk == disk && tasks[task].request >= 0 { return true }
-            task = tasks[task].next
-        }
-        return false
-    }
-
     /// The target restarted: what it had acknowledged and not synchronised may be gone. The next FLUSH says
     /// so, and so do requests of which a part was done before.
-    mutating func cacheIsLost(_ disk: Int32) {
+    private mutating func cacheIsLost(_ disk: Int32) {
         if diskQueues[disk].acknowledgedWrites > diskQueues[disk].flushedWrites {
             diskQueues[disk].lostCache = true
         }
@@ -259,9 +203,9 @@ extension Lane {
                 return violation(index, stream, .unexpected(header.opcode))
             }
             sessionEnded(path)
-        case .taskManagementResponse: resetAnswered(TaskManagementResponse(header), path, stream)
         case .asynchronousMessage: receiveAsynchronous(AsynchronousMessage(header), path)
-        case .reject: unsafe receiveReject(Reject(header), data, path, stream)
+        case .reject:
+            violation(index, stream, .rejected(Reject(header).reason))
         default: violation(index, stream, .unexpected(header.opcode))
         }
     }
@@ -271,7 +215,7 @@ extension Lane {
         pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         if pdu.isEcho {
             pathQueues[index].expStatSN = pdu.statSN.next
-            pingAnswered(path, tag: pdu.initiatorTaskTag)
+            path.ping.answered()
         }
         let answer = NOPOut(
             answering: pdu, cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
@@ -293,20 +237,13 @@ extension Lane {
         }
     }
 
-    /// A rejected ping is no more than that; anything else that we send is wrong if the target says so.
-    /// - Parameter data: begins with the header that is rejected (RFC 7143 §11.17).
-    private mutating func receiveReject(
-        _ pdu: Reject, _ data: UnsafeRawPointer, _ path: Path, _ stream: Int32
-    ) {
-        let count = pdu.header.dataSegmentLength
-        guard pdu.reason != .dataDigestError, count >= BasicHeaderSegment.byteCount,
-            pdu.statSN == pathQueues[path.index].expStatSN,
-            data.loadBigEndian(0, as: UInt8.self) & 0x3f == Opcode.nopOut.rawValue, pingRejected(path)
-        else {
-            if pdu.reason == .dataDigestError { pathQueues[path.index].counters.rejectedDigests &+= 1 }
-            return violation(path.index, stream, .rejected(pdu.reason))
-        }
-        pathQueues[path.index].expStatSN = pdu.statSN.next
+    /// Asks the target for a sign of life.
+    mutating func sendPing(_ path: Path) {
+        let index = path.index
+        let tag = path.ping.send(now: now)
+        let ping = NOPOut(
+            initiatorTaskTag: tag, cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
+        sendCold(ping.header, [], pathQueues[index].stream)
     }
 
     // MARK: GET LBA STATUS

@@ -7,7 +7,7 @@ extension Lane {
     mutating func beginBarriers(_ path: Path, isForeign: Bool) {
         path.isForeign = isForeign
         path.barriers = Set(targets[Int(path.target)].disks)
-        let owes = owesFence(path) || path.owesPredecessor || !path.accessDebts.isEmpty
+        let owes = owesFence(path) || path.owesPredecessor
         if !owes || settings.skipsBarrier || path.proof == .waitsForTasks { path.barriers = [] }
         if path.barriers.isEmpty { return barriersDone(path) }
         for disk in path.barriers.sorted() {
@@ -69,28 +69,19 @@ extension Lane {
     }
 
     mutating func barrierAnswered(_ task: Int32, _ index: Int32, status: UInt8, sense: SenseData?) {
+        let path = paths[Int(index)]
         let disk = tasks[task].disk
-        let path = barrierOwner(task) ?? paths[Int(index)]
-        if path.index != index {
-            // For a session that is lost again, or was made anew since, it proves nothing.
-            guard path.barrierVia[disk] == index, path.barriers.contains(disk), case .draining = path.state,
-                tasks[task].issuedAt >= path.sessionBegan
-            else { return releaseTask(task) }
-        }
         guard status != 0 else {
             releaseTask(task)
-            path.barrierVia[disk] = nil
             return barrierDone(path, disk)
         }
         let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)
         // The first command after a login is the one that hears of a restart.
-        note(verdict.notices, paths[Int(index)], disk)
+        note(verdict.notices, path, disk)
         tasks[task].attempts &+= 1
         let owes = owesFence(path, disk)
-        let isRefused = verdict.notices.contains(.accessStateChanged) && sense?.key != .unitAttention
         switch verdict.errorClass {
-        case .retry where tasks[task].attempts < 16: sendInternal(task, paths[Int(index)])
-        case _ where owes && isRefused: rerouteBarrier(task, path, disk)
+        case .retry where tasks[task].attempts < 16: sendInternal(task, path)
         case .retryAfterDelay:
             tasks[task].attempts = min(tasks[task].attempts, 64)
             delay(task, milliseconds: 200)
@@ -104,44 +95,8 @@ extension Lane {
         }
     }
 
-    private func barrierOwner(_ task: Int32) -> Path? {
-        tasks[task].lba > 0 ? paths[Int(tasks[task].lba) - 1] : nil
-    }
-
-    /// The target port's access state forbids TEST UNIT READY (SPC-4 §5.15.2.5). The task set is the LUN's,
-    /// not the session's, so that an ORDERED command of another session waits for the same commands.
-    private mutating func rerouteBarrier(_ task: Int32, _ path: Path, _ disk: Int32) {
-        let isShared = disks[Int(disk)].report?.limits.sharesTaskSet ?? false
-        let carrying = targets[Int(path.target)].paths.first {
-            $0 != path.index && diskQueues[disk].usable & (1 &<< UInt32(paths[Int($0)].ordinal)) != 0
-        }
-        tasks[task].attempts = 0
-        if isShared, let via = carrying, tasks[task].path == path.index {
-            tasks[task].lba = UInt64(path.index) + 1
-            tasks[task].path = via
-            path.barrierVia[disk] = via
-            sendInternal(task, paths[Int(via)])
-        } else {
-            tasks[task].lba = 0
-            tasks[task].path = path.index
-            path.barrierVia[disk] = nil
-            delay(task, milliseconds: 200)
-        }
-    }
-
-    /// A barrier's path was lost, or it did not go out: the path that owes it sends another.
-    mutating func barrierLost(owner: Int32, via: Int32, _ disk: Int32) {
-        let path = paths[Int(owner)]
-        guard path.barrierVia[disk] == via else { return }
-        path.barrierVia[disk] = nil
-        guard case .draining = path.state, path.barriers.contains(disk) else { return }
-        if issueInternal(.barrier, disk: disk, path: path) == nil {
-            connectionLost(path, "no task is free for the barrier")
-        }
-    }
-
-    func owesFence(_ path: Path, _ disk: Int32) -> Bool {
-        if path.debts.contains(disk) || path.accessDebts.contains(disk) { return true }
+    private func owesFence(_ path: Path, _ disk: Int32) -> Bool {
+        if path.debts.contains(disk) { return true }
         var task = pathQueues[path.index].held.first
         while task >= 0 {
             if tasks[task].disk == disk { return true }
@@ -160,28 +115,36 @@ extension Lane {
         let index = path.index
         let count = pathQueues[index].held.count
         if count > 0 || !path.debts.isEmpty {
-            fenceIsHad(path, count)
+            pathQueues[index].counters.fences &+= 1
+            let took = now.nanoseconds(since: path.fenceBegan ?? now) / 1_000_000
+            let proof =
+                if settings.skipsBarrier {
+                    "session reinstated, barrier left out"
+                } else if path.proof == .waitsForTasks {
+                    "session reinstated, for which this target finishes earlier commands"
+                } else {
+                    "session reinstated and barrier"
+                }
+            let way = path.isForeign ? "through another path" : "on its own route"
+            path.lastFence = "\(proof), \(way), after \(took) ms, \(count) writes"
+            log(
+                .information,
+                "\(targets[Int(path.target)].name) \(path.name): fence: \(proof) \(way) after \(took) ms; "
+                    + "\(count) writes are sent again")
         }
         path.fenceBegan = nil
         path.owesPredecessor = false
         for disk in path.debts { diskQueues[disk].fenceDebts -= 1 }
         path.debts = []
-        path.accessDebts = []
         var released: [Int32] = []
         while !pathQueues[index].held.isEmpty {
             let task = pathQueues[index].held.first
             pathQueues[index].held.remove(task, tasks)
             released.append(task)
         }
-        for task in released.reversed() {
-            diskQueues[tasks[task].disk].counters.fencedWrites &+= 1
-            sendAgain(task, first: true)
-        }
+        for task in released.reversed() { sendAgain(task, first: true) }
         path.wasTried = true
-        if path.intent != .inUse {
-            path.state = .standIn
-            leave(path)
-        } else if path.isForeign {
+        if path.isForeign {
             path.state = .standIn
             path.retryAt = now.adding(milliseconds: settings.ownRouteRetryMilliseconds)
             wake(at: path.retryAt ?? .never)
@@ -194,43 +157,12 @@ extension Lane {
         tellProblems(path.target)
     }
 
-    /// Counts a fence and tells of it, together with the loss if that was not told yet.
-    private mutating func fenceIsHad(_ path: Path, _ count: Int32) {
-        let index = path.index
-        let took = now.nanoseconds(since: path.fenceBegan ?? now)
-        pathQueues[index].counters.fences &+= 1
-        pathQueues[index].counters.lastFenceNanoseconds = took
-        let proof: String
-        if settings.skipsBarrier {
-            proof = "session reinstated, barrier left out"
-        } else if path.proof == .waitsForTasks {
-            proof = "session reinstated, for which this target finishes earlier commands"
-            pathQueues[index].counters.fencesByLogin &+= 1
-        } else {
-            proof = "session reinstated and barrier"
-            pathQueues[index].counters.fencesByBarrier &+= 1
-        }
-        let way = path.isForeign ? "through another path" : "on its own route"
-        path.lastFence = "\(proof), \(way), after \(took / 1_000_000) ms, \(count) writes"
-        if let loss = path.loss {
-            path.loss = nil
-            log(
-                .warning,
-                "\(label(path)): path lost: \(loss.reason); \(loss.moved) commands moved at once, "
-                    + "\(loss.held) sent writes after a fence of \(took / 1_000_000) ms (\(proof), \(way))")
-        } else {
-            log(
-                .information,
-                "\(label(path)): fence: \(proof), \(way), after \(took / 1_000_000) ms; "
-                    + "\(count) writes are sent again")
-        }
-    }
-
     // MARK: Which LUN is it?
 
     mutating func beginProbe(_ path: Path, _ disk: Int32) {
-        guard path.isUp, path.intent == .inUse, !diskQueues[disk].isDetaching else { return }
+        guard path.isUp, !diskQueues[disk].isDetaching else { return }
         let probe = LogicalUnitProbe(maxTransferBytes: UInt32(settings.pieceBytes))
+        path.diskProblems[disk] = nil
         issueProbe(probe, path, disk)
     }
 
@@ -273,10 +205,6 @@ extension Lane {
             releaseTask(task)
             path.probes[disk] = nil
             showed(report, path, disk)
-        case .inaccessible(let unit, let sense):
-            releaseTask(task)
-            path.probes[disk] = nil
-            identified(unit, path, disk, sense)
         case .failed(let text, let kind):
             releaseTask(task)
             path.probes[disk] = nil
@@ -286,67 +214,30 @@ extension Lane {
 
     /// A path's LUN does not do. The path goes on for other disks.
     mutating func problem(_ path: Path, _ disk: Int32, _ kind: PathProblem.Kind, _ text: String) {
-        hide(disk, on: path)
-        if kind == .lunGone { lunIsGone(path, disk) } else { path.gone[disk] = nil }
+        diskQueues[disk].usable &= ~(1 &<< UInt32(path.ordinal))
         let isNews = path.diskProblems[disk]?.text != text
         path.diskProblems[disk] = PathProblem(
             kind: kind, interface: path.specification.interface, portal: path.specification.portal, text: text
         )
         path.reprobeAt = now.adding(milliseconds: settings.reprobeMilliseconds)
         wake(at: path.reprobeAt ?? .never)
-        if isNews {
-            tell(kind == .otherLUN ? .error : .warning, disks[Int(disk)], "\(path.name): \(text)")
-            if kind == .otherLUN || kind == .lunGone { doubtOthers(path, disk) }
-        }
+        if isNews { log(.warning, "\(disks[Int(disk)].name) \(path.name): \(text)") }
         checkAllPathsDown(path.target)
         tellProblems(path.target)
     }
 
-    /// A path has shown who its LUN is, and that its target port is in a state in which it says no more.
-    private mutating func identified(_ unit: IdentifiedUnit, _ path: Path, _ disk: Int32, _ sense: SenseData)
-    {
-        let cold = disks[Int(disk)]
-        if let difference = mismatch(unit, path, cold) { return problem(path, disk, .otherLUN, difference) }
-        noteAccess(unit, path, cold)
-        accessRefused(path, disk, sense.additional)
-        problem(path, disk, .notReady, accessReason(path, disk) ?? "\(sense)")
-    }
-
-    private func noteAccess(_ unit: IdentifiedUnit, _ path: Path, _ cold: Disk) {
-        cold.access.mode = cold.failure.access
-        cold.access.identified(
-            path: path.ordinal, group: unit.identification.targetPortGroup,
-            port: unit.identification.relativeTargetPort, support: unit.inquiry.targetPortGroupSupport,
-            reported: unit.accessGroups, now: now)
-    }
-
-    /// Why this is not the disk's LUN; nil if it is. Beside its name (VPD page 83h) a LUN made anew in place
-    /// of another may be told by its serial number, which is compared on each path by itself: some
-    /// controllers show their own.
-    private func mismatch(_ unit: IdentifiedUnit, _ path: Path, _ cold: Disk) -> String? {
-        guard let known = cold.report else { return nil }
-        if let difference = known.difference(from: unit) {
-            return "this is not the disk's LUN, and gets no I/O: \(difference)"
-        }
-        guard let serial = unit.serial else { return nil }
-        let first = path.serials[cold.index] ?? serial
-        path.serials[cold.index] = first
-        return first == serial
-            ? nil : "this is not the disk's LUN, and gets no I/O: serial number \(serial) instead of \(first)"
-    }
-
-    /// A path has shown its LUN: it joins if it is the disk's own.
+    /// A path has shown its LUN: it joins if it is the disk's own (VPD 0x83 identity and capacity).
     private mutating func showed(_ report: LogicalUnitReport, _ path: Path, _ disk: Int32) {
         let cold = disks[Int(disk)]
-        if let difference = mismatch(report.identified, path, cold) {
-            return problem(path, disk, .otherLUN, difference)
-        }
         if let known = cold.report {
-            guard report.limits.logicalBlockLength == known.limits.logicalBlockLength else {
-                return problem(
-                    path, disk, .otherLUN,
-                    "blocks of \(report.limits.logicalBlockLength) bytes instead of "
-                        + "\(known.limits.logicalBlockLength)")
+            if let difference = known.difference(from: report) {
+                return problem(path, disk, .otherLUN, "this is not the disk's LUN: \(difference)")
+            }
+            if report.limits.blockCount > known.limits.blockCount {
+                log(
+                    .warning,
+                    "\(cold.name) \(path.name): the LUN has grown to \(report.limits.byteCount) bytes; "
+                        + "the disk keeps its size until it is attached anew")
             }
             // Mode page 8 can change under a disk; what was promised to its clients is kept by other means.
             diskQueues[disk].writeCacheEnabled = report.limits.writeCacheEnabled
@@ -357,44 +248,23 @@ extension Lane {
             } catch {
                 return problem(path, disk, .noSuchLUN, "the LUN cannot be exported: \(error)")
             }
-            path.serials[disk] = report.serial
         }
-        guard path.isUp, path.intent == .inUse else { return }
-        path.wasUp = true
-        if let since = path.lostSince {
-            path.lostSince = nil
-            let tenths = now.nanoseconds(since: since) / 100_000_000
-            log(.information, "\(label(path)): path is back after \(tenths / 10).\(tenths % 10) s")
+        guard path.isUp else { return }
+        diskQueues[disk].usable |= 1 &<< UInt32(path.ordinal)
+        if cold.allPathsDownSince != nil {
+            cold.allPathsDownSince = nil
+            log(.information, "\(cold.name): a path is back, I/O goes on")
         }
-        noteCapacity(report.limits, path, cold)
-        noteAccess(report.identified, path, cold)
-        lunIsBack(path, disk)
-        path.diskProblems[disk] = nil
-        diskQueues[disk].shown |= 1 &<< UInt32(path.ordinal)
-        regroup(disk)
-        wake(at: cold.access.askAt ?? .never)
-        let target = targets[Int(path.target)]
-        askInventory(target, soon: target.inventory.isStale)
-        checkAllPathsDown(path.target)
-        tellProblems(path.target)
-    }
-
-    /// A LUN may grow and shrink under a disk, which keeps its size: what lies beyond the end of a shrunken
-    /// LUN ends with an error (5/21/00) and fails no path.
-    private mutating func noteCapacity(_ limits: LogicalUnitLimits, _ path: Path, _ cold: Disk) {
-        guard let known = cold.blockCount, known != limits.blockCount else {
-            return cold.blockCount = limits.blockCount
+        diskQueues[disk].isFailing = cold.isForced
+        effects.append(
+            .notice(
+                .pathChanged(
+                    DiskID(rawValue: disk), interface: path.specification.interface,
+                    portal: path.specification.portal, isUp: true, reason: "")))
+        if !cold.wasReady, let description = describe(disk) {
+            cold.wasReady = true
+            effects.append(.notice(.ready(DiskID(rawValue: disk), description)))
         }
-        cold.blockCount = limits.blockCount
-        let size = diskQueues[cold.index].sizeBytes
-        let isShort = limits.byteCount < size
-        tell(
-            isShort ? .error : .warning, cold,
-            "\(path.name): the LUN has \(limits.byteCount) bytes now; the disk keeps its \(size) until it is "
-                + "attached anew" + (isShort ? ", and I/O beyond the LUN's end fails" : ""))
-        for other in targets[Int(path.target)].paths where other != path.index {
-            paths[Int(other)].reprobeAt = paths[Int(other)].reprobeAt ?? now
-            wake(at: now)
-        }
+        pumpPending()
     }
 }

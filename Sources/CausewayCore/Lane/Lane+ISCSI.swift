@@ -13,30 +13,17 @@ extension Lane {
             }
             let bytes = unsafe UnsafeRawPointer(chunks.base(streams[index].chunk) + parsed)
             let header = unsafe BasicHeaderSegment(copyingFrom: bytes)
-            let digests = streams[index].digests
-            let dataOffset = BasicHeaderSegment.byteCount &+ digests.headerByteCount
-            guard available >= dataOffset else {
-                streams[index].needed = dataOffset
-                break
-            }
-            if digests.coversHeader, unsafe !isIntact(bytes, BasicHeaderSegment.byteCount) {
-                return headerIsDamaged(path, index)
-            }
-            let count = header.paddedDataSegmentLength
             guard header.fits(maxRecvDataSegmentLength: max(limit, 8192)) else {
                 return violation(path, index, .tooLong(header.opcode, header.dataSegmentLength))
             }
-            let total = dataOffset &+ count &+ (count > 0 ? digests.dataByteCount : 0)
+            let total = BasicHeaderSegment.byteCount &+ header.paddedDataSegmentLength
             guard available >= total else {
                 streams[index].needed = total
                 break
             }
-            let data = unsafe bytes + dataOffset
-            if digests.coversData, count > 0, unsafe !isIntact(data, count) {
-                return dataIsDamaged(path, index, header.opcode)
-            }
             // Taken before it is acted on: acting may close the stream.
             streams[index].parsed = parsed &+ total
+            let data = unsafe bytes + BasicHeaderSegment.byteCount
             if pathQueues[path].stream == index && pathQueues[path].isFullFeature {
                 unsafe receivePDU(header, data, path, index)
             } else {
@@ -115,10 +102,7 @@ extension Lane {
     @inline(never)
     private mutating func gather(_ task: Int32, _ data: UnsafeRawPointer, _ count: Int32) {
         guard count > 0 else { return }
-        switch tasks[task].kind {
-        case .read, .hedgedRead: break
-        case .discarded: return
-        default:
+        if tasks[task].kind != .read {
             unsafe internalData[task, default: []].append(
                 contentsOf: UnsafeRawBufferPointer(start: data, count: Int(count)))
             return
@@ -200,14 +184,7 @@ extension Lane {
         pathQueues[path].inFlight.remove(task, tasks)
         // Answered before all of its data was sent: the rest is not wanted any more.
         if transfers[task].count > 0 { dropTransfers(task) }
-        let latency = now.nanoseconds(since: tasks[task].issuedAt)
-        pathQueues[path].counters.answered(after: latency)
-        if pathQueues[path].load.isMeasured {
-            pathQueues[path].load.answered(
-                bytes: tasks[task].byteCount, mark: tasks[task].mark, latency: latency, now: now.nanoseconds)
-        }
-        let row = tasks[task].kind.historyRow(byteCount: tasks[task].byteCount)
-        pathQueues[path].history.note(latency, row: row)
+        pathQueues[path].counters.answered(after: now.nanoseconds(since: tasks[task].issuedAt))
     }
 
     /// The slower end of a task: what is not a whole READ in one PDU or a WRITE that went well.
@@ -217,15 +194,6 @@ extension Lane {
         switch tasks[task].kind {
         case .inquiry: return probeAnswered(task, path, status: status, sense: sense)
         case .barrier: return barrierAnswered(task, path, status: status, sense: sense)
-        case .hedgedRead, .hedge: return hedgeAnswered(task, path, status: status, sense: sense)
-        case .discarded:
-            noteSense(task, path, status: status, sense: sense)
-            return releaseTask(task)
-        case .resetBarrier: return resetBarrierAnswered(task, path, status: status, sense: sense)
-        case .signOfLife: return signOfLifeAnswered(task)
-        case .accessReport: return accessAnswered(task, path, status: status, sense: sense)
-        case .accessSetting: return activationAnswered(task, path, status: status, sense: sense)
-        case .inventory: return inventoryAnswered(task, path, status: status, sense: sense)
         default: break
         }
         guard status == 0 else { return commandFailed(task, path, status: status, sense: sense) }

@@ -268,7 +268,7 @@ extension Lane {
 
     /// A client with nothing under way and nothing half received holds no memory: there may be many of them.
     @inline(__always)
-    mutating func giveChunkBack(_ index: Int32) {
+    private mutating func giveChunkBack(_ index: Int32) {
         let chunk = streams[index].chunk
         guard chunk.isSome, streams[index].parsed == streams[index].filled, chunks.isOnlyPin(chunk) else {
             return

@@ -20,26 +20,20 @@ extension Lane {
         let isForeign = by.index != path.index
         path.attempt = Path.Attempt(
             stream: stream, route: by.specification.route, via: by.index, isForeign: isForeign,
-            began: now, phase: .connecting,
+            phase: .connecting,
             deadline: now.adding(milliseconds: isForeign ? 1000 : settings.connectTimeoutMilliseconds))
         wake(at: path.attempt?.deadline ?? .never)
-        let patience = UInt32(clamping: targets[Int(path.target)].timers.recoveryTimeoutMilliseconds)
-        effects.append(
-            .connect(streamID(stream), route: by.specification.route, userTimeoutMilliseconds: patience))
+        effects.append(.connect(streamID(stream), route: by.specification.route))
     }
 
-    /// Paths that are up and lead to the portal group of a lost session, as a mask of ordinals: a login
-    /// through another group would be another session.
+    /// The paths of the same target that are up, as a mask of ordinals.
     func siblingsUp(_ path: Path) -> UInt32 {
         var mask: UInt32 = 0
-        for index in targets[Int(path.target)].paths where index != path.index {
-            let sibling = paths[Int(index)]
-            guard sibling.isUp, path.portalGroupTag == nil || sibling.portalGroupTag == path.portalGroupTag
-            else { continue }
-            mask |= 1 << UInt32(sibling.ordinal)
+        for sibling in targets[Int(path.target)].paths where sibling != path.index && paths[Int(sibling)].isUp
+        {
+            mask |= 1 << UInt32(paths[Int(sibling)].ordinal)
         }
-        let trusted = mask & ~targets[Int(path.target)].suspects
-        return trusted != 0 ? trusted : mask
+        return mask
     }
 
     private func path(of id: StreamID) -> Path? {
@@ -52,28 +46,14 @@ extension Lane {
     public mutating func connected(_ id: StreamID, now: Instant) {
         self.now = now
         guard let path = path(of: id), var attempt = path.attempt, attempt.stream == id.index else { return }
-        if path.isUp {
-            // A session that was silent. If it was heard meanwhile it goes on; otherwise the network is back
-            // and TCP still waits before it sends again what was lost.
-            guard pathQueues[path.index].lastReceived < attempt.began else {
-                closeStream(attempt.stream)
-                path.attempt = nil
-                return
-            }
-            path.attempt = nil
-            connectionLost(path, "silent, and a new connection can be made")
-            path.retryAt = nil
-            path.attempt = attempt
-        }
         // A stand-in for this very session ends when the login goes out: the target would end it anyway.
-        if pathQueues[path.index].stream >= 0 { abandonSession(path) }
+        if pathQueues[path.index].stream >= 0 { abandonSession(path, "its own route answers again") }
         let target = targets[Int(path.target)]
         var options = LoginOptions(
             initiatorName: target.initiatorName, targetName: target.name, isid: path.specification.isid)
-        options.wanted = wantedParameters(target)
-        let authentication =
-            target.offersMD5Alone ? target.authentication.withMD5Alone : target.authentication
-        options.authentication = authentication.knowing(target.challenges)
+        options.wanted.maxRecvDataSegmentLength = settings.maxRecvDataSegmentLength
+        // One place is for data that is sent unasked.
+        options.wanted.maxOutstandingR2T = TransferQueue.capacity - 1
         var machine = LoginStateMachine(options)
         let step = machine.start()
         attempt.phase = .loggingIn(machine)
@@ -85,8 +65,7 @@ extension Lane {
 
     /// Some targets let a login wait until the old session's writes have ended: then patience is the proof.
     private func loginTimeout(_ path: Path) -> UInt64 {
-        let usual = targets[Int(path.target)].timers.loginTimeoutMilliseconds
-        return owesFence(path) ? max(usual, settings.fenceLoginTimeoutMilliseconds) : usual
+        owesFence(path) ? settings.fenceLoginTimeoutMilliseconds : settings.loginTimeoutMilliseconds
     }
 
     @inline(never)
@@ -105,12 +84,11 @@ extension Lane {
         case .iscsi:
             let path = paths[Int(streams[id.index].owner)]
             if path.attempt?.stream == id.index {
-                closedDuringLogin(path)
+                attemptFailed(
+                    path, .unreachable, "the target closed the connection during login", wasRefused: true)
             } else if case .loggingOut = path.state {
                 sessionEnded(path)
             } else {
-                // A target that does not like ping data.
-                if path.ping.isFullSize { path.segments.ended() }
                 connectionLost(path, reason)
             }
         case .negotiation, .nbd: clientIsGone(id.index, requested: false)
@@ -126,18 +104,14 @@ extension Lane {
             closeStream(attempt.stream)
             path.attempt = nil
         }
-        let downMilliseconds = now.nanoseconds(since: path.downSince) / 1_000_000
-        let delay = path.retries.next(wasRefused: wasRefused, downMilliseconds: downMilliseconds)
-        path.retryAt = now.adding(milliseconds: delay)
-        wake(at: path.retryAt ?? .never)
-        // Beside a session that is only silent.
-        if path.isUp { return }
-        // That a lost path cannot be reached is no news.
-        let isNews = path.problem?.text != reason && (!path.wasUp || kind != .unreachable)
+        let isNews = path.problem?.text != reason
         path.problem = PathProblem(
             kind: kind, interface: path.specification.interface, portal: path.specification.portal,
             text: reason)
         path.wasTried = true
+        let delay = path.retries.next(wasRefused: wasRefused)
+        path.retryAt = now.adding(milliseconds: delay)
+        wake(at: path.retryAt ?? .never)
         if isNews { log(.warning, "\(targets[Int(path.target)].name) \(path.name): \(reason)") }
         tellProblems(path.target)
     }
@@ -173,44 +147,9 @@ extension Lane {
             attemptFailed(
                 path, .unreachable, "the target redirects to \(address), which is not a portal of this disk",
                 wasRefused: true)
-        case .failed(let error): loginFailed(path, error)
+        case .failed(let error):
+            attemptFailed(path, error.problemKind, "\(error)", wasRefused: true)
         }
-    }
-
-    private mutating func closedDuringLogin(_ path: Path) {
-        guard case .loggingIn(var machine)? = path.attempt?.phase else {
-            return attemptFailed(
-                path, .unreachable, "the target closed the connection during login", wasRefused: true)
-        }
-        loginFailed(path, machine.connectionClosed())
-    }
-
-    /// Tries once more with MD5 alone where that may help; a target that fails with it too is asked for all
-    /// algorithms the next time.
-    private mutating func loginFailed(_ path: Path, _ error: LoginError) {
-        guard let attempt = path.attempt, case .loggingIn(let machine) = attempt.phase else { return }
-        let target = targets[Int(path.target)]
-        remember(machine.challenges, target)
-        guard machine.maySucceedWithMD5(after: error) else {
-            target.offersMD5Alone = false
-            return attemptFailed(path, error.problemKind, "\(error)", wasRefused: true)
-        }
-        if !target.offersMD5Alone {
-            log(
-                .warning,
-                "\(target.name) \(path.name): CHAP failed with the algorithm that the target chose; "
-                    + "trying once more with MD5 alone (\(error))")
-        }
-        target.offersMD5Alone = true
-        closeStream(attempt.stream)
-        path.attempt = nil
-        path.retryAt = now
-        wake(at: now)
-    }
-
-    private func remember(_ challenges: [[UInt8]], _ target: Target) {
-        target.challenges += challenges
-        target.challenges.removeFirst(max(target.challenges.count - Target.challengesMax, 0))
     }
 
     /// Queues a PDU of the control path; its data is copied.
@@ -231,7 +170,6 @@ extension Lane {
             unsafe entry.pointee.ownsPayload = true
             chunks.heapBytes += data.count
         }
-        if !streams[index].digests.isEmpty { unsafe seal(entry, index) }
         markDirty(index)
     }
 
@@ -246,9 +184,6 @@ extension Lane {
                     + "the lost session was in \(tag): no fence",
                 wasRefused: false)
         }
-        if case .loggingIn(let machine) = attempt.phase {
-            remember(machine.challenges, targets[Int(path.target)])
-        }
         path.attempt = nil
         path.proof = proof(of: attempt, target: path.target)
         path.negotiated = parameters
@@ -257,18 +192,14 @@ extension Lane {
         path.state = .draining
         path.sessionBegan = now
         path.ping = PingState()
-        path.transport = nil
-        path.transportRead = now
         let index = path.index
         path.via = attempt.via
         pathQueues[index].stream = attempt.stream
         pathQueues[index].take(parameters)
-        streams[attempt.stream].digests = StreamDigests(parameters)
         pathQueues[index].isFullFeature = true
         pathQueues[index].lastReceived = now
         let depth = path.specification.depth
         pathQueues[index].depth = depth > 0 ? depth : settings.depthPerPath
-        if !attempt.isForeign { checkSegments(path) }
         beginBarriers(path, isForeign: attempt.isForeign)
         wake(at: now)
     }
@@ -309,11 +240,8 @@ extension Lane {
             kind: .unreachable, interface: path.specification.interface, portal: path.specification.portal,
             text: reason)
         pathQueues[index].counters.losses &+= 1
-        path.gone = [:]
-        for disk in targets[Int(path.target)].disks {
-            disks[Int(disk)].access.forget(path: path.ordinal)
-            hide(disk, on: path)
-        }
+        let bit: UInt32 = 1 &<< UInt32(path.ordinal)
+        for disk in targets[Int(path.target)].disks { diskQueues[disk].usable &= ~bit }
         let moved = emptyPath(path)
         // A session that does not last is not asked for again and again without a pause: another machine may
         // use this initiator name.
@@ -321,32 +249,18 @@ extension Lane {
         if !isShort { path.retries.reset() }
         path.attemptsSinceLoss = 0
         path.fenceBegan = pathQueues[index].held.isEmpty ? nil : (path.fenceBegan ?? now)
-        let delay = isShort ? path.retries.next(wasRefused: true, downMilliseconds: 0) : 0
-        path.retryAt = now.adding(milliseconds: delay)
+        path.retryAt = isShort ? now.adding(milliseconds: path.retries.next(wasRefused: false)) : now
         wake(at: path.retryAt ?? now)
         let held = pathQueues[index].held.count
-        pathQueues[index].counters.heldWrites &+= UInt64(held)
-        tellLoss(path)
         if wasUp {
-            path.lostSince = path.lostSince ?? now
-            path.loss = Path.LossNote(
-                reason: reason, moved: moved, held: Int(held), tellAt: now.adding(milliseconds: 1000))
-            if held == 0 { tellLoss(path) } else { wake(at: now.adding(milliseconds: 1000)) }
+            log(
+                .warning,
+                "\(targets[Int(path.target)].name) \(path.name): path lost: \(reason); "
+                    + "\(moved) commands move at once, \(held) sent writes wait for the fence")
             tellDisks(path, isUp: false, reason)
-            markLoss(path)
         }
         checkAllPathsDown(path.target)
         pumpPending()
-    }
-
-    /// The one line in the log that a lost path is worth. A fence that is had at once is in it.
-    mutating func tellLoss(_ path: Path) {
-        guard let loss = path.loss else { return }
-        path.loss = nil
-        log(
-            .warning,
-            "\(label(path)): path lost: \(loss.reason); \(loss.moved) commands moved at once"
-                + (loss.held > 0 ? ", \(loss.held) sent writes wait for the fence" : ""))
     }
 
     /// Takes all tasks off a path whose connection is gone. Returns how many go elsewhere at once.
@@ -360,24 +274,20 @@ extension Lane {
         }
         pathQueues[index].stream = -1
         pathQueues[index].isFullFeature = false
-        leaveStream(stream, path)
+        closeStream(stream)
         path.probes = [:]
         path.barriers = []
-        path.barrierVia = [:]
         dropInternal(path)
         path.ping = PingState()
-        path.segments.isDue = false
-        trust(path)
         var moved: [Int32] = []
         while !pathQueues[index].inFlight.isEmpty {
             let task = pathQueues[index].inFlight.first
             pathQueues[index].inFlight.remove(task, tasks)
             if transfers[task].count > 0 { dropTransfers(task) }
             switch tasks[task].kind {
-            case .hedgedRead, .hedge, .discarded:
-                if !copyIsLost(task) { moved.append(task) }
-            case _ where tasks[task].request < 0:
-                dropInternal(task, path, wasSent: !unsent.contains(task))
+            case .inquiry, .barrier:
+                internalData[task] = nil
+                releaseTask(task)
             case let kind where kind.isWrite && !unsent.contains(task):
                 tasks[task].state = .held
                 pathQueues[index].held.append(task, tasks)
@@ -387,69 +297,28 @@ extension Lane {
         }
         pathQueues[index].firstTransfer = -1
         pathQueues[index].lastTransfer = -1
-        pathQueues[index].load.empty()
         for task in moved.reversed() { sendAgain(task, first: true) }
-        loseResets(path)
         return moved.count
     }
 
     /// The lane's own commands that were not even sent, or wait to be sent again.
     private mutating func dropInternal(_ path: Path) {
-        let waiting = path.waiting
+        for task in path.waiting {
+            internalData[task] = nil
+            releaseTask(task)
+        }
         path.waiting = []
-        for task in waiting { dropInternal(task, path, wasSent: false) }
         pathQueues[path.index].hasWaiting = false
         var task = delayed.first
         while task >= 0 {
             let next = tasks[task].next
             if tasks[task].path == path.index && tasks[task].request < 0 {
                 delayed.remove(task, tasks)
-                dropInternal(task, path, wasSent: false)
+                internalData[task] = nil
+                releaseTask(task)
             }
             task = next
         }
-    }
-
-    /// Lets go of a command of the lane's own that gets no answer any more.
-    mutating func dropInternal(_ task: Int32, _ path: Path, wasSent: Bool) {
-        internalData[task] = nil
-        let disk = tasks[task].disk
-        let kind = tasks[task].kind
-        let owner = Int32(truncatingIfNeeded: tasks[task].lba) - 1
-        releaseTask(task)
-        let cold = disks[Int(disk)]
-        switch kind {
-        case .accessReport, .accessSetting:
-            if cold.access.task == task {
-                cold.access.task = -1
-                cold.access.askSoon(now: now)
-                wake(at: cold.access.askAt ?? .never)
-            }
-            if kind == .accessSetting && wasSent && !cold.isRemoved { path.accessDebts.insert(disk) }
-        case .inventory:
-            let target = targets[Int(path.target)]
-            if target.inventory.task == task {
-                target.inventory.task = -1
-                target.inventory.isStale = true
-                target.inventory.askAt = now.adding(milliseconds: 500)
-                wake(at: now.adding(milliseconds: 500))
-            }
-        case .signOfLife:
-            if cold.resetCheck == .asked(task) { cold.resetCheck = .none }
-            wake(at: now)
-        case .barrier where owner >= 0: barrierLost(owner: owner, via: path.index, disk)
-        default: break
-        }
-    }
-
-    /// Closes a lost session's stream; abruptly where a LOGICAL UNIT RESET may have to be its fence, which
-    /// does not end the session: nothing that was not sent yet may follow later.
-    private mutating func leaveStream(_ stream: Int32, _ path: Path) {
-        let isAbrupt = targets[Int(path.target)].disks.contains {
-            disks[Int($0)].failure.fence == .logicalUnitReset
-        }
-        if isAbrupt { effects.append(.abort(streamID(stream))) }
-        closeStream(stream)
     }
 
     /// Puts a task back into its disk's queue.
@@ -470,7 +339,7 @@ extension Lane {
     }
 
     /// Ends a session that carries nothing, without a word.
-    mutating func abandonSession(_ path: Path) {
+    mutating func abandonSession(_ path: Path, _ reason: String) {
         _ = emptyPath(path)
         path.state = .down
     }
@@ -503,7 +372,6 @@ extension Lane {
     @inline(never)
     mutating func sessionEnded(_ path: Path) {
         if pathQueues[path.index].stream >= 0 { _ = emptyPath(path) }
-        if path.intent != .removed && targets[Int(path.target)].lastDisk == nil { return rest(path) }
         path.state = .removed
         pathRemoved(path)
     }

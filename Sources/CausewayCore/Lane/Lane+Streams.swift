@@ -72,22 +72,6 @@ extension Lane {
     /// all.
     @inline(__always)
     private mutating func takeChunk(for index: Int32) -> ChunkID? {
-        if streams[index].kind == .iscsi || chunks.freeCount > reservedChunks, let chunk = chunks.take() {
-            return chunk
-        }
-        return takeIdleChunk(for: index)
-    }
-
-    /// A client whose last request ended while its chunk was still pinned keeps it although it idles. Others
-    /// wait for that memory: it is looked for once in a wake-up.
-    @inline(never)
-    private mutating func takeIdleChunk(for index: Int32) -> ChunkID? {
-        guard idleChunksSought != now else { return nil }
-        idleChunksSought = now
-        for idle in 0..<Int32(streams.capacity)
-        where streams[idle].kind == .nbd && idle != index && streams[idle].requests == 0 {
-            giveChunkBack(idle)
-        }
         guard streams[index].kind == .iscsi || chunks.freeCount > reservedChunks else { return nil }
         return chunks.take()
     }

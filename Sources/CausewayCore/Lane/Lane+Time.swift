@@ -8,7 +8,6 @@ extension Lane {
         releaseDelayed()
         for index in paths.indices { tick(paths[index]) }
         for index in disks.indices where diskQueues[index].isInUse { tick(disks[index]) }
-        for target in targets where !target.isRemoved { tickInventory(target) }
         sendHagglersAway()
     }
 
@@ -68,52 +67,35 @@ extension Lane {
             return
         case .down, .standIn, .up, .draining: break
         }
-        // An attempt beside a living session is of use only while that one is silent.
-        if path.isUp && !path.isSuspect { path.retryAt = nil }
-        leave(path)
         if let retryAt = path.retryAt {
             if retryAt <= now { beginAttempt(path) } else { wake(at: retryAt) }
         }
         if let reprobeAt = path.reprobeAt {
             if reprobeAt <= now { reprobe(path) } else { wake(at: reprobeAt) }
         }
-        if let began = path.fenceBegan, !pathQueues[path.index].held.isEmpty { giveUpHeld(path, began) }
-        tickLastFence(path)
-        tickSweeps(path)
-        if let loss = path.loss {
-            if loss.tellAt <= now { tellLoss(path) } else { wake(at: loss.tellAt) }
+        if let began = path.fenceBegan, owesFence(path) {
+            let end = began.adding(milliseconds: settings.allPathsDownTimeoutMilliseconds)
+            if end <= now { giveUpHeld(path) } else { wake(at: end) }
         }
-        checkQuarantine(path)
         if pathQueues[path.index].isFullFeature { checkHealth(path) }
     }
 
-    /// No fence was had within their disks' time-outs: writes that waited for it fail, and the disks owe it
-    /// on.
-    private mutating func giveUpHeld(_ path: Path, _ began: Instant) {
+    /// No fence was had in time: the writes that waited for it fail, and the disks owe it on.
+    private mutating func giveUpHeld(_ path: Path) {
+        path.fenceBegan = nil
         var failed: [Int32] = []
-        var task = pathQueues[path.index].held.first
-        while task >= 0 {
-            let next = tasks[task].next
+        while !pathQueues[path.index].held.isEmpty {
+            let task = pathQueues[path.index].held.first
+            pathQueues[path.index].held.remove(task, tasks)
             let disk = tasks[task].disk
-            let end = disks[Int(disk)].failure.allPathsDownTimeout.end(since: began)
-            if end <= now {
-                pathQueues[path.index].held.remove(task, tasks)
-                if path.debts.insert(disk).inserted { diskQueues[disk].fenceDebts += 1 }
-                failed.append(task)
-            } else {
-                wake(at: end)
-            }
-            task = next
+            if path.debts.insert(disk).inserted { diskQueues[disk].fenceDebts += 1 }
+            failed.append(task)
         }
         guard !failed.isEmpty else { return }
-        if pathQueues[path.index].held.isEmpty { path.fenceBegan = nil }
-        for disk in Set(failed.map { tasks[$0].disk }).sorted() {
-            let cold = disks[Int(disk)]
-            tell(
-                .error, cold,
-                "\(path.name): no fence within \(cold.failure.allPathsDownTimeout): writes fail, and new "
-                    + "ones wait for it")
-        }
+        log(
+            .error,
+            "\(targets[Int(path.target)].name) \(path.name): no fence within "
+                + "\(settings.allPathsDownTimeoutMilliseconds / 1000) s: \(failed.count) writes fail")
         for task in failed { finishTask(task, error: NBDError.inputOutput.rawValue) }
     }
 
@@ -121,6 +103,43 @@ extension Lane {
         path.reprobeAt = nil
         guard path.isUp else { return }
         for disk in targets[Int(path.target)].disks where path.probes[disk] == nil { beginProbe(path, disk) }
+    }
+
+    private mutating func checkHealth(_ path: Path) {
+        let index = path.index
+        let oldest = pathQueues[index].inFlight.first
+        let verdict = PathHealth.judge(
+            now: now, times: settings.health, oldest: oldest >= 0 ? tasks[oldest].issuedAt : nil,
+            lastReceived: pathQueues[index].lastReceived, pingSent: path.ping.sentAt,
+            smoothedLatency: pathQueues[index].counters.smoothedLatencyNanoseconds,
+            siblingHeard: siblingHeard(path))
+        switch verdict {
+        case .healthy(let checkAt), .suspect(let checkAt):
+            wake(at: max(checkAt, now.adding(milliseconds: 20)))
+        case .ask:
+            sendPing(path)
+            askSiblings(path)
+            wake(at: now.adding(milliseconds: 50))
+        case .dead(let silence):
+            connectionLost(path, "silent for \(silence / 1_000_000) ms")
+        }
+    }
+
+    private func siblingHeard(_ path: Path) -> Instant {
+        var heard = Instant(nanoseconds: 0)
+        for index in targets[Int(path.target)].paths
+        where index != path.index && pathQueues[index].isFullFeature {
+            heard = max(heard, pathQueues[index].lastReceived)
+        }
+        return heard
+    }
+
+    /// A sibling that answers is what tells a dead path from a target that pauses.
+    private mutating func askSiblings(_ path: Path) {
+        for index in targets[Int(path.target)].paths
+        where index != path.index && pathQueues[index].isFullFeature {
+            if paths[Int(index)].ping.sentAt == nil { sendPing(paths[Int(index)]) }
+        }
     }
 
     private mutating func tick(_ disk: Disk) {
@@ -135,14 +154,14 @@ extension Lane {
                 wake(at: deadline)
             }
         }
-        guard !disk.isRemoved else { return }
-        if let failBackAt = disk.failBackAt {
-            if failBackAt <= now { failBack(disk) } else { wake(at: failBackAt) }
+        if let since = disk.allPathsDownSince {
+            let deadline = since.adding(milliseconds: settings.allPathsDownTimeoutMilliseconds)
+            if deadline <= now {
+                if !diskQueues[disk.index].isFailing { failHeld(disk.index, "all paths down for too long") }
+            } else {
+                wake(at: deadline)
+            }
         }
-        tickAccess(disk)
-        tickReset(disk)
-        tickSpace(disk)
-        tickLoss(disk)
     }
 
     /// The kernel says that an interface lost its carrier or its address: every connection over it is gone.
@@ -166,24 +185,19 @@ extension Lane {
     /// An address is gone: what was connected from it is gone with it.
     public mutating func addressLost(_ interface: String, address: String, now: Instant) {
         self.now = now
-        for path in paths where pathQueues[path.index].stream >= 0 {
-            let way = paths[Int(path.via)].specification
-            guard way.interface == interface, way.sourceAddress == address else { continue }
+        for path in paths
+        where path.specification.interface == interface && path.specification.sourceAddress == address
+            && path.isUp
+        {
             connectionLost(path, "\(interface) lost the address \(address)")
         }
     }
 
-    /// An interface is there again: its paths need not wait for their next turn, nor for TCP to send a SYN
-    /// again that was lost.
+    /// An interface is there again: its paths need not wait for their next turn.
     public mutating func interfaceFound(_ interface: String, now: Instant) {
         self.now = now
         for path in paths where path.specification.interface == interface {
-            if let attempt = path.attempt, case .connecting = attempt.phase, attempt.via == path.index {
-                closeStream(attempt.stream)
-                path.attempt = nil
-            } else if path.attempt != nil || path.retryAt == nil {
-                continue
-            }
+            guard path.attempt == nil, path.retryAt != nil else { continue }
             path.retries.reset()
             path.retryAt = now
             wake(at: now)

@@ -1,16 +1,9 @@
 /// What a lane wants done outside.
 public enum LaneEffect: Sendable {
     /// Open a TCP connection on a route and report `connected` or `connectFailed`.
-    ///
-    /// The kernel gives it up when sent data is not acknowledged for `userTimeoutMilliseconds`
-    /// (TCP_USER_TIMEOUT).
-    case connect(StreamID, route: RouteID, userTimeoutMilliseconds: UInt32)
-    /// Read what TCP knows of this stream (TCP_INFO) and report it with `inspected`.
-    case inspect(StreamID)
+    case connect(StreamID, route: RouteID)
     /// The lane has let go of this stream: close its descriptor, and report nothing more of it.
     case close(StreamID)
-    /// What this connection has not sent yet must not be sent any more (RST); its `close` follows.
-    case abort(StreamID)
     case notice(LaneNotice)
 }
 
@@ -33,14 +26,10 @@ public enum LaneNotice: Sendable {
     /// Every path was tried once and none showed the LUN; the reasons, path by path. The lane goes on trying.
     case notReady(DiskID, [PathProblem])
     case pathChanged(DiskID, interface: String, portal: String, isUp: Bool, reason: String)
-    /// A path that was to be removed is gone; `isClean` unless it left writes without a fence.
-    case pathRemoved(DiskID, InitiatorSessionID, isClean: Bool)
     /// An NBD client went away; `requested` if it said so with DISC.
     case clientGone(DiskID, requested: Bool)
     /// `isClean` unless it left sent writes without a fence.
     case detached(DiskID, isClean: Bool)
-    /// What happened to a disk, for the log and for its status.
-    case disk(DiskID, severity: Severity, text: String)
     /// A line for the log.
     case event(severity: Severity, text: String)
 

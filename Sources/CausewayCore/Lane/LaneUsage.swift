@@ -21,6 +21,6 @@ extension Lane {
         LaneUsage(
             tasks: tasks.capacity - freeTasks.count, requests: requests.capacity - freeRequests.count,
             streams: streams.capacity - freeStreams.count, chunks: chunks.capacity - chunks.freeCount,
-            heapBytes: chunks.heapBytes, internalBuffers: internalData.count + twins.count)
+            heapBytes: chunks.heapBytes, internalBuffers: internalData.count)
     }
 }

@@ -28,29 +28,14 @@ final class Path {
         /// The path whose route it takes.
         var via: Int32
         var isForeign: Bool
-        var began: Instant
         var phase: Phase
         var deadline: Instant
-    }
-
-    /// A loss that is told once its fence is had, or after a moment: one line for both.
-    struct LossNote {
-        var reason: String
-        var moved: Int
-        var held: Int
-        var tellAt: Instant
     }
 
     let index: Int32
     let target: Int32
     let ordinal: Int32
-    var specification: PathSpecification
-
-    /// What the administrator wants of it.
-    enum Intent { case inUse, disabled, removed }
-    var intent = Intent.inUse
-    /// When what still runs on a path that leaves is given up.
-    var leavesBy = Instant.never
+    let specification: PathSpecification
 
     var state = State.down
     var attempt: Attempt?
@@ -64,10 +49,6 @@ final class Path {
     var wasTried = false
     var problem: PathProblem?
     var downSince = Instant(nanoseconds: 0)
-    /// When I/O left it that has not come back yet.
-    var lostSince: Instant?
-    /// It has carried I/O before.
-    var wasUp = false
 
     var negotiated: NegotiatedParameters?
     /// The portal group that the session was made in; a fence through another does not count.
@@ -91,33 +72,9 @@ final class Path {
     var barriers: Set<Int32> = []
     /// Disks of which sent writes were answered with an error before a fence was had.
     var debts: Set<Int32> = []
-    /// Disks whose SET TARGET PORT GROUPS was sent and not answered: a copy may still come.
-    var accessDebts: Set<Int32> = []
-    /// Barriers that go through another path, because this one's access state refuses them: which, by disk.
-    var barrierVia: [Int32: Int32] = [:]
-    /// Commands that a reset may have ended, by disk.
-    var sweeps: [Int32: Sweep] = [:]
-    /// When the target last said on this path that a disk's LUN is gone.
-    var gone: [Int32: Instant] = [:]
-    /// The serial number of each disk's LUN as this path first showed it.
-    var serials: [Int32: TargetText] = [:]
     var fenceBegan: Instant?
     var lastFence: String?
-    /// What is still to be said in the log of the newest loss.
-    var loss: LossNote?
-
-    // Health.
     var ping = PingState()
-    var transport: TransportReport?
-    var transportRead = Instant(nanoseconds: 0)
-    /// Silent for longer than its past explains: new I/O avoids it.
-    var isSuspect = false
-    /// Pings that were answered while one and the same command was out, which lets the next one wait longer.
-    var asks: UInt64 = 0
-    var askedFor = Instant(nanoseconds: 0)
-    var quarantine = Quarantine()
-    var segments = SegmentCheck()
-    var window = AnswerWindow()
 
     init(index: Int32, target: Int32, ordinal: Int32, specification: PathSpecification) {
         self.index = index
@@ -164,27 +121,10 @@ final class Target {
     let initiatorName: ISCSIName
     var paths: [Int32] = []
     var disks: [Int32] = []
-    /// How to prove who we are, for logins from now on.
-    var authentication = Authentication.none
-    /// What logins ask for from now on, the disks' digests left out.
-    var wanted = WantedParameters()
-    /// The target failed with another algorithm than MD5.
-    var offersMD5Alone = false
-    /// The newest challenges of its logins, which none may use again.
-    var challenges: [[UInt8]] = []
-    static let challengesMax = 64
     /// A path was removed with sent writes for which there was no fence.
     var leftWrites = false
     /// The disk with which the target goes.
     var lastDisk: Int32?
-    var timers = SessionTimers()
-    /// Ordinals of paths that new I/O avoids while others are left: silent ones, and grey ones.
-    var suspects: UInt32 = 0
-    var quarantined: UInt32 = 0
-    /// When answer times are compared next.
-    var comparesAt = Instant(nanoseconds: 0)
-    var comparisons: UInt64 = 0
-    var inventory = LogicalUnitInventory()
     var isRemoved = false
 
     init(index: Int32, name: ISCSIName, initiatorName: ISCSIName) {
@@ -201,7 +141,6 @@ final class Disk {
     let target: Int32
     let lun: LogicalUnitNumber
     let wantsReadOnly: Bool
-    var settings: DiskSettings
     /// The LUN as the first path showed it; later paths must show the same.
     var report: LogicalUnitReport?
     var export: ExportDescription?
@@ -209,38 +148,16 @@ final class Disk {
     var isForced = false
     var wasFlushed = false
     var detachDeadline: Instant?
-    var failure: FailureSettings { settings.failure }
     /// Since when no path carries it, if I/O is held for that reason.
     var allPathsDownSince: Instant?
-    /// Since when every path says that the LUN is gone, until that is confirmed.
-    var goneSince: Instant?
-    var loss: DeviceLoss?
-    var access = LogicalUnitAccess()
-    /// Which path was asked for access states last.
-    var accessTurn = 0
-    var reset: LogicalUnitReset?
-    var resetCheck = ResetCheck.none
-    /// When a LOGICAL UNIT RESET may be tried again.
-    var resetNotBefore = Instant(nanoseconds: 0)
-    /// Held writes for which the LUN has no space: since when, and when one was last refused.
-    var spaceFull: (since: Instant, refusedAt: Instant)?
-    /// As the LUN last said; the disk keeps the size that it was attached with.
-    var blockCount: UInt64?
     var problemsWereTold = false
-    var failBack = FailBack()
-    /// When a preferred path that came back takes over.
-    var failBackAt: Instant?
     var isRemoved = false
 
-    init(
-        index: Int32, name: String, target: Int32, lun: LogicalUnitNumber, wantsReadOnly: Bool,
-        settings: DiskSettings
-    ) {
+    init(index: Int32, name: String, target: Int32, lun: LogicalUnitNumber, wantsReadOnly: Bool) {
         self.index = index
         self.name = name
         self.target = target
         self.lun = lun
         self.wantsReadOnly = wantsReadOnly
-        self.settings = settings
     }
 }

@@ -7,9 +7,6 @@ enum ProtocolViolation: BitwiseCopyable, CustomStringConvertible {
     case transferRequest(offset: UInt32, length: UInt32)
     case unexpected(Opcode)
     case rejected(Reject.Reason)
-    /// Nobody's intention: bytes changed on their way, which TCP's own checksum did not notice.
-    case headerDigest
-    case dataDigest(Opcode)
 
     var description: String {
         switch self {
@@ -27,10 +24,6 @@ enum ProtocolViolation: BitwiseCopyable, CustomStringConvertible {
             "the target sent a PDU that fits nothing: \(Self.name(opcode))"
         case .rejected(let reason):
             "the target rejected a PDU: \(reason)"
-        case .headerDigest:
-            "a header from the target was damaged on its way: its digest does not match"
-        case .dataDigest(let opcode):
-            "data from the target was damaged on its way: its digest does not match (\(Self.name(opcode)))"
         }
     }
 

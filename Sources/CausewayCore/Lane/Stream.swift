@@ -42,8 +42,6 @@ struct Stream: BitwiseCopyable {
     var needed = 0
 
     var send = SendQueue()
-    /// From the end of a login on.
-    var digests = StreamDigests()
     var isDirty = false
     var nextDirty: Int32 = -1
 

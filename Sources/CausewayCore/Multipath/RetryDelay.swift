@@ -2,25 +2,16 @@
 /// that is away is not stormed, and stays short enough that a path which came back is soon used again.
 struct RetryDelay: BitwiseCopyable {
     static let firstMilliseconds: UInt64 = 50
-    static let unreachableMaxMilliseconds: UInt64 = 500
-    /// A target that refuses a login has been reached. While it starts it may refuse for a moment; after that
-    /// what is wrong is not mended within a second.
+    static let unreachableMaxMilliseconds: UInt64 = 1000
+    /// A target that refuses a login has been reached: what is wrong is not mended within a second.
     static let refusedMaxMilliseconds: UInt64 = 15_000
-    static let startingMaxMilliseconds: UInt64 = 800
-    static let startingMilliseconds: UInt64 = 30_000
 
     private var milliseconds = firstMilliseconds
 
-    /// - Parameter downMilliseconds: how long the path has been down.
-    mutating func next(wasRefused: Bool, downMilliseconds: UInt64) -> UInt64 {
+    mutating func next(wasRefused: Bool) -> UInt64 {
         let delay = milliseconds
-        let limit =
-            !wasRefused
-            ? Self.unreachableMaxMilliseconds
-            : downMilliseconds < Self.startingMilliseconds
-                ? Self.startingMaxMilliseconds : Self.refusedMaxMilliseconds
-        milliseconds = min(max(milliseconds, Self.firstMilliseconds) * 2, Self.refusedMaxMilliseconds)
-        if !wasRefused { milliseconds = min(milliseconds, limit) }
+        let limit = wasRefused ? Self.refusedMaxMilliseconds : Self.unreachableMaxMilliseconds
+        milliseconds = min(milliseconds * 2, limit)
         return min(delay, limit)
     }
 

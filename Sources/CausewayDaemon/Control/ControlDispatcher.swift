@@ -50,26 +50,6 @@ struct ControlDispatcher: Sendable {
                     try request.validate()
                     return .success(DiskResult(disk: try service.attach(request)))
                 }
-            case Method.attachConfigured:
-                let request: AttachConfiguredRequest = try parameters(of: message)
-                return change("attach disks", access) { () throws(ControlError) in
-                    .success(DiskResult(disk: try service.attachConfigured(request.name)))
-                }
-            case Method.set:
-                let request: SetRequest = try parameters(of: message)
-                return change("change settings", access) { () throws(ControlError) in
-                    try request.validate()
-                    return .success(DiskResult(disk: try service.set(request)))
-                }
-            case Method.addPaths:
-                let request: AddPathsRequest = try parameters(of: message)
-                return change("add paths", access) { () throws(ControlError) in
-                    try request.validate()
-                    return .success(DiskResult(disk: try service.addPaths(request)))
-                }
-            case Method.removePaths: return try changePaths(.remove, message, access)
-            case Method.disablePaths: return try changePaths(.disable, message, access)
-            case Method.enablePaths: return try changePaths(.enable, message, access)
             case Method.detach:
                 let request: DetachRequest = try parameters(of: message)
                 return change("detach disks", access) { () throws(ControlError) in
@@ -83,9 +63,6 @@ struct ControlDispatcher: Sendable {
                 return look { () throws(ControlError) in
                     .success(DiskResult(disk: try service.status(request.name)))
                 }
-            case Method.params:
-                let request: StatusRequest = try parameters(of: message)
-                return look { () throws(ControlError) in .success(try service.parameters(request.name)) }
             case Method.getInfo:
                 return .success(Self.info)
             case Method.getInterfaceDescription:
@@ -103,16 +80,6 @@ struct ControlDispatcher: Sendable {
                 return .serviceError(
                     ServiceError.invalidParameter, ServiceErrorParameters(parameter: "parameters"))
             }
-        }
-    }
-
-    private func changePaths(
-        _ kind: PathChange, _ message: [UInt8], _ access: Access
-    ) throws(WireError) -> Reply {
-        let request: ChangePathsRequest = try parameters(of: message)
-        return change("change paths", access) { () throws(ControlError) in
-            try request.validate()
-            return .success(DiskResult(disk: try service.changePaths(request, kind)))
         }
     }
 

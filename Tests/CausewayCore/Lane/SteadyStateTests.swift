@@ -80,11 +80,11 @@
             for _ in 0..<100 where !isReady {
                 while let effect = lane.takeEffect() {
                     switch effect {
-                    case .connect(let id, _, _):
+                    case .connect(let id, _):
                         target = id
                         lane.connected(id, now: now)
                     case .notice(.ready): isReady = true
-                    case .notice, .close, .inspect: break
+                    case .notice, .close: break
                     }
                 }
                 send()
