@@ -120,6 +120,10 @@ links_up() {
         near ip link set lo up
     fi
     far ip link set lo up
+    # The kernel holds back a change of carrier for up to a second, unless it knows the interface for a virtual one by
+    # this: its peer's index is not its own.
+    far ip link add spare1 type veth peer name spare2
+    far ip link delete spare1
     for i in 1 2; do
         near ip link add "p$i" type veth peer name "t$i" netns "$FAR"
         near ip address add "198.18.$i.2/24" dev "p$i"

@@ -324,7 +324,7 @@ extension Lane {
         if !isShort { path.retries.reset() }
         path.attemptsSinceLoss = 0
         path.fenceBegan = pathQueues[index].held.isEmpty ? nil : (path.fenceBegan ?? now)
-        let delay = isShort ? path.retries.next(wasRefused: true, downMilliseconds: 0) : 0
+        let delay = isShort ? path.retries.nextAfterShortSession() : 0
         path.retryAt = now.adding(milliseconds: delay)
         wake(at: path.retryAt ?? now)
         let held = pathQueues[index].held.count

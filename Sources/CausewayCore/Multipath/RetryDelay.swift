@@ -8,20 +8,29 @@ struct RetryDelay: BitwiseCopyable {
     static let refusedMaxMilliseconds: UInt64 = 15_000
     static let startingMaxMilliseconds: UInt64 = 800
     static let startingMilliseconds: UInt64 = 30_000
+    /// The longest delay of a path that has just gone; later an eighth of the time that it has been down.
+    static let freshMaxMilliseconds: UInt64 = 250
 
     private var milliseconds = firstMilliseconds
 
     /// - Parameter downMilliseconds: how long the path has been down.
     mutating func next(wasRefused: Bool, downMilliseconds: UInt64) -> UInt64 {
         let delay = milliseconds
+        let patience = max(downMilliseconds / 8, Self.freshMaxMilliseconds)
         let limit =
             !wasRefused
-            ? Self.unreachableMaxMilliseconds
+            ? min(patience, Self.unreachableMaxMilliseconds)
             : downMilliseconds < Self.startingMilliseconds
-                ? Self.startingMaxMilliseconds : Self.refusedMaxMilliseconds
-        milliseconds = min(max(milliseconds, Self.firstMilliseconds) * 2, Self.refusedMaxMilliseconds)
-        if !wasRefused { milliseconds = min(milliseconds, limit) }
+                ? min(patience, Self.startingMaxMilliseconds) : Self.refusedMaxMilliseconds
+        milliseconds = min(delay * 2, wasRefused ? Self.refusedMaxMilliseconds : limit)
         return min(delay, limit)
+    }
+
+    /// After a session that was lost as soon as it was made.
+    mutating func nextAfterShortSession() -> UInt64 {
+        let delay = milliseconds
+        milliseconds = min(delay * 2, Self.refusedMaxMilliseconds)
+        return min(delay, Self.startingMaxMilliseconds)
     }
 
     mutating func reset() { milliseconds = Self.firstMilliseconds }

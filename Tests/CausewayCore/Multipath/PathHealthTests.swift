@@ -180,6 +180,25 @@ struct RetryDelayTests {
         #expect(last == 500)
     }
 
+    @Test("are short while a path has only just gone", arguments: [false, true])
+    func fresh(_ wasRefused: Bool) {
+        var retries = RetryDelay()
+        var last: UInt64 = 0
+        for down in stride(from: UInt64(0), through: 2000, by: 100) {
+            last = retries.next(wasRefused: wasRefused, downMilliseconds: down)
+            #expect(last <= 250)
+        }
+        #expect(last == 250)
+    }
+
+    @Test("grow where sessions do not last")
+    func shortSessions() {
+        var retries = RetryDelay()
+        var last: UInt64 = 0
+        for _ in 0..<10 { last = retries.nextAfterShortSession() }
+        #expect(last == 800)
+    }
+
     @Test("spare a target that refuses, once it had time to start")
     func refused() {
         var retries = RetryDelay()
