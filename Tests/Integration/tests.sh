@@ -112,12 +112,12 @@ test_same_subnet() {
     # What the kernel would drop is said.
     causeway status disk1
     for i in rp_filter arp_ignore; do
-        causeway status disk1 | grep -q "Warning.*net.ipv4.conf.p4.$i" || fail "status does not warn of $i on p4"
+        causeway status disk1 | grep -q "! .*net.ipv4.conf.p4.$i" || fail "status does not warn of $i on p4"
         grep -q "net.ipv4.conf.p4.$i" "$work/causewayd.log" || fail "the log does not warn of $i on p4"
         ! causeway status disk1 | grep -q "net.ipv4.conf.p3.$i" || fail "status warns of $i on p3"
     done
     near sysctl -qw net.ipv4.conf.p4.rp_filter=2 net.ipv4.conf.p4.arp_ignore=1
-    ! causeway status disk1 | grep -q Warning || fail 'status warns of what was mended'
+    ! causeway status disk1 | grep -q net.ipv4.conf || fail 'status warns of what was mended'
     near ip neighbour flush all
     far ip neighbour flush all
     for i in 3 4; do wait_until 20 "the path over p$i is active" path_active disk1 "p$i"; done

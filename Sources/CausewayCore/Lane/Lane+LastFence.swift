@@ -251,6 +251,7 @@ extension Lane {
                 tasks[task].generation == command.generation
             else { continue }
             pathQueues[path.index].inFlight.remove(task, tasks)
+            pathQueues[path.index].load.abandoned(bytes: tasks[task].byteCount)
             if transfers[task].count > 0 { dropTransfers(task) }
             if tasks[task].request >= 0 {
                 sendAgain(task, first: true)

@@ -89,14 +89,12 @@ extension Lane {
                 pathQueues[path].load.end()
                 continue
             }
-            var underWay: Int64 = 0
             var task = pathQueues[path].inFlight.first
             while task >= 0 {
-                underWay += PathLoad.units(bytes: tasks[task].byteCount)
                 tasks[task].mark = PathLoad.noMark
                 task = tasks[task].next
             }
-            pathQueues[path].load.begin(underWay: underWay)
+            pathQueues[path].load.begin(underWay: unitsUnderWay(path))
         }
     }
 

@@ -55,6 +55,11 @@ struct PathLoad: BitwiseCopyable {
         return delivered
     }
 
+    /// A command is not waited for any more: it ended without an answer.
+    mutating func abandoned(bytes: Int32) {
+        if isMeasured { underWay &-= Self.units(bytes: bytes) }
+    }
+
     /// A command was answered. `latency` nanoseconds after it went out, at `now`.
     @inline(__always)
     mutating func answered(bytes: Int32, mark: UInt64, latency: UInt64, now: UInt64) {

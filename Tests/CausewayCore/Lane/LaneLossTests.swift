@@ -252,9 +252,12 @@ struct LaneLossTests {
         #expect(world.failure?.contains("write") == true)
     }
 
-    @Test("our own commands on other sessions survive our reset of the LUN")
-    func resetUnderLoad() {
+    @Test(
+        "our own commands on other sessions survive our reset of the LUN",
+        arguments: [.standard, .serviceTime] as [PathPolicy])
+    func resetUnderLoad(_ policy: PathPolicy) {
         var options = WorldOptions()
+        options.settings.policy = policy
         options.interfaceCount = 3
         options.paths = [(0, 0), (1, 1), (2, 2)]
         options.target.portalGroups = [1, 2, 3]
@@ -274,5 +277,7 @@ struct LaneLossTests {
         world.findCarrier(interface: 0)
         world.run(limit: 10 * .second) { world.pathsUp == 3 }
         settle(world)
+        // What the reset ended is not under way any more.
+        #expect(world.lane.usage.miscountedLoad == 0)
     }
 }
