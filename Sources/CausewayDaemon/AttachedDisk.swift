@@ -11,8 +11,7 @@ final class AttachedDisk: Sendable {
     let lane: LaneHandle
     /// What the lane said of it first: ready, or why not.
     let outcome = Promise<Result<DiskDescription, AttachFailure>>()
-    /// Whether no sent write was left without a fence.
-    let detached = Promise<Bool>()
+    let detached = Promise<DetachOutcome>()
 
     struct AttachFailure: Error {
         var problems: [PathProblem]
@@ -29,6 +28,8 @@ final class AttachedDisk: Sendable {
         var device: KernelDevice?
         var listener: ExportListener?
         var isDetaching = false
+        /// The flush that a detach waits for.
+        var flush: Promise<NBDError>?
         var events: [EventReport] = []
     }
     let state: Mutex<State>
@@ -60,6 +61,13 @@ final class AttachedDisk: Sendable {
             state.events.append(event)
         }
     }
+}
+
+/// How a disk left its lane.
+struct DetachOutcome: Sendable {
+    /// No sent write was left without a fence.
+    var isClean: Bool
+    var isFlushed: Bool
 }
 
 /// The export socket of a disk: made at attach, removed at detach.

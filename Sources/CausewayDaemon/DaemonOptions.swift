@@ -12,7 +12,8 @@ public struct DaemonOptions: Sendable, Equatable {
     public var control: String?
     /// What must survive the daemon but not the machine: sessions to fence, the control socket.
     public var stateDirectory: String
-    /// The initiator's iSCSI name; nil: as the configuration says, or `/etc/iscsi/initiatorname.iscsi`.
+    /// The initiator's iSCSI name; nil: as the configuration says, or `/etc/iscsi/initiatorname.iscsi`, or
+    /// `/etc/causeway/initiatorname`.
     public var initiatorName: String?
     public var logLevel: Logger.Level
     /// For developers: writes are sent again without the barrier, to show what it is for.

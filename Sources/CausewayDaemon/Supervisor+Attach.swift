@@ -128,9 +128,11 @@ extension Supervisor {
             return description
         case .failure(let failure): throw explain(failure.problems, disk)
         case nil:
+            let reasons = (try? report(disk))?.paths.compactMap(\.reason) ?? []
             throw .portalUnreachable(
                 disk.request.portals[0],
-                reason: "no path came up within \(Self.firstPathMilliseconds / 1000) s")
+                reason: "no path came up within \(Self.firstPathMilliseconds / 1000) s"
+                    + (reasons.first.map { ": \($0.escapedForTerminal)" } ?? ""))
         }
     }
 
@@ -140,14 +142,26 @@ extension Supervisor {
     ) throws(ControlError) -> (paths: [PathSpecification], routes: [(RouteID, Route)]) {
         let target = disk.target
         let ids = state.withLock { state in plan.map { state.route(to: target, $0.isid) } }
+        // Every disk of the target is carried by all of its paths.
+        let units = Set(
+            state.withLock { state in state.disks.values.filter { $0.target == target } }.compactMap {
+                LogicalUnitNumber(Int(clamping: $0.request.lun))?.rawValue
+            })
         var paths: [PathSpecification] = []
         for (id, path) in zip(ids, plan) {
             var specification = PathSpecification(
                 route: id, interface: path.interface ?? "", sourceAddress: path.source?.description ?? "",
                 portal: path.portal.description, isid: path.isid)
-            specification.mayHavePredecessor = try record(path, disk)
+            if let predecessor = try record(path, disk, units) {
+                specification.predecessorUnits = predecessor.units
+                specification.predecessorGroupTag = predecessor.portalGroupTag
+            }
             specification.depth = Int32(clamping: disk.request.queueDepth ?? 0)
             paths.append(specification)
+        }
+        // Afterwards: what a record said before is a predecessor's.
+        for isid in state.withLock({ $0.routes[target].map { Array($0.keys) } ?? [] }) {
+            records.note(units: units, initiator: initiatorName, target: target, isid: isid)
         }
         disk.state.withLock { state in
             for path in plan where !state.sessions.contains(path.isid) {
@@ -158,9 +172,11 @@ extension Supervisor {
         return (paths, zip(ids, plan).map { ($0, $1.route) })
     }
 
-    /// Puts a session on record before its login is sent. Returns whether one of the same name may be open
-    /// already.
-    private func record(_ path: PlannedPath, _ disk: AttachedDisk) throws(ControlError) -> Bool {
+    /// Puts a session on record before its login is sent. Returns the one of the same name that may be open
+    /// from before.
+    private func record(
+        _ path: PlannedPath, _ disk: AttachedDisk, _ units: Set<UInt64>
+    ) throws(ControlError) -> SessionRecord? {
         let isShared = state.withLock { state in
             state.disks.values.contains { other in
                 other !== disk && other.target == disk.target
@@ -168,10 +184,11 @@ extension Supervisor {
             } || disk.state.withLock { $0.sessions.contains(path.isid) }
         }
         do throws(SystemError) {
-            let existed = try records.begin(
-                initiator: initiatorName, target: disk.target, isid: path.isid, portal: "\(path.portal)",
-                disk: disk.name.text)
-            return existed && !isShared
+            let predecessor = try records.begin(
+                SessionRecord(
+                    initiator: initiatorName, target: disk.target, isid: path.isid,
+                    portal: "\(path.portal)", disk: disk.name.text, units: units))
+            return isShared ? nil : predecessor
         } catch {
             throw .internalFailure("the session cannot be put on record: \(error)")
         }
@@ -207,7 +224,7 @@ extension Supervisor {
         case .loginRefused(let statusClass, let detail):
             return .loginRefused(
                 target.text, portal: portal, statusClass: statusClass, statusDetail: detail,
-                reason: problem.text)
+                reason: LoginStatus(rawValue: UInt16(statusClass) << 8 | UInt16(detail)).words)
         case .noSuchLUN, .lunGone:
             var error = ControlError.noSuchLUN(disk.request.lun, target: target.text, existing: [])
             error.message += ": \(problem.text)"
@@ -265,7 +282,7 @@ extension Supervisor {
         lane.perform { runner in
             for route in routes.values { runner.removeRoute(route) }
         }
-        if disk.detached.value == true {
+        if disk.detached.value?.isClean == true {
             for isid in routes.keys {
                 records.end(initiator: initiatorName, target: disk.target, isid: isid)
             }

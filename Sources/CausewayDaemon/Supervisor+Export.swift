@@ -13,6 +13,8 @@ extension Supervisor {
     /// How soon the kernel sends again what was in flight when a successor took the device.
     private static let ioTimeoutMilliseconds: UInt32 = 5000
     private static let callMilliseconds = 15_000
+    /// How long a polite detach waits for the LUN's cache to reach the medium.
+    private static let flushMilliseconds = 30_000
 
     func export(_ disk: AttachedDisk, _ description: DiskDescription) throws(ControlError) {
         if let path = disk.request.socket {
@@ -42,7 +44,8 @@ extension Supervisor {
                 return error
             }
         }
-        if let failure = failure ?? nil { throw .internalFailure("\(failure)") }
+        guard let failure else { throw .internalFailure("the lane did not answer") }
+        if let failure { throw .internalFailure("\(failure)") }
     }
 
     private func exportDevice(_ disk: AttachedDisk, _ description: DiskDescription) throws(ControlError) {
@@ -60,9 +63,11 @@ extension Supervisor {
                 sockets: [pair.kernelEnd])
             // Served before it is connected: the kernel reads the partition table at once.
             let daemonEnd = fcntl(pair.daemonEnd, F_DUPFD_CLOEXEC, 0)
-            guard lane.ask({ $0.addClient(id, daemonEnd, negotiates: false) }) == true else {
+            guard let isServed = lane.ask({ $0.addClient(id, daemonEnd, negotiates: false) }) else {
+                _ = Glibc.close(daemonEnd)
                 throw .helperFailed(.unintelligible)
             }
+            guard isServed else { throw .helperFailed(.unintelligible) }
             let result = try call(.connect(request))
             pair.closeKernelEnd()
             guard case .connected(let index) = result else { throw .helperFailed(.unintelligible) }
@@ -129,6 +134,8 @@ extension Supervisor {
                 try disconnectDevice(disk, force: true)
             } else {
                 try checkClients(disk)
+                if let device = disk.state.withLock({ $0.device }) { try checkUsers(disk, device) }
+                try flush(disk)
                 try disconnectDevice(disk, force: false)
                 leaveLane(disk, force: false, milliseconds: 35_000)
             }
@@ -139,6 +146,32 @@ extension Supervisor {
         disk.state.withLock({ $0.listener })?.closeAndRemove()
         forget(disk)
         logger.info("\(disk.name): detached")
+        // Between the first flush and the last, a client may have written.
+        if !request.force, let outcome = disk.detached.value, !outcome.isFlushed {
+            throw .flushFailed(disk.name, reason: "the LUN answered with an error", isGone: true)
+        }
+    }
+
+    /// What the LUN's cache holds goes to its medium while there is still a device to keep if that fails.
+    private func flush(_ disk: AttachedDisk) throws(ControlError) {
+        guard let id = disk.state.withLock({ $0.id }) else { return }
+        let promise = Promise<NBDError>()
+        disk.state.withLock { $0.flush = promise }
+        defer { disk.state.withLock { $0.flush = nil } }
+        guard lane.ask({ $0.lane.flush(id, now: $0.time) }) != nil else {
+            throw .internalFailure("the lane did not answer")
+        }
+        switch promise.wait(milliseconds: Self.flushMilliseconds) {
+        case NBDError.none?: return
+        case let error?: throw .flushFailed(disk.name, reason: "\(error)", isGone: false)
+        case nil:
+            let reasons = (try? report(disk))?.paths.compactMap(\.reason) ?? []
+            throw .flushFailed(
+                disk.name,
+                reason: "no answer within \(Self.flushMilliseconds / 1000) s"
+                    + (reasons.first.map { ": \($0.escapedForTerminal)" } ?? ""),
+                isGone: false)
+        }
     }
 
     /// Ends exports on sockets, all at once: no client is served any more, what was accepted is written and
@@ -149,7 +182,9 @@ extension Supervisor {
             beginToLeaveLane(disk, force: false)
         }
         for disk in disks {
-            _ = disk.detached.wait(milliseconds: 35_000)
+            if disk.detached.wait(milliseconds: 35_000)?.isFlushed == false {
+                logger.error("\(disk.name): its last flush failed: what was written last may be lost")
+            }
             disk.state.withLock({ $0.listener })?.closeAndRemove()
             forget(disk)
             logger.info("\(disk.name): detached")

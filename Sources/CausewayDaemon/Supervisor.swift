@@ -121,6 +121,8 @@ final class Supervisor: DiskService {
             find(id)?.outcome.fulfil(.success(description))
         case .notReady(let id, let problems):
             find(id)?.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: problems)))
+        case .loggedIn(let target, let isid, let tag):
+            records.note(portalGroupTag: tag, initiator: initiatorName, target: target, isid: isid)
         case .pathChanged(let id, let interface, let portal, let isUp, let reason):
             guard let disk = find(id) else { return }
             // For the log the lane has a line of its own: one for the path, however many disks it carries.
@@ -134,10 +136,12 @@ final class Supervisor: DiskService {
                 disk.remember("the kernel closed its connection")
                 logger.error("\(disk.name): the kernel closed its connection")
             }
-        case .detached(let id, let isClean):
+        case .flushed(let id, let error):
+            find(id)?.state.withLock { $0.flush }?.fulfil(error)
+        case .detached(let id, let isClean, let isFlushed):
             let disk = state.withLock { $0.byID.removeValue(forKey: id) }
             disk?.state.withLock { $0.id = nil }
-            disk?.detached.fulfil(isClean)
+            disk?.detached.fulfil(DetachOutcome(isClean: isClean, isFlushed: isFlushed))
         case .disk(let id, let severity, let text):
             guard let disk = find(id) else { return }
             disk.remember(text)

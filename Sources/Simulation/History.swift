@@ -92,10 +92,23 @@ public final class History {
         demand(100 * Self.second, "the target does not come to rest") { world.isQuiet }
         world.run(limit: Self.second / 10)
         world.checkAtRest()
+        if random.chance(500) { leave() }
         world.detach(force: false)
         demand(60 * Self.second, "the disk is not detached") { world.isDetached }
         if world.failure == nil, !(world.lane.usage.isEmpty && world.lane.usage.streams == 0) {
             world.chronicle.fail("after detach the lane's tables hold \(world.lane.usage)")
+        }
+    }
+
+    /// The client goes in the middle of its work: what it has asked for is answered first.
+    private func leave() {
+        guard world.failure == nil else { return }
+        for client in world.clients { client.load(swarm.load, count: 40) }
+        world.run(limit: random.nanoseconds(1000...50_000_000)) { world.isIdle }
+        for client in world.clients { client.disconnect() }
+        demand(100 * Self.second, "a client that goes is not answered") { world.isIdle }
+        demand(10 * Self.second, "the connection of a client that went is not closed") {
+            world.clients.allSatisfy(\.isClosed)
         }
     }
 
@@ -167,7 +180,10 @@ public final class History {
         guard world.failure == nil else { return }
         world.endFaults()
         for interface in 0..<swarm.options.interfaceCount { world.findCarrier(interface: interface) }
-        for portal in swarm.options.target.portalGroups.indices { world.heal(portal: portal) }
+        for portal in swarm.options.target.portalGroups.indices {
+            world.heal(portal: portal)
+            world.showUnit(portal: portal)
+        }
         world.restoreUnit()
         world.fillPool(false)
         world.setAccess(world.accessStates.mapValues { _ in 0 })
@@ -227,6 +243,9 @@ public final class History {
         case .attention:
             guard random.chance(100) else { return }
             world.raiseAttention()
+        case .hiddenUnit:
+            world.hideUnit(portal: portal)
+            later(time) { $0.showUnit(portal: portal) }
         case .access: strikeAccess(time)
         case .lunGone:
             guard random.chance(200) else { return }

@@ -56,6 +56,7 @@ struct Sense: Equatable {
     static let invalidOperation = Sense(key: 5, code: 0x20, qualifier: 0x00)
     static let outOfRange = Sense(key: 5, code: 0x21, qualifier: 0x00)
     static let noSuchUnit = Sense(key: 5, code: 0x25, qualifier: 0x00)
+    static let mediumErrorWriting = Sense(key: 3, code: 0x0c, qualifier: 0x00)
     static let mediumErrorReading = Sense(key: 3, code: 0x11, qualifier: 0x00)
     static let aborted = Sense(key: 0x0b, code: 0x00, qualifier: 0x00)
     static let protocolServiceCRCError = Sense(key: 0x0b, code: 0x47, qualifier: 0x05)
@@ -91,6 +92,8 @@ final class SimulatedUnit {
     private(set) var cached: [Int: UInt64] = [:]
     private(set) var unmapped: Set<Int> = []
     var badBlocks: Set<Int> = []
+    /// SYNCHRONIZE CACHE ends with a medium error.
+    var failsSynchronization = false
     /// The task set, in the order of arrival, of all sessions (TST 000b).
     var tasks: [TargetTask] = []
     /// Nil without asymmetric access.
@@ -240,6 +243,7 @@ final class SimulatedUnit {
 
     private func synchronize(_ cdb: [UInt8]) -> Outcome {
         guard let range = range(cdb) else { return .check(.outOfRange) }
+        if failsSynchronization { return .check(.mediumErrorWriting) }
         if range.isEmpty {
             let rest = cached.filter { $0.key < range.lowerBound }
             cached = rest

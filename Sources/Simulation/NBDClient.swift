@@ -62,7 +62,8 @@ public final class NBDClient {
     private var nextCookie: UInt64 = 1
     private var outbox: [UInt8] = []
     private var inbox: [UInt8] = []
-    private var isClosed = false
+    private var isLeaving = false
+    public private(set) var isClosed = false
 
     private var load = Load()
     /// Requests still to be made by the load.
@@ -118,7 +119,7 @@ public final class NBDClient {
     }
 
     private func makeOne() {
-        guard remaining > 0, pending.count < load.depth, !isClosed else { return }
+        guard remaining > 0, pending.count < load.depth, !isClosed, !isLeaving else { return }
         for _ in 0..<16 {
             let operation = choose()
             let isLong = random.chance(load.longPermille)
@@ -221,7 +222,10 @@ public final class NBDClient {
         if !outbox.isEmpty { toLane.wantRoom() }
     }
 
-    func disconnect() {
+    /// Says DISC, with what is under way unanswered. Nothing is asked any more.
+    public func disconnect() {
+        remaining = 0
+        isLeaving = true
         var bytes: [UInt8] = []
         bytes.append(UInt64(NBDRequest.magic), bytes: 4)
         bytes.append(2, bytes: 4)

@@ -9,6 +9,8 @@ public final class SimulatedDisk {
     public internal(set) var id = DiskID(rawValue: -1)
     public internal(set) var isReady = false
     public internal(set) var isDetached = false
+    /// Whether its last flush went well.
+    public internal(set) var wasFlushed = false
 
     init(
         index: Int, unit: SimulatedUnit, options: WorldOptions, timeline: Timeline, chronicle: Chronicle

@@ -1,3 +1,5 @@
+import CausewayCore
+
 /// An iSCSI target that does what RFC 7143 asks of it and checks that the initiator does so too: every
 /// violation ends the history with words. Around it, what targets do in real life: pause, restart, shut the
 /// window, answer late.
@@ -133,7 +135,13 @@ public final class SimulatedTarget {
         timeline.after(1_000_000) { [weak self] in self?.waitForEnd(rest, isDone) }
     }
 
+    /// Portals that show no LUN 1 at present.
+    var blindPortals: Set<Int> = []
+    /// Makes the StatSN of answers to pings, and of asynchronous messages, wrong.
+    var confusesStatSN = false
+
     func unit(_ lun: UInt64, portal: Int) -> SimulatedUnit? {
+        if blindPortals.contains(portal), lun == World.lun.rawValue { return nil }
         if let impostor = impostors[portal], impostor.lun == lun { return impostor }
         return units[lun]
     }
@@ -390,6 +398,17 @@ public final class SimulatedTarget {
         timeline.after(nanoseconds) { [weak self] in
             self?.isDown = false
             self?.chronicle.trace("target", "is up again")
+        }
+    }
+
+    /// Every session is sent an Asynchronous Message (RFC 7143 §11.9) of a SCSI event.
+    func sendAsynchronousMessages() {
+        for session in sessions {
+            guard let connection = session.connection else { continue }
+            var message = connection.header(.asynchronousMessage, countsStatus: true)
+            if confusesStatSN { message[6] &+= 3 }
+            message[4] = reservedTag
+            connection.send(message, [0, 0])
         }
     }
 

@@ -6,7 +6,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
     public enum Fault: Int, CaseIterable, Sendable {
         case cut, cutWithGhost, cutAtByte, blackHole, portalBlackHole, carrier, pause, restart, window,
             halfClose
-        case attention
+        case attention, hiddenUnit
         /// A path that only carries small segments, one that is slow, one that fails again and again.
         case largeSegments, slowPath, flapping
         /// The process behind a portal hangs.

@@ -321,6 +321,7 @@ final class TargetConnection {
         var echo = self.header(.nopIn, countsStatus: true)
         echo[4] = header[4]
         echo[5] = reservedTag
+        if target.confusesStatSN { echo[6] &+= 3 }
         send(echo, target.options.echoesPings ? data : [])
     }
 

@@ -127,6 +127,21 @@ extension World {
 
     public func shutWindow(_ nanoseconds: UInt64) { target.shutWindow(nanoseconds) }
 
+    /// A portal shows no LUN any more, as when someone changes its access list.
+    public func hideUnit(portal: Int) {
+        chronicle.trace("target", "portal \(portal) hides the LUN")
+        target.blindPortals.insert(portal)
+    }
+
+    public func showUnit(portal: Int) {
+        chronicle.trace("target", "portal \(portal) shows the LUN")
+        target.blindPortals.remove(portal)
+    }
+
+    public func failFlushes(_ isFailing: Bool) { unit.failsSynchronization = isFailing }
+    public func confuseStatSN() { target.confusesStatSN = true }
+    public func sendAsynchronousMessages() { target.sendAsynchronousMessages() }
+
     /// Every session is told something that asks for no more than a second attempt.
     public func raiseAttention() {
         for disk in disks { target.raise(.modeParametersChanged, lun: disk.unit.lun) }

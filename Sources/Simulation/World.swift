@@ -72,6 +72,8 @@ public final class World {
     public let target: SimulatedTarget
     public let disks: [SimulatedDisk]
     public internal(set) var lane: Lane
+    /// How flushes ended that no client asked for.
+    public private(set) var flushes: [NBDError] = []
     /// Lines that the lane wrote, if they are kept.
     public var keepsLog = false
     public private(set) var log: [(severity: LaneNotice.Severity, text: String)] = []
@@ -196,11 +198,25 @@ public final class World {
         work()
     }
 
+    /// A disk that was detached, once more.
+    public func attachAgain(_ disk: SimulatedDisk) {
+        disk.isReady = false
+        disk.isDetached = false
+        attach(disk)
+    }
+
+    public func flush() {
+        lane.flush(disk, now: instant)
+        work()
+    }
+
     public func detach(force: Bool) {
-        for disk in disks {
-            lane.detach(disk.id, force: force, now: instant)
-            work()
-        }
+        for disk in disks { detach(disk, force: force) }
+    }
+
+    public func detach(_ disk: SimulatedDisk, force: Bool) {
+        lane.detach(disk.id, force: force, now: instant)
+        work()
     }
 
     func specification(_ route: Int) -> PathSpecification {
@@ -467,18 +483,23 @@ public final class World {
         case .notReady(_, let problems):
             self.problems = problems
             for problem in problems { chronicle.trace("lane", "not ready: \(problem.text)") }
+        case .loggedIn: break
         case .pathChanged(_, let interface, let portal, let isUp, let reason):
             chronicle.trace("lane", "\(interface) \(portal) \(isUp ? "up" : "down \(reason)")")
         case .pathRemoved(_, let isid, let isClean):
             removedCount += 1
             chronicle.trace("lane", "path \(isid) removed, clean \(isClean)")
         case .clientGone: chronicle.trace("lane", "client gone")
-        case .detached(let id, _):
+        case .flushed(_, let error):
+            chronicle.trace("lane", "flushed: \(error)")
+            flushes.append(error)
+        case .detached(let id, _, let isFlushed):
             guard let disk = disks.first(where: { $0.id == id }) else {
                 return chronicle.fail("another disk is detached")
             }
             chronicle.trace("lane", "\(disk.name) is detached")
             disk.isDetached = true
+            disk.wasFlushed = isFlushed
         case .disk(_, let severity, let text), .event(let severity, let text):
             chronicle.trace("lane", text)
             if keepsLog { log.append((severity, text)) }

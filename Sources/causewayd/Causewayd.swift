@@ -33,8 +33,10 @@ struct Causewayd: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The initiator's iSCSI name (default: as the configuration says, or "
-                + "/etc/iscsi/initiatorname.iscsi).", valueName: "iqn"))
+            """
+            The initiator's iSCSI name (default: as the configuration says, or /etc/iscsi/initiatorname.iscsi, \
+            or /etc/causeway/initiatorname, which is made at the first start).
+            """, valueName: "iqn"))
     var initiatorName: String?
 
     @Flag(

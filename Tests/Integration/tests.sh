@@ -6,10 +6,11 @@ set -eu
 lab_begin
 
 readonly size=$((64 << 20))
-clients=()
+clients=() made_names=''
 test_end() {
     local client
     for client in "${clients[@]}"; do end_process "$client"; done
+    [ -z "$made_names" ] || rm -rf "$made_names"
 }
 
 # A 64 MiB disk over both links on $socket, which NBD clients reach by $uri.
@@ -782,5 +783,10 @@ parameter() { # wanted|negotiated KEY VALUE: on both paths
         '.paths | length == 2 and all(.[$what][$key] | test($value))' <<<"$said" >/dev/null ||
         fail "$1 $2 is not $3"
 }
+
+# shellcheck source=Tests/Integration/input.sh
+. "$(dirname "$(realpath "$0")")/input.sh"
+# shellcheck source=Tests/Integration/stress.sh
+. "$(dirname "$(realpath "$0")")/stress.sh"
 
 "test_$1"

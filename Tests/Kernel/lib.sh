@@ -35,7 +35,7 @@ lab_begin() {
     control=$work/io.causeway
     configuration=$work/etc/causeway.toml
     export CAUSEWAY_CONTROL=$control
-    daemon='' tgtd='' lio='' namespaces=''
+    daemon='' tgtd='' lio='' namespaces='' wrong=0
     trap lab_end EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
@@ -355,3 +355,33 @@ nbd_devices() {
     done
 }
 no_nbd_devices() { [ -z "$(nbd_devices)" ]; }
+
+# ---- what people get wrong
+
+# refused WHAT PATTERN… -- COMMAND…: COMMAND must fail by itself (no crash, no time limit) and every PATTERN must
+# be in what it says. A failure is noted, and the test goes on.
+refused() {
+    local what=$1 status=0 patterns=() pattern message=''
+    shift
+    while [ "$1" != -- ]; do
+        patterns+=("$1")
+        shift
+    done
+    shift
+    "$@" >"$work/said" 2>&1 </dev/null || status=$?
+    if [ $status = 0 ]; then
+        message='it succeeded'
+    elif [ $status -ge 124 ]; then
+        message="exit status $status"
+    fi
+    for pattern in "${patterns[@]}"; do
+        grep -qiE -e "$pattern" "$work/said" || message="$message; nothing about /$pattern/"
+    done
+    if [ -n "$message" ]; then
+        say "WRONG $what: ${message#; }. It said:"
+        sed 's/^/    /' "$work/said"
+        wrong=$((wrong + 1))
+    else
+        say "right $what: $(head -n 1 "$work/said")"
+    fi
+}

@@ -106,6 +106,18 @@ extension ControlError {
             holders: holders)
     }
 
+    /// A detach that was to leave nothing in the LUN's cache. `isGone`: the disk is detached all the same.
+    public static func flushFailed(_ name: DiskName, reason: String, isGone: Bool) -> ControlError {
+        ControlError(
+            kind: .flushFailed,
+            message: "the last flush of \(name) failed: \(reason)"
+                + (isGone ? "; the disk is detached, and what was written last may be lost" : ""),
+            remedy: isGone
+                ? "check the data on the LUN"
+                : "the disk stays attached; see its paths with: causeway status \(name); "
+                    + "--force detaches all the same, and what is not on the medium by then may be lost")
+    }
+
     /// The LUN is a device of this machine already, under open-iscsi say.
     public static func identityInUse(_ wwid: String, device: String) -> ControlError {
         ControlError(

@@ -16,6 +16,7 @@ public struct ControlError: Error, Equatable, Sendable {
         public static let noSuchLUN = Kind(rawValue: "NoSuchLUN")
         public static let alreadyAttached = Kind(rawValue: "AlreadyAttached")
         public static let deviceInUse = Kind(rawValue: "DeviceInUse")
+        public static let flushFailed = Kind(rawValue: "FlushFailed")
         public static let nbdModuleAbsent = Kind(rawValue: "NBDModuleAbsent")
         public static let noSuchDisk = Kind(rawValue: "NoSuchDisk")
         public static let wrongConfiguration = Kind(rawValue: "WrongConfiguration")
@@ -28,9 +29,8 @@ public struct ControlError: Error, Equatable, Sendable {
         public static let all: [Kind] = [
             .noSuchInterface, .interfaceWithoutAddress, .portalUnreachable, .targetNotFound, .loginRefused,
             .authenticationFailed,
-            .noSuchLUN, .alreadyAttached, .deviceInUse, .nbdModuleAbsent, .noSuchDisk, .wrongConfiguration,
-            .permissionDenied,
-            .invalidName, .invalidArgument, .busy, .internalFailure,
+            .noSuchLUN, .alreadyAttached, .deviceInUse, .flushFailed, .nbdModuleAbsent, .noSuchDisk,
+            .wrongConfiguration, .permissionDenied, .invalidName, .invalidArgument, .busy, .internalFailure,
         ]
     }
 

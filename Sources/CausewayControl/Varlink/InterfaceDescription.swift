@@ -236,6 +236,7 @@ public enum InterfaceDescription {
         error AlreadyAttached (message: string, remedy: string)
         # The holders are mount points, processes or devices.
         error DeviceInUse (message: string, remedy: string, holders: ?[]string)
+        error FlushFailed (message: string, remedy: string)
         error NBDModuleAbsent (message: string, remedy: string)
         error NoSuchDisk (message: string, remedy: string)
         error WrongConfiguration (message: string, remedy: string)

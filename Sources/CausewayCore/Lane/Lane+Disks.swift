@@ -62,7 +62,10 @@ extension Lane {
         target.wanted = specification.parameters
         guard
             let slot = freeSlot(
-                disks.map { $0.isRemoved && diskQueues[$0.index].requests == 0 },
+                disks.map { disk in
+                    disk.isRemoved && diskQueues[disk.index].requests == 0
+                        && clients(of: DiskID(rawValue: disk.index)).isEmpty
+                },
                 capacity: diskQueues.capacity)
         else {
             throw .full("disks")
@@ -87,15 +90,29 @@ extension Lane {
         }
         apply(disk.settings, to: index)
         pathsChanged(target)
-        // Writes of a predecessor, or of a disk that went by force, may still come: none of ours before their
-        // fence, on whichever path.
-        for path in target.paths
-        where paths[Int(path)].owesPredecessor || !paths[Int(path)].debts.isEmpty {
-            if paths[Int(path)].debts.insert(index).inserted { diskQueues[index].fenceDebts += 1 }
-        }
+        oweFences(index, target)
         for path in target.paths where paths[Int(path)].isUp { beginProbe(paths[Int(path)], index) }
         wake(at: now)
         return DiskID(rawValue: index)
+    }
+
+    /// Writes of a predecessor, or of a disk that went by force, may still come: none of a new disk's before
+    /// their fence, on whichever path.
+    private mutating func oweFences(_ disk: Int32, _ target: Target) {
+        let lun = diskQueues[disk].lun
+        for index in target.paths {
+            let path = paths[Int(index)]
+            guard path.unfenced.contains(lun) || path.debts.contains(where: { diskQueues[$0].lun == lun })
+            else { continue }
+            if path.debts.insert(disk).inserted { diskQueues[disk].fenceDebts += 1 }
+            // A login asks for itself.
+            guard pathQueues[index].isFullFeature else { continue }
+            if path.proof == .waitsForTasks {
+                connectionLost(path, "earlier writes to the LUN of \(disks[Int(disk)].name) must end first")
+            } else if !sendBarrier(path, disk) {
+                connectionLost(path, "no task is free for the barrier")
+            }
+        }
     }
 
     private func freeSlot(_ removed: [Bool], capacity: Int) -> Int? {
@@ -255,22 +272,6 @@ extension Lane {
         return streamID(index)
     }
 
-    /// Queues bytes that are no PDU.
-    private mutating func sendPlain(_ bytes: [UInt8], _ index: Int32) {
-        guard !bytes.isEmpty, streams[index].send.room > 0 else { return }
-        let copy = UnsafeMutableRawPointer.allocate(byteCount: bytes.count, alignment: 8)
-        unsafe bytes.withUnsafeBytes { source in
-            if let base = source.baseAddress { unsafe copy.copyMemory(from: base, byteCount: source.count) }
-        }
-        let entry = unsafe streams[index].send.append()
-        unsafe entry.pointee.reset(headerCount: 0)
-        unsafe entry.pointee.payload = UnsafeRawPointer(copy)
-        unsafe entry.pointee.payloadCount = Int32(bytes.count)
-        unsafe entry.pointee.ownsPayload = true
-        chunks.heapBytes += bytes.count
-        markDirty(index)
-    }
-
     @inline(never)
     mutating func parseNegotiation(_ index: Int32) {
         guard var machine = negotiations[index] else { return }
@@ -293,163 +294,8 @@ extension Lane {
             parseNBD(index)
         case .closed(let reason):
             negotiations[index] = nil
-            streams[index].isDisconnecting = true
-            streams[index].closesWhenSent = true
             log(.information, "\(disks[Int(streams[index].owner)].name): an NBD client left: \(reason)")
-            if streams[index].send.isEmpty { clientIsGone(index, requested: false) }
+            beginClosing(index, .whenSent)
         }
-    }
-
-    // MARK: Detach
-
-    /// Detaches a disk: waits for its requests, flushes, and logs out of a target that no other disk uses.
-    /// By force nothing is waited for, and what is held is answered with an error.
-    public mutating func detach(_ id: DiskID, force: Bool, now: Instant) {
-        self.now = now
-        let disk = id.rawValue
-        guard disk >= 0, Int(disk) < disks.count, diskQueues[disk].isInUse else { return }
-        let cold = disks[Int(disk)]
-        diskQueues[disk].isDetaching = true
-        cold.detachDeadline = now.adding(milliseconds: force ? 1000 : 30_000)
-        wake(at: cold.detachDeadline ?? .never)
-        if force {
-            cold.isForced = true
-            failHeld(disk, "detached by force")
-        }
-        // Nothing new is taken, so that what is under way comes to an end.
-        for client in clients(of: id) where !force && streams[client.index].writing < 0 {
-            streams[client.index].isDisconnecting = true
-        }
-        if diskQueues[disk].requests == 0 { diskIsIdle(disk) }
-    }
-
-    /// A detaching disk has no request left: one last flush, then it goes.
-    @inline(never)
-    mutating func diskIsIdle(_ disk: Int32) {
-        let cold = disks[Int(disk)]
-        guard diskQueues[disk].isDetaching, !cold.isRemoved else { return }
-        let mustFlush =
-            !cold.wasFlushed && !cold.isForced && cold.wasReady && diskQueues[disk].writeCacheEnabled
-            && diskQueues[disk].usable != 0 && !diskQueues[disk].isReadOnly
-        guard mustFlush, let request = freeRequests.take() else { return removeDisk(disk) }
-        cold.wasFlushed = true
-        requests[request] = Request()
-        requests[request].isFree = false
-        requests[request].isOrphan = true
-        requests[request].isFullyIssued = true
-        requests[request].type = NBDCommand.flush.rawValue
-        requests[request].disk = disk
-        diskQueues[disk].requests += 1
-        synchronize(request, lba: 0, blocks: 0)
-    }
-
-    /// The disk is no more; tasks of it that a target still holds end with their session.
-    @inline(never)
-    mutating func removeDisk(_ disk: Int32) {
-        let cold = disks[Int(disk)]
-        let target = targets[Int(cold.target)]
-        // Ending its clients' requests comes back to here.
-        guard !cold.isRemoved, target.disks.contains(disk) else { return }
-        target.disks.removeAll { $0 == disk }
-        joinHealth(target)
-        pathsChanged(target)
-        for index in target.paths {
-            let path = paths[Int(index)]
-            path.probes[disk] = nil
-            path.serials[disk] = nil
-            path.gone[disk] = nil
-            path.sweeps[disk] = nil
-            path.barrierVia[disk] = nil
-        }
-        for index in 0..<Int32(streams.capacity)
-        where (streams[index].kind == .nbd || streams[index].kind == .negotiation)
-            && streams[index].owner == disk
-        {
-            if cold.isForced { answerAll(index) }
-            if streams[index].send.isEmpty {
-                clientIsGone(index, requested: true)
-            } else {
-                // The last answers go out first.
-                streams[index].isDisconnecting = true
-                streams[index].closesWhenSent = true
-            }
-        }
-        if target.disks.isEmpty {
-            target.lastDisk = disk
-            for path in target.paths { logOut(paths[Int(path)]) }
-            if target.paths.isEmpty { diskIsGone(disk, target) }
-        } else {
-            for path in target.paths {
-                paths[Int(path)].barriers.remove(disk)
-                paths[Int(path)].diskProblems[disk] = nil
-            }
-            diskIsGone(disk, target)
-        }
-    }
-
-    /// Answers what a client still waits for with an error; the commands run to their end, unheard.
-    private mutating func answerAll(_ index: Int32) {
-        for request in 0..<Int32(requests.capacity)
-        where !requests[request].isFree && requests[request].stream == index && !requests[request].isOrphan
-            && streams[index].writing != request
-        {
-            let isRead = requests[request].type == NBDCommand.read.rawValue
-            writeReply(requests[request].cookie, isRead: isRead, .inputOutput, stream: index)
-            requests[request].isOrphan = true
-        }
-    }
-
-    /// The last path of a target has logged out.
-    mutating func pathRemoved(_ path: Path) {
-        let target = targets[Int(path.target)]
-        let isClean = !owesFence(path) && !path.owesPredecessor
-        failTasks(of: path)
-        target.paths.removeAll { $0 == path.index }
-        targetPaths[target.index].indices[Int(path.ordinal)] = -1
-        leaveHealth(path)
-        if target.lastDisk == nil { tellRemoved(path, target, isClean: isClean) }
-        if target.paths.isEmpty, let disk = target.lastDisk { diskIsGone(disk, target) }
-    }
-
-    /// What a path that goes for ever still held. The fence it owes is written in the log.
-    private mutating func failTasks(of path: Path) {
-        let count = pathQueues[path.index].held.count
-        if count > 0 || !path.debts.isEmpty || path.owesPredecessor {
-            targets[Int(path.target)].leftWrites = true
-        }
-        if count > 0 || !path.debts.isEmpty {
-            log(
-                .error,
-                "\(targets[Int(path.target)].name) \(path.name): "
-                    + "removed while \(count) sent writes had no fence: "
-                    + "they may still reach the medium")
-        }
-        while !pathQueues[path.index].held.isEmpty {
-            let task = pathQueues[path.index].held.first
-            pathQueues[path.index].held.remove(task, tasks)
-            finishTask(task, error: NBDError.inputOutput.rawValue)
-        }
-    }
-
-    private mutating func diskIsGone(_ disk: Int32, _ target: Target) {
-        let cold = disks[Int(disk)]
-        cold.isRemoved = true
-        diskQueues[disk].isFailing = true
-        failHeld(disk, "detached")
-        for index in target.paths where paths[Int(index)].accessDebts.remove(disk) != nil {
-            paths[Int(index)].owesPredecessor = true
-        }
-        // What it owed, the path owes on: the disk's number may soon be another's.
-        for index in target.paths where paths[Int(index)].debts.remove(disk) != nil {
-            paths[Int(index)].owesPredecessor = true
-            diskQueues[disk].fenceDebts -= 1
-        }
-        diskQueues[disk].isInUse = false
-        if target.disks.isEmpty {
-            target.isRemoved = true
-            // Its secrets are wiped when nobody holds them any more.
-            target.authentication = .none
-        }
-        effects.append(.notice(.detached(DiskID(rawValue: disk), isClean: !target.leftWrites)))
     }
 }

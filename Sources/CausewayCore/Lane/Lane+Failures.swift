@@ -58,7 +58,7 @@ extension Lane {
         }
     }
 
-    private func describe(_ status: UInt8, _ sense: SenseData?) -> String {
+    func describe(_ status: UInt8, _ sense: SenseData?) -> String {
         if let sense { "\(sense)" } else { "\(SCSIStatus(rawValue: status))" }
     }
 
@@ -253,24 +253,28 @@ extension Lane {
     ) {
         let path = paths[Int(index)]
         switch header.opcode {
-        case .nopIn: receiveNOPIn(NOPIn(header), path)
+        case .nopIn: receiveNOPIn(NOPIn(header), path, stream)
         case .logoutResponse:
             guard case .loggingOut = path.state else {
                 return violation(index, stream, .unexpected(header.opcode))
             }
             sessionEnded(path)
         case .taskManagementResponse: resetAnswered(TaskManagementResponse(header), path, stream)
-        case .asynchronousMessage: receiveAsynchronous(AsynchronousMessage(header), path)
+        case .asynchronousMessage:
+            receiveAsynchronous(AsynchronousMessage(header), path, stream)
         case .reject: unsafe receiveReject(Reject(header), data, path, stream)
         default: violation(index, stream, .unexpected(header.opcode))
         }
     }
 
-    private mutating func receiveNOPIn(_ pdu: NOPIn, _ path: Path) {
+    private mutating func receiveNOPIn(_ pdu: NOPIn, _ path: Path, _ stream: Int32) {
         let index = path.index
         pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         if pdu.isEcho {
-            pathQueues[index].expStatSN = pdu.statSN.next
+            guard countStatus(pdu.statSN, index) else {
+                let expected = pathQueues[index].expStatSN
+                return violation(index, stream, .statSN(expected: expected, got: pdu.statSN))
+            }
             pingAnswered(path, tag: pdu.initiatorTaskTag)
         }
         let answer = NOPOut(
@@ -278,10 +282,15 @@ extension Lane {
         if let answer { sendCold(answer.header, [], pathQueues[index].stream) }
     }
 
-    private mutating func receiveAsynchronous(_ pdu: AsynchronousMessage, _ path: Path) {
+    private mutating func receiveAsynchronous(
+        _ pdu: AsynchronousMessage, _ path: Path, _ stream: Int32
+    ) {
         let index = path.index
         pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
-        pathQueues[index].expStatSN = pdu.statSN.next
+        guard countStatus(pdu.statSN, index) else {
+            let expected = pathQueues[index].expStatSN
+            return violation(index, stream, .statSN(expected: expected, got: pdu.statSN))
+        }
         log(.warning, "\(targets[Int(path.target)].name) \(path.name): \(pdu.event)")
         switch pdu.event {
         case .scsiEvent:

@@ -1,20 +1,28 @@
 /// What happens between login and I/O: the barrier, the proof that no earlier copy of a write still runs, and
 /// then the question which LUN it is.
 extension Lane {
-    /// Sends an ORDERED TEST UNIT READY to every disk of the path: answered GOOD, the target has finished
-    /// what it held before. Only where something is owed, to this lane's own writes or to those of a
-    /// predecessor that died: some targets stumble over ORDERED commands.
+    /// Sends an ORDERED TEST UNIT READY to every disk of the path that owes a fence: answered GOOD, the
+    /// target has finished what it held before. Only there: some targets stumble over ORDERED commands.
     mutating func beginBarriers(_ path: Path, isForeign: Bool) {
         path.isForeign = isForeign
-        path.barriers = Set(targets[Int(path.target)].disks)
-        let owes = owesFence(path) || path.owesPredecessor || !path.accessDebts.isEmpty
-        if !owes || settings.skipsBarrier || path.proof == .waitsForTasks { path.barriers = [] }
-        if path.barriers.isEmpty { return barriersDone(path) }
-        for disk in path.barriers.sorted() {
-            guard issueInternal(.barrier, disk: disk, path: path) != nil else {
+        path.barriers = [:]
+        let isProved = settings.skipsBarrier || path.proof == .waitsForTasks
+        for disk in targets[Int(path.target)].disks where owesFence(path, disk) {
+            if isProved {
+                fenceDone(path, disk)
+            } else if !sendBarrier(path, disk) {
                 return connectionLost(path, "no task is free for the barrier")
             }
         }
+        if isProved { path.unfenced = [] }
+        beginUse(path)
+    }
+
+    /// False when no task is free.
+    mutating func sendBarrier(_ path: Path, _ disk: Int32) -> Bool {
+        guard let task = issueInternal(.barrier, disk: disk, path: path) else { return false }
+        path.barriers[disk] = Barrier(task: task)
+        return true
     }
 
     func proof(of attempt: Path.Attempt, target: Int32) -> ReinstatementProof {
@@ -71,36 +79,53 @@ extension Lane {
     mutating func barrierAnswered(_ task: Int32, _ index: Int32, status: UInt8, sense: SenseData?) {
         let disk = tasks[task].disk
         let path = barrierOwner(task) ?? paths[Int(index)]
-        if path.index != index {
-            // For a session that is lost again, or was made anew since, it proves nothing.
-            guard path.barrierVia[disk] == index, path.barriers.contains(disk), case .draining = path.state,
-                tasks[task].issuedAt >= path.sessionBegan
-            else { return releaseTask(task) }
-        }
-        guard status != 0 else {
-            releaseTask(task)
-            path.barrierVia[disk] = nil
-            return barrierDone(path, disk)
-        }
+        // For a session that is lost again, or was made anew since, it proves nothing.
+        guard var barrier = path.barriers[disk], barrier.task == task else { return releaseTask(task) }
         let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)
         // The first command after a login is the one that hears of a restart.
-        note(verdict.notices, paths[Int(index)], disk)
-        tasks[task].attempts &+= 1
-        let owes = owesFence(path, disk)
-        let isRefused = verdict.notices.contains(.accessStateChanged) && sense?.key != .unitAttention
+        if status != 0 { note(tidings(verdict), paths[Int(index)], disk) }
         switch verdict.errorClass {
-        case .retry where tasks[task].attempts < 16: sendInternal(task, paths[Int(index)])
-        case _ where owes && isRefused: rerouteBarrier(task, path, disk)
-        case .retryAfterDelay:
-            tasks[task].attempts = min(tasks[task].attempts, 64)
-            delay(task, milliseconds: 200)
-        case _ where owes:
-            // Only GOOD proves anything: ask until it comes or the path is lost.
-            tasks[task].attempts = min(tasks[task].attempts, 64)
-            delay(task, milliseconds: 200)
-        default:
+        case .good:
             releaseTask(task)
-            barrierDone(path, disk)
+            fenceDone(path, disk)
+            if path.isUp {
+                beginProbe(path, disk)
+                leave(path)
+            }
+            return beginUse(path)
+        case .retry where tasks[task].attempts < 16:
+            tasks[task].attempts += 1
+            return sendInternal(task, paths[Int(index)])
+        default: break
+        }
+        let isRefused = verdict.notices.contains(.accessStateChanged) && sense?.key != .unitAttention
+        if isRefused, rerouteBarrier(task, path, disk) { return }
+        if isRefused || verdict.errorClass != .retryAfterDelay {
+            // Only GOOD proves anything. The disk's writes wait on, bounded by the APD time-out, and the
+            // target's other disks need not wait with them.
+            barrier.isAside = true
+        }
+        barrier.refusals += 1
+        barrier.answer = describe(status, sense)
+        barrier.via = -1
+        path.barriers[disk] = barrier
+        tasks[task].lba = 0
+        tasks[task].path = path.index
+        delay(task, milliseconds: barrier.delay)
+        guard barrier.isAside else { return }
+        problem(
+            path, disk, verdict.errorClass == .pathError(.logicalUnitGone) ? .lunGone : .notReady,
+            fenceWait(path, for: disk) ?? "")
+        beginUse(path)
+    }
+
+    /// What an answer of the lane's own command says besides. That the LUN is not there is the answer itself,
+    /// and no reason to ask anew at once.
+    private func tidings(_ verdict: ErrorClassification) -> TargetNotices {
+        if case .pathError(.logicalUnitGone) = verdict.errorClass {
+            verdict.notices.subtracting(.lunListChanged)
+        } else {
+            verdict.notices
         }
     }
 
@@ -109,37 +134,37 @@ extension Lane {
     }
 
     /// The target port's access state forbids TEST UNIT READY (SPC-4 §5.15.2.5). The task set is the LUN's,
-    /// not the session's, so that an ORDERED command of another session waits for the same commands.
-    private mutating func rerouteBarrier(_ task: Int32, _ path: Path, _ disk: Int32) {
+    /// not the session's, so that an ORDERED command of another session waits for the same commands. False if
+    /// there is none, or if it was tried just now.
+    private mutating func rerouteBarrier(_ task: Int32, _ path: Path, _ disk: Int32) -> Bool {
         let isShared = disks[Int(disk)].report?.limits.sharesTaskSet ?? false
         let carrying = targets[Int(path.target)].paths.first {
             $0 != path.index && diskQueues[disk].usable & (1 &<< UInt32(paths[Int($0)].ordinal)) != 0
         }
+        guard isShared, let via = carrying, tasks[task].path == path.index else { return false }
         tasks[task].attempts = 0
-        if isShared, let via = carrying, tasks[task].path == path.index {
-            tasks[task].lba = UInt64(path.index) + 1
-            tasks[task].path = via
-            path.barrierVia[disk] = via
-            sendInternal(task, paths[Int(via)])
-        } else {
-            tasks[task].lba = 0
-            tasks[task].path = path.index
-            path.barrierVia[disk] = nil
-            delay(task, milliseconds: 200)
-        }
+        tasks[task].lba = UInt64(path.index) + 1
+        tasks[task].path = via
+        path.barriers[disk]?.via = via
+        sendInternal(task, paths[Int(via)])
+        return true
     }
 
     /// A barrier's path was lost, or it did not go out: the path that owes it sends another.
     mutating func barrierLost(owner: Int32, via: Int32, _ disk: Int32) {
         let path = paths[Int(owner)]
-        guard path.barrierVia[disk] == via else { return }
-        path.barrierVia[disk] = nil
-        guard case .draining = path.state, path.barriers.contains(disk) else { return }
-        if issueInternal(.barrier, disk: disk, path: path) == nil {
-            connectionLost(path, "no task is free for the barrier")
+        guard var barrier = path.barriers[disk], barrier.via == via, pathQueues[owner].isFullFeature else {
+            return
         }
+        guard let task = issueInternal(.barrier, disk: disk, path: path) else {
+            return connectionLost(path, "no task is free for the barrier")
+        }
+        barrier.task = task
+        barrier.via = -1
+        path.barriers[disk] = barrier
     }
 
+    /// Whether a disk's earlier writes over this path may still reach the medium.
     func owesFence(_ path: Path, _ disk: Int32) -> Bool {
         if path.debts.contains(disk) || path.accessDebts.contains(disk) { return true }
         var task = pathQueues[path.index].held.first
@@ -150,33 +175,24 @@ extension Lane {
         return false
     }
 
-    private mutating func barrierDone(_ path: Path, _ disk: Int32) {
-        path.barriers.remove(disk)
-        if path.barriers.isEmpty, case .draining = path.state { barriersDone(path) }
+    /// The fence of a disk is complete: nothing that lost sessions of this path had sent to it can reach the
+    /// medium any more.
+    private mutating func fenceDone(_ path: Path, _ disk: Int32) {
+        let took = now.nanoseconds(since: path.fenceBegan ?? now)
+        let wasOwed = path.debts.contains(disk)
+        path.barriers[disk] = nil
+        path.diskProblems[disk] = nil
+        path.accessDebts.remove(disk)
+        path.unfenced.remove(diskQueues[disk].lun)
+        let count = release(path, disk)
+        diskQueues[disk].counters.fencedWrites &+= UInt64(count)
+        if count > 0 || wasOwed { fenceIsHad(path, took, count) }
+        pumpPending()
     }
 
-    /// The fence is complete: nothing of the lost session can reach the medium any more.
-    private mutating func barriersDone(_ path: Path) {
-        let index = path.index
-        let count = pathQueues[index].held.count
-        if count > 0 || !path.debts.isEmpty {
-            fenceIsHad(path, count)
-        }
-        path.fenceBegan = nil
-        path.owesPredecessor = false
-        for disk in path.debts { diskQueues[disk].fenceDebts -= 1 }
-        path.debts = []
-        path.accessDebts = []
-        var released: [Int32] = []
-        while !pathQueues[index].held.isEmpty {
-            let task = pathQueues[index].held.first
-            pathQueues[index].held.remove(task, tasks)
-            released.append(task)
-        }
-        for task in released.reversed() {
-            diskQueues[tasks[task].disk].counters.fencedWrites &+= 1
-            sendAgain(task, first: true)
-        }
+    /// A path that was logged in begins its work once no barrier keeps it.
+    mutating func beginUse(_ path: Path) {
+        guard case .draining = path.state, path.barriers.values.allSatisfy({ $0.isAside }) else { return }
         path.wasTried = true
         if path.intent != .inUse {
             path.state = .standIn
@@ -195,9 +211,8 @@ extension Lane {
     }
 
     /// Counts a fence and tells of it, together with the loss if that was not told yet.
-    private mutating func fenceIsHad(_ path: Path, _ count: Int32) {
+    private mutating func fenceIsHad(_ path: Path, _ took: UInt64, _ count: Int) {
         let index = path.index
-        let took = now.nanoseconds(since: path.fenceBegan ?? now)
         pathQueues[index].counters.fences &+= 1
         pathQueues[index].counters.lastFenceNanoseconds = took
         let proof: String
@@ -226,10 +241,52 @@ extension Lane {
         }
     }
 
+    // MARK: Fences that take long
+
+    /// What a path's fence waits for; nil if it owes none, to `disk` if one is given.
+    func fenceWait(_ path: Path, for disk: Int32? = nil) -> String? {
+        if let disk {
+            guard owesFence(path, disk) || path.barriers[disk] != nil else { return nil }
+        } else {
+            guard owesFence(path) || !path.barriers.isEmpty else { return nil }
+        }
+        guard pathQueues[path.index].isFullFeature else {
+            if case .loggingIn = path.attempt?.phase {
+                return "the fence waits for the target to answer the login that ends the lost session"
+            }
+            return "the fence waits for a login in the lost session's portal group"
+                + (path.problem.map { ": \($0.text)" } ?? "")
+        }
+        let barrier = disk.flatMap { path.barriers[$0] } ?? path.barriers.min { $0.key < $1.key }?.value
+        guard let answer = barrier?.answer else {
+            return "the fence waits for the LUN to finish earlier commands (ORDERED TEST UNIT READY)"
+        }
+        return "the fence waits for the LUN, which answers TEST UNIT READY with \(answer)"
+    }
+
+    /// Says once, and then more and more seldom, that a fence is not had.
+    mutating func warnOfFence(_ path: Path) {
+        guard let wait = fenceWait(path) else {
+            path.fencePatience = nil
+            return
+        }
+        var patience = path.fencePatience ?? FencePatience(since: path.fenceBegan ?? now)
+        if patience.isDue(now: now) {
+            let seconds = now.nanoseconds(since: patience.since) / 1_000_000_000
+            log(
+                .warning,
+                "\(label(path)): \(wait), for \(seconds) s now; "
+                    + "\(pathQueues[path.index].held.count) writes are held")
+        }
+        path.fencePatience = patience
+        wake(at: patience.dueAt)
+    }
+
     // MARK: Which LUN is it?
 
     mutating func beginProbe(_ path: Path, _ disk: Int32) {
-        guard path.isUp, path.intent == .inUse, !diskQueues[disk].isDetaching else { return }
+        guard path.isUp, path.intent == .inUse, !diskQueues[disk].isDetaching, path.barriers[disk] == nil
+        else { return }
         let probe = LogicalUnitProbe(maxTransferBytes: UInt32(settings.pieceBytes))
         issueProbe(probe, path, disk)
     }
@@ -258,7 +315,7 @@ extension Lane {
         let disk = tasks[task].disk
         let data = internalData.removeValue(forKey: task) ?? []
         if status != 0 {
-            note(classify(status: SCSIStatus(rawValue: status), sense: sense).notices, path, disk)
+            note(tidings(classify(status: SCSIStatus(rawValue: status), sense: sense)), path, disk)
         }
         guard var probe = path.probes[disk], probe.task == task else { return releaseTask(task) }
         switch probe.answered(status: SCSIStatus(rawValue: status), sense: sense, data: data) {
@@ -359,7 +416,7 @@ extension Lane {
             }
             path.serials[disk] = report.serial
         }
-        guard path.isUp, path.intent == .inUse else { return }
+        guard path.isUp, path.intent == .inUse, path.barriers[disk] == nil else { return }
         path.wasUp = true
         if let since = path.lostSince {
             path.lostSince = nil

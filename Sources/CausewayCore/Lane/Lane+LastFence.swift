@@ -54,7 +54,7 @@ extension Lane {
     }
 
     /// Lets go of what waited for a lost session's fence. Returns how many writes.
-    private mutating func release(_ path: Path, _ disk: Int32) -> Int {
+    mutating func release(_ path: Path, _ disk: Int32) -> Int {
         var released: [Int32] = []
         var task = pathQueues[path.index].held.first
         while task >= 0 {

@@ -233,6 +233,8 @@ extension Lane {
             } else {
                 writeReply(requests[request].cookie, isRead: isRead, error, stream: requests[request].stream)
             }
+        } else if requests[request].stream < 0 {
+            ownFlushEnded(request)
         }
         releaseRequest(request)
     }
@@ -292,22 +294,25 @@ extension Lane {
 
     // MARK: The end of a client
 
-    /// DISC, or a stream that has lost its place: nothing more is read. Answers under way still go out.
+    /// DISC, or a stream that has lost its place: nothing more is read. What was accepted is carried out and
+    /// answered first.
     @inline(never)
     private mutating func clientEnds(_ index: Int32, _ end: TransmissionEnd) {
-        streams[index].isDisconnecting = true
         if end != .requested {
             log(.error, "\(disks[Int(streams[index].owner)].name): \(end); its connection is closed")
         }
-        clientIsGone(index, requested: end == .requested)
+        streams[index].endIsRequested = end == .requested
+        beginClosing(index, .whenAnswered)
     }
 
     /// Lets go of an NBD client. Its requests run to their end, unanswered.
     @inline(never)
-    mutating func clientIsGone(_ index: Int32, requested: Bool) {
+    mutating func clientIsGone(_ index: Int32) {
         let disk = streams[index].owner
         let id = streamID(index)
+        let requested = streams[index].endIsRequested
         negotiations[index] = nil
+        lingering[index] = nil
         // First, for the end of a request may be the end of the disk, which closes its streams.
         releaseStream(index)
         effects.append(.close(id))

@@ -28,12 +28,12 @@ extension Lane {
                 guard case .full(let table) = error else { continue }
                 throw .full(table)
             }
-            guard specification.mayHavePredecessor, let path = path(target, specification.isid) else {
+            guard !specification.predecessorUnits.isEmpty, let path = path(target, specification.isid) else {
                 continue
             }
             // Writes of a predecessor may still come: none of ours before their fence, on whichever path.
-            for disk in target.disks where path.owesPredecessor && path.debts.insert(disk).inserted {
-                diskQueues[disk].fenceDebts += 1
+            for disk in target.disks where path.unfenced.contains(diskQueues[disk].lun) {
+                if path.debts.insert(disk).inserted { diskQueues[disk].fenceDebts += 1 }
             }
         }
         pathsChanged(target)
@@ -145,6 +145,8 @@ extension Lane {
         guard path.intent != .inUse else { return }
         switch path.state {
         case .removed, .loggingOut, .draining: return
+        // Its writes, or what became of them, wait for the LUN's answer.
+        case .standIn where owesFence(path), .up where owesFence(path): return
         case .down:
             // The attempts go on until the fence is had.
             if !owesFence(path), path.attempt != nil || path.retryAt != nil || path.intent == .removed {

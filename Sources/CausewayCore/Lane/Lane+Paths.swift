@@ -116,7 +116,7 @@ extension Lane {
                 if path.ping.isFullSize { path.segments.ended() }
                 connectionLost(path, reason)
             }
-        case .negotiation, .nbd: clientIsGone(id.index, requested: false)
+        case .negotiation, .nbd: clientIsGone(id.index)
         case .free: break
         }
     }
@@ -222,20 +222,33 @@ extension Lane {
         let entry = unsafe streams[index].send.append()
         unsafe entry.pointee.reset(headerCount: BasicHeaderSegment.byteCount)
         unsafe header.copy(to: entry)
-        if !data.isEmpty {
-            let copy = UnsafeMutableRawPointer.allocate(byteCount: data.count, alignment: 8)
-            unsafe data.withUnsafeBytes { bytes in
-                if let base = bytes.baseAddress { unsafe copy.copyMemory(from: base, byteCount: bytes.count) }
-            }
-            unsafe entry.pointee.payload = UnsafeRawPointer(copy)
-            unsafe entry.pointee.payloadCount = Int32(data.count)
-            unsafe entry.pointee.trailerCount = UInt8(-data.count & 3)
-            unsafe entry.pointee.trailer = 0
-            unsafe entry.pointee.ownsPayload = true
-            chunks.heapBytes += data.count
-        }
+        unsafe attachCopy(of: data, to: entry)
+        unsafe entry.pointee.trailerCount = UInt8(-data.count & 3)
+        unsafe entry.pointee.trailer = 0
         if !streams[index].digests.isEmpty { unsafe seal(entry, index) }
         markDirty(index)
+    }
+
+    /// Queues bytes that are no PDU; they are copied.
+    mutating func sendPlain(_ bytes: [UInt8], _ index: Int32) {
+        guard !bytes.isEmpty, streams[index].send.room > 0 else { return }
+        let entry = unsafe streams[index].send.append()
+        unsafe entry.pointee.reset(headerCount: 0)
+        unsafe attachCopy(of: bytes, to: entry)
+        markDirty(index)
+    }
+
+    /// A payload that lives as long as its entry.
+    private mutating func attachCopy(of bytes: [UInt8], to entry: UnsafeMutablePointer<SendEntry>) {
+        guard !bytes.isEmpty else { return }
+        let copy = UnsafeMutableRawPointer.allocate(byteCount: bytes.count, alignment: 8)
+        unsafe bytes.withUnsafeBytes { source in
+            if let base = source.baseAddress { unsafe copy.copyMemory(from: base, byteCount: source.count) }
+        }
+        unsafe entry.pointee.payload = UnsafeRawPointer(copy)
+        unsafe entry.pointee.payloadCount = Int32(bytes.count)
+        unsafe entry.pointee.ownsPayload = true
+        chunks.heapBytes += bytes.count
     }
 
     private mutating func loggedIn(_ path: Path, _ parameters: NegotiatedParameters) {
@@ -271,6 +284,11 @@ extension Lane {
         pathQueues[index].lastReceived = now
         let depth = path.specification.depth
         pathQueues[index].depth = depth > 0 ? depth : settings.depthPerPath
+        effects.append(
+            .notice(
+                .loggedIn(
+                    target: targets[Int(path.target)].name, isid: path.specification.isid,
+                    portalGroupTag: path.portalGroupTag)))
         if !attempt.isForeign { checkSegments(path) }
         beginBarriers(path, isForeign: attempt.isForeign)
         wake(at: now)
@@ -365,8 +383,7 @@ extension Lane {
         pathQueues[index].isFullFeature = false
         leaveStream(stream, path)
         path.probes = [:]
-        path.barriers = []
-        path.barrierVia = [:]
+        path.barriers = [:]
         dropInternal(path)
         path.ping = PingState()
         path.segments.isDue = false

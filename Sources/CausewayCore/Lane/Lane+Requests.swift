@@ -51,7 +51,7 @@ extension Lane {
         }
     }
 
-    private mutating func startFlush(_ request: Int32) {
+    mutating func startFlush(_ request: Int32) {
         let disk = requests[request].disk
         requests[request].isFullyIssued = true
         if diskQueues[disk].lostCache {

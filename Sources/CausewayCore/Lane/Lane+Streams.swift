@@ -201,11 +201,40 @@ extension Lane {
             if pathQueues[path].stream == index && pathQueues[path].hasWaiting { pumpWaiting(path) }
             if hasPending && streams[index].send.isEmpty { pumpPending() }
         }
-        if streams[index].closesWhenSent && streams[index].send.isEmpty {
-            clientIsGone(index, requested: false)
+        if streams[index].closing != .not && hasSaidAll(index) {
+            clientIsGone(index)
             return false
         }
         return !streams[index].send.isEmpty
+    }
+
+    // MARK: Closing
+
+    /// Nothing more is read, and the stream closes once its last words are sent.
+    @inline(never)
+    mutating func beginClosing(_ index: Int32, _ closing: Stream.Closing) {
+        streams[index].isDisconnecting = true
+        streams[index].closing = closing
+        if hasSaidAll(index) { return clientIsGone(index) }
+        lingering[index] = now
+        wake(at: now.adding(milliseconds: settings.lingerMilliseconds))
+    }
+
+    func hasSaidAll(_ index: Int32) -> Bool {
+        streams[index].send.isEmpty && (streams[index].closing == .whenSent || streams[index].requests == 0)
+    }
+
+    /// A client that does not read its last answers is not waited for.
+    mutating func closeLingering() {
+        for (index, since) in lingering {
+            if streams[index].closing == .whenAnswered && streams[index].requests > 0 {
+                lingering[index] = now
+                wake(at: now.adding(milliseconds: settings.lingerMilliseconds))
+            } else {
+                let end = since.adding(milliseconds: settings.lingerMilliseconds)
+                if end <= now { clientIsGone(index) } else { wake(at: end) }
+            }
+        }
     }
 
     // MARK: Waiting for memory

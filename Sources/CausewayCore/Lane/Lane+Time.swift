@@ -10,6 +10,7 @@ extension Lane {
         for index in disks.indices where diskQueues[index].isInUse { tick(disks[index]) }
         for target in targets where !target.isRemoved { tickInventory(target) }
         sendHagglersAway()
+        if !lingering.isEmpty { closeLingering() }
     }
 
     /// A client that does not come to the point holds a descriptor.
@@ -19,8 +20,7 @@ extension Lane {
                 log(
                     .information,
                     "\(disks[Int(streams[index].owner)].name): an NBD client haggled for too long")
-                negotiations[index] = nil
-                clientIsGone(index, requested: false)
+                clientIsGone(index)
             } else {
                 wake(at: streams[index].negotiatesUntil)
             }
@@ -77,6 +77,7 @@ extension Lane {
         if let reprobeAt = path.reprobeAt {
             if reprobeAt <= now { reprobe(path) } else { wake(at: reprobeAt) }
         }
+        warnOfFence(path)
         if let began = path.fenceBegan, !pathQueues[path.index].held.isEmpty { giveUpHeld(path, began) }
         tickLastFence(path)
         tickSweeps(path)

@@ -55,6 +55,8 @@ public struct Lane: ~Copyable {
     var paths: [Path] = []
     var disks: [Disk] = []
     var negotiations: [Int32: ExportNegotiation] = [:]
+    /// Streams of clients that close once their last words are sent, and since when nothing else keeps them.
+    var lingering: [Int32: Instant] = [:]
     /// Data that internal commands gather, by task.
     var internalData: [Int32: [UInt8]] = [:]
     /// The other copy of a READ that was sent twice, by task.
@@ -137,6 +139,8 @@ public struct LaneSettings: Sendable {
     public var clientsPerDisk = 64
     /// How long a client may haggle.
     public var negotiationMilliseconds: UInt64 = 10_000
+    /// How long a client that goes may take to read its last answers.
+    public var lingerMilliseconds: UInt64 = 5000
     /// Requests of one NBD client that are worked on at once.
     public var requestsPerClient: Int32 = 512
     /// Tasks of one request that are under way at once.

@@ -32,13 +32,17 @@ public enum LaneNotice: Sendable {
     case ready(DiskID, DiskDescription)
     /// Every path was tried once and none showed the LUN; the reasons, path by path. The lane goes on trying.
     case notReady(DiskID, [PathProblem])
+    /// A session stands. What a successor needs to know of it: its portal group.
+    case loggedIn(target: ISCSIName, isid: InitiatorSessionID, portalGroupTag: UInt16?)
     case pathChanged(DiskID, interface: String, portal: String, isUp: Bool, reason: String)
     /// A path that was to be removed is gone; `isClean` unless it left writes without a fence.
     case pathRemoved(DiskID, InitiatorSessionID, isClean: Bool)
     /// An NBD client went away; `requested` if it said so with DISC.
     case clientGone(DiskID, requested: Bool)
-    /// `isClean` unless it left sent writes without a fence.
-    case detached(DiskID, isClean: Bool)
+    /// A flush that was asked for with `flush`, or the last one of a disk, has ended.
+    case flushed(DiskID, error: NBDError)
+    /// `isClean` unless it left sent writes without a fence, `isFlushed` unless its last flush failed.
+    case detached(DiskID, isClean: Bool, isFlushed: Bool)
     /// What happened to a disk, for the log and for its status.
     case disk(DiskID, severity: Severity, text: String)
     /// A line for the log.

@@ -169,7 +169,9 @@ extension Lane {
     private func reason(_ path: Path, _ disk: Int32, carries: Bool) -> String? {
         if path.quarantine.isActive { return path.quarantine.text(way: path.name) }
         return carries
-            ? nil : (path.diskProblems[disk] ?? path.problem)?.text ?? accessReason(path, disk)
+            ? nil
+            : fenceWait(path, for: disk) ?? (path.diskProblems[disk] ?? path.problem)?.text
+                ?? accessReason(path, disk)
     }
 
     /// It could carry I/O, and others do.
@@ -184,6 +186,7 @@ extension Lane {
         case .removed: return .removing
         }
         return switch path.state {
+        case .up where path.barriers[disk] != nil: .fencing
         case .up where carries: .active
         case .up where diskQueues[disk].shown & (1 << UInt32(path.ordinal)) != 0: .standby
         case .up:

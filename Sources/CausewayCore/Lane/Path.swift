@@ -85,23 +85,24 @@ final class Path {
     /// Why a disk is not carried although the session stands.
     var diskProblems: [Int32: PathProblem] = [:]
     var reprobeAt: Instant?
-    /// A predecessor's session was not fenced yet.
-    var owesPredecessor = false
-    /// Disks whose barrier is out.
-    var barriers: Set<Int32> = []
-    /// Disks of which sent writes were answered with an error before a fence was had.
+    /// The barriers that are out, by disk.
+    var barriers: [Int32: Barrier] = [:]
+    /// Disks of which earlier writes may still reach the medium though nobody waits for them any more.
     var debts: Set<Int32> = []
+    /// LUN fields of such writes of disks that are not attached: of a predecessor, or of one that went by
+    /// force.
+    var unfenced: Set<UInt64>
     /// Disks whose SET TARGET PORT GROUPS was sent and not answered: a copy may still come.
     var accessDebts: Set<Int32> = []
-    /// Barriers that go through another path, because this one's access state refuses them: which, by disk.
-    var barrierVia: [Int32: Int32] = [:]
     /// Commands that a reset may have ended, by disk.
     var sweeps: [Int32: Sweep] = [:]
     /// When the target last said on this path that a disk's LUN is gone.
     var gone: [Int32: Instant] = [:]
     /// The serial number of each disk's LUN as this path first showed it.
     var serials: [Int32: TargetText] = [:]
+    /// Since when writes are held.
     var fenceBegan: Instant?
+    var fencePatience: FencePatience?
     var lastFence: String?
     /// What is still to be said in the log of the newest loss.
     var loss: LossNote?
@@ -124,7 +125,8 @@ final class Path {
         self.target = target
         self.ordinal = ordinal
         self.specification = specification
-        owesPredecessor = specification.mayHavePredecessor
+        unfenced = specification.predecessorUnits
+        portalGroupTag = specification.predecessorGroupTag
     }
 
     var name: String { "\(specification.interface)->\(specification.portal)" }
@@ -140,9 +142,11 @@ public struct PathSpecification: Sendable {
     /// `address:port`
     public var portal: String
     public var isid: InitiatorSessionID
-    /// A session of this very name may be open from before, with writes under way that nobody waits for any
-    /// more.
-    public var mayHavePredecessor = false
+    /// LUN fields to which an earlier session of this very name may still be writing, and nobody waits for it
+    /// any more.
+    public var predecessorUnits: Set<UInt64> = []
+    /// The portal group of that session, if it is known: a login elsewhere does not end it.
+    public var predecessorGroupTag: UInt16?
     /// Commands under way at most; 0: as the lane has it.
     public var depth: Int32 = 0
 
@@ -208,6 +212,8 @@ final class Disk {
     var wasReady = false
     var isForced = false
     var wasFlushed = false
+    /// The last flush of its own ended with an error.
+    var flushFailed = false
     var detachDeadline: Instant?
     var failure: FailureSettings { settings.failure }
     /// Since when no path carries it, if I/O is held for that reason.

@@ -65,6 +65,16 @@ struct Stream: BitwiseCopyable {
     var nextBlocked: Int32 = -1
     /// DISC came: no request follows.
     var isDisconnecting = false
-    /// The last words of a failed negotiation go out first.
-    var closesWhenSent = false
+    /// How it ends: first its last words go out.
+    var closing = Closing.not
+    /// The client itself said that it goes.
+    var endIsRequested = false
+
+    enum Closing: UInt8, BitwiseCopyable {
+        case not
+        /// Its requests are answered first, as NBD has it after DISC.
+        case whenAnswered
+        /// What is queued is sent first.
+        case whenSent
+    }
 }
