@@ -4,6 +4,8 @@
 # make bench      speed, beside qemu-nbd
 # make bench-failover  the stall when a path fails, beside open-iscsi with dm-multipath: RUNS=7 OTHERS=3
 # make simulate   the data path in simulated worlds: SEEDS=1000 START=1
+# make fuzz       foreign bytes made up by libFuzzer: SECONDS=60 for each reader
+# make sanitize   the unit tests under the address and the thread sanitizer
 # make install    DESTDIR= PREFIX=/usr
 PREFIX ?= /usr
 DESTDIR ?=
@@ -24,7 +26,7 @@ OPEN_ISCSI_PACKAGES := kpartx libaio1 libisns0 libopeniscsiusr libsgutils2-1.46-
 SEEDS ?= 1000
 START ?= 1
 
-.PHONY: build deps build-deps demo test bench bench-failover simulate lint install clean
+.PHONY: build deps build-deps demo test bench bench-failover simulate fuzz sanitize lint install clean
 
 build: build-deps
 	swift build -c release --static-swift-stdlib
@@ -68,6 +70,17 @@ bench-failover: deps build .build/open-iscsi
 simulate: build-deps
 	swift build -c release --product Simulator -Xswiftc -assert-config -Xswiftc Debug --scratch-path .build-simulator
 	.build-simulator/release/Simulator --seeds $(SEEDS) --start $(START)
+
+# Seconds for each of the targets in Sources/FuzzTargets.
+SECONDS ?= 60
+fuzz: build-deps
+	Tests/Fuzz/run $(SECONDS)
+
+# What is counted, timed or run by script is no business of a sanitizer.
+SANITIZED := --skip Tidy --skip Bench --skip NBDDevice --skip Histories
+sanitize: build-deps
+	swift test --sanitize=address --scratch-path .build-asan $(SANITIZED)
+	swift test --sanitize=thread --scratch-path .build-tsan $(SANITIZED)
 
 lint:
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift

@@ -17,6 +17,15 @@ let tested: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
 ]
 
+/// `make fuzz` alone: the fuzzer needs a linker and a sanitizer that nothing else does.
+let fuzzers: [Target] =
+    Context.environment["FUZZ"] == nil
+    ? []
+    : [
+        .target(name: "CFuzzer"),
+        .executableTarget(name: "Fuzz", dependencies: ["FuzzTargets", "CFuzzer"], swiftSettings: strict),
+    ]
+
 let package = Package(
     name: "causeway",
     products: [
@@ -61,6 +70,13 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
+        .target(
+            name: "FuzzTargets",
+            dependencies: ["CausewayCore", "CausewayControl", "CausewayConfiguration"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz", exclude: ["corpus", "run"],
+            swiftSettings: tested),
         .target(name: "Simulation", dependencies: ["CausewayCore"], swiftSettings: strict),
         .executableTarget(name: "Simulator", dependencies: ["Simulation"], swiftSettings: strict),
         .executableTarget(
@@ -98,5 +114,5 @@ let package = Package(
             name: "TidyTests", dependencies: ["MallocCounter"], path: "Tests/Tidy",
             exclude: ["hot-path-gate.sh", "hot-functions.txt"], swiftSettings: tested),
         .testTarget(name: "BenchTests", dependencies: ["Bench"], path: "Tests/Bench", swiftSettings: tested),
-    ]
+    ] + fuzzers
 )

@@ -250,6 +250,8 @@ public struct LaneRunner: ~Copyable {
         while let effect = lane.takeEffect() {
             switch effect {
             case .connect(let id, let route, let userTimeout): connect(id, route, userTimeout)
+            case .connectElsewhere(let id, let route, let address, let userTimeout):
+                connect(id, route, userTimeout, elsewhere: address)
             case .inspect(let id): inspect(id)
             case .close(let id): close(id)
             case .abort(let id): abort(id)
@@ -295,9 +297,24 @@ public struct LaneRunner: ~Copyable {
         if let report = report(id) { lane.inspected(id, report, now: now) }
     }
 
-    private mutating func connect(_ id: StreamID, _ route: RouteID, _ userTimeoutMilliseconds: UInt32) {
-        guard let way = routes[route] else {
+    private mutating func connect(
+        _ id: StreamID, _ route: RouteID, _ userTimeoutMilliseconds: UInt32,
+        elsewhere: PortalAddress? = nil
+    ) {
+        guard var way = routes[route] else {
             return lane.connectFailed(id, reason: "the route is not known", now: now)
+        }
+        if let elsewhere {
+            // Names are resolved on the control thread only: a resolver may take seconds.
+            guard let address = SocketAddress(parsing: "\(elsewhere)", defaultPort: elsewhere.port) else {
+                return lane.connectFailed(
+                    id,
+                    reason: "the target redirects to \(elsewhere), a name: "
+                        + "configure its address as a portal",
+                    now: now)
+            }
+            way.destination = address
+            if let source = way.source, source.family != address.address.family { way.source = nil }
         }
         do throws(SystemError) {
             let descriptor = try TCPConnection.connect(

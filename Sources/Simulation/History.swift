@@ -85,7 +85,7 @@ public final class History {
         for client in world.clients {
             client.bound = 100 * Self.second
             // What was lost with a cache is told once more by each path.
-            client.mayFail = swarm.losesCache || isLunLost > 0
+            client.mayFail = swarm.losesCache || isLunLost > 0 || swarm.mayAbort
             client.load(swarm.load, count: 20)
         }
         demand(100 * Self.second, "a healthy disk does not answer") { world.isIdle }
@@ -240,6 +240,16 @@ public final class History {
         case .damage:
             let count = random.number(0...random.pick([60, 600, 20_000]))
             world.damage(path: path, toTarget: random.chance(500), after: count)
+        case .asynchronous:
+            let events: [AsynchronousMessage.Event] = [
+                .scsiEvent, .logoutRequest, .connectionDrop, .sessionDrop, .negotiationRequest,
+                AsynchronousMessage.Event(rawValue: 250), AsynchronousMessage.Event(rawValue: 77),
+            ]
+            world.tell(
+                path: path, random.pick(events), seconds: (random.below(3), random.number(1...3)))
+        case .reject:
+            let reasons: [UInt8] = [2, 4, 5, 6, 7, 9, 0x0a, 0x0c, 0x55]
+            world.rejectNext(path: path, reason: random.pick(reasons))
         case .attention:
             guard random.chance(100) else { return }
             world.raiseAttention()

@@ -29,6 +29,8 @@ public struct LogicalUnitOptions: Sendable {
     /// ABORTED COMMAND; half of these were carried out.
     public var abortedPermille = 0
     public var attentionPermille = 0
+    /// CHECK CONDITION without sense data.
+    public var speechlessPermille = 0
 
     public init() {}
 }
@@ -81,6 +83,7 @@ enum Outcome {
 
     static let busy = Outcome.status(0x08)
     static let taskSetFull = Outcome.status(0x28)
+    static let speechless = Outcome.status(0x02)
 }
 
 /// A LUN: its blocks, as stamps, and its commands.

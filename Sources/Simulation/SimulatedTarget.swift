@@ -33,7 +33,13 @@ public final class SimulatedTarget {
     /// Logins that came as far as an answer, and commands carried out after their session had ended.
     public private(set) var loginCount = 0
     public private(set) var ghostCount = 0
+    /// READs are taken and never carried out.
+    public var swallowReads = false
+    /// Sessions that were logged out in order.
+    public internal(set) var logoutCount = 0
     public private(set) var commandCount = 0
+    /// Changes what the target says on one portal.
+    var script: TargetScript?
     /// NOP-Outs that wanted an echo, and those of them that carried data.
     public internal(set) var pingCount = 0
     public internal(set) var fullPingCount = 0
@@ -240,7 +246,7 @@ public final class SimulatedTarget {
         tasks.sorted { $0.key < $1.key }.map { $0.value }
     }
 
-    private var allUnits: [SimulatedUnit] {
+    var allUnits: [SimulatedUnit] {
         units.sorted { $0.key < $1.key }.map { $0.value }
             + impostors.sorted { $0.key < $1.key }.map { $0.value } + former
     }
@@ -280,7 +286,7 @@ public final class SimulatedTarget {
         var isFirst = true
         for task in unit.tasks {
             if task.isOrdered && !isFirst { return }
-            if task.state == .waiting { start(task) }
+            if task.state == .waiting && !(swallowReads && task.cdb[0] == 0x88) { start(task) }
             if task.isOrdered { return }
             isFirst = false
         }
@@ -314,6 +320,9 @@ public final class SimulatedTarget {
             session.tasks[task.tag] = nil
             session.connection?.answer(task, outcome)
         }
+        let ends = task.onEnd
+        task.onEnd = []
+        for end in ends { end() }
         draining.removeAll { !hasTasks($0) }
         startReady(task.unit)
         let ready = waitingLogins
@@ -331,13 +340,32 @@ public final class SimulatedTarget {
         return task.unit.execute(task.cdb, task.data, portal: task.portal, self)
     }
 
-    /// ABORT TASK: the task is gone, whatever it was doing, unless it is being carried out: then this waits.
-    func abort(_ task: TargetTask) -> Bool {
-        guard task.state != .executing else { return false }
+    /// ABORT TASK: a task that is not being carried out is gone; what becomes of another depends on the kind
+    /// of target.
+    func abort(_ task: TargetTask, _ answer: @escaping (UInt8) -> Void) {
+        guard task.state == .executing else {
+            forget(task)
+            startReady(task.unit)
+            return answer(0)
+        }
+        switch options.abortion {
+        case .refuses: answer(255)
+        case .saysNothing: break
+        case .returnsAtOnce:
+            task.session.tasks[task.tag] = nil
+            ghostCount += 1
+            answer(0)
+        case .waits:
+            task.session.tasks[task.tag] = nil
+            task.onEnd.append { answer(0) }
+        }
+    }
+
+    /// Its data may still be on their way.
+    private func forget(_ task: TargetTask) {
+        if task.state == .receiving { task.session.connection?.abortedTags.insert(task.tag) }
         remove(task)
         task.session.tasks[task.tag] = nil
-        startReady(task.unit)
-        return true
     }
 
     // MARK: What targets do in real life

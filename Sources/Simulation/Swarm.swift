@@ -13,6 +13,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
         case stall
         case damage
         case access, lunGone, otherLUN, resize, poolFull
+        case asynchronous, reject
     }
 
     public var options = WorldOptions()
@@ -32,6 +33,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
     public var losesCache = false
     /// I/O may end with errors: all paths may be down for too long, or a cache be lost.
     public var mayFail = false
+    /// Commands that are slow, and no more than that, may fail.
+    public var mayAbort = false
 
     /// - Parameter isCanary: leaves the barrier out and breeds ghosts: such histories must fail.
     public init(seed: UInt64, isCanary: Bool = false) {
@@ -47,6 +50,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
         // From a stream of its own: histories of before stay what they were.
         drawChanges(RandomStream(seed: seed, "changes"))
         drawDigests(RandomStream(seed: seed, "digests"))
+        drawUnusual(RandomStream(seed: seed, "unusual"))
         if isCanary { makeCanary(random) }
     }
 
@@ -237,6 +241,36 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.target.dataDigest = random.chance(800)
         options.target.closesOnDamage = random.chance(500)
         if random.chance(700) { faults[Fault.damage.rawValue] = random.number(1...20) }
+    }
+
+    private mutating func drawUnusual(_ random: RandomStream) {
+        if random.chance(300) { faults[Fault.asynchronous.rawValue] = random.number(1...10) }
+        if random.chance(200) {
+            faults[Fault.reject.rawValue] = random.number(1...10)
+            // A command that is rejected time after time fails.
+            mayFail = true
+        }
+        if random.chance(200) { options.target.textBytes = random.number(30...120) }
+        if random.chance(100) { options.unit.speechlessPermille = 20 }
+        options.target.abortion = random.pick(TargetOptions.Abortion.allCases)
+        options.target.resetsUnits = random.chance(700)
+        options.settings.resetOnTimeout = random.pick(TimeoutReset.allCases)
+        if random.chance(300) {
+            options.settings.commandTimeoutMilliseconds = random.pick([20, 300, 3000])
+            options.lane.taskManagementTimeoutMilliseconds = random.pick([50, 1000])
+            // What is given up after its last abort.
+            mayFail = true
+            mayAbort = true
+        }
+        let groups = options.target.portalGroups
+        if groups.count > 1, random.chance(150) {
+            let from = random.below(groups.count)
+            let to = (from + 1) % groups.count
+            if groups[from] == groups[to] {
+                options.target.redirections[from] = TargetOptions.Redirection(
+                    to: to, isPermanent: random.chance(500))
+            }
+        }
     }
 
     private mutating func makeCanary(_ random: RandomStream) {

@@ -87,6 +87,7 @@ extension TargetConnection {
         if !isExempt && random.chance(options.attentionPermille) { return .check(.modeParametersChanged) }
         if random.chance(options.busyPermille) { return .busy }
         if random.chance(options.taskSetFullPermille) { return .taskSetFull }
+        if options.speechlessPermille > 0, random.chance(options.speechlessPermille) { return .speechless }
         if random.chance(options.abortedPermille) { return .check(.aborted) }
         return nil
     }

@@ -28,10 +28,13 @@ final class TargetConnection {
     private var nextTransferTag: UInt32 = 0x1000
     /// A bit of the next PDU that changes on its way.
     var flip: Int?
+    /// A script has changed what it says.
+    private var hasLied = false
     /// PDUs that came damaged.
     private(set) var damagedCount = 0
     /// A command was refused before it counted: no later one is taken (RFC 7143 §7.3).
     private var hasGap = false
+    private var nextRejection: UInt8?
 
     init(_ target: SimulatedTarget, _ connection: Connection) {
         self.target = target
@@ -48,6 +51,8 @@ final class TargetConnection {
     var chronicle: Chronicle { target.chronicle }
 
     func fail(_ text: String) {
+        // Whom the target has lied to cannot be blamed.
+        if hasLied { return lostByTarget() }
         chronicle.fail("initiator, connection \(connection.number): \(text)")
     }
 
@@ -141,9 +146,19 @@ final class TargetConnection {
     // MARK: Bytes out
 
     func send(_ header: BasicHeaderSegment, _ data: [UInt8] = []) {
-        guard !isClosed, !isHalfClosed else { return }
+        guard let script = target.script, script.portal == connection.portal else { return put(header, data) }
         var header = header
         header.dataSegmentLength = data.count
+        let honest = ScriptedPDU(header: header, data: data)
+        let told = script.tell(honest)
+        if told != [honest] { hasLied = true }
+        for pdu in told { put(pdu.header, pdu.data, declared: pdu.header.dataSegmentLength) }
+    }
+
+    private func put(_ header: BasicHeaderSegment, _ data: [UInt8], declared: Int? = nil) {
+        guard !isClosed, !isHalfClosed else { return }
+        var header = header
+        header.dataSegmentLength = declared ?? data.count
         var bytes: [UInt8] = []
         bytes.reserveCapacity(52 + data.count)
         for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
@@ -229,6 +244,13 @@ final class TargetConnection {
         login.finish(self)
     }
 
+    /// The final Login Response is out.
+    func beginFullFeature() {
+        guard phase == .login else { return }
+        phase = .fullFeature
+        beginPings()
+    }
+
     // MARK: Full-feature phase
 
     private func received(_ header: BasicHeaderSegment, _ data: [UInt8]) {
@@ -243,11 +265,17 @@ final class TargetConnection {
             target.told.insert(session.isid)
             restartStatSN = nil
         }
-        if hasGap && header.opcode != .nopOut && header.opcode != .logoutRequest { return }
+        if hasGap && !header.isImmediate && header.opcode != .scsiDataOut { return }
+        if hasGap && header.opcode == .scsiDataOut && session.tasks[header[4]] == nil { return }
         if header.opcode != .scsiDataOut {
-            guard header[6] == session.expCmdSN else {
+            guard hasGap || header[6] == session.expCmdSN else {
                 return fail(
                     "CmdSN \(header[6]) of opcode \(header.opcode.rawValue), expected \(session.expCmdSN)")
+            }
+            if let reason = nextRejection, header.opcode == .scsiCommand {
+                nextRejection = nil
+                hasGap = true
+                return reject(header, reason)
             }
             if !header.isImmediate {
                 guard Int32(bitPattern: header[6] &- session.maxCmdSN) <= 0 else {
@@ -269,12 +297,7 @@ final class TargetConnection {
     /// Header intact, data not: rejected, and what it belonged to does not end well (RFC 7143 §7.8).
     private func receivedDamaged(_ header: BasicHeaderSegment, _ count: Int) {
         if target.options.closesOnDamage { return close() }
-        var reject = self.header(.reject, countsStatus: true)
-        reject[byte: 2] = Reject.Reason.dataDigestError.rawValue
-        reject[4] = reservedTag
-        var bytes: [UInt8] = []
-        for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
-        send(reject, bytes)
+        reject(header, Reject.Reason.dataDigestError.rawValue)
         switch header.opcode {
         case .scsiCommand: hasGap = true
         case .scsiDataOut:
@@ -282,6 +305,15 @@ final class TargetConnection {
             received(header, Array(repeating: 0, count: count))
         default: break
         }
+    }
+
+    private func reject(_ header: BasicHeaderSegment, _ reason: UInt8) {
+        var reject = self.header(.reject, countsStatus: true)
+        reject[byte: 2] = reason
+        reject[4] = reservedTag
+        var bytes: [UInt8] = []
+        for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
+        send(reject, bytes)
     }
 
     private func isIntact(_ start: Int, _ end: Int) -> Bool {
@@ -331,33 +363,83 @@ final class TargetConnection {
         }
         var answer = self.header(.logoutResponse, countsStatus: true)
         answer[4] = header[4]
+        answer[10] = UInt32(target.random.below(2)) << 16
         send(answer)
+        target.logoutCount += 1
         target.end(session, "logged out")
     }
 
     private func receivedTaskManagement(_ header: BasicHeaderSegment, _ session: TargetSession) {
         let function = header[byte: 1] & 0x7f
-        if function == 5, let unit = target.unit(header.lun, portal: connection.portal) {
-            return target.reset(unit, by: session) { [weak self] in
-                guard let self, phase == .fullFeature else { return }
-                var answer = self.header(.taskManagementResponse, countsStatus: true)
-                answer[4] = header[4]
-                send(answer)
+        let tag = header[4]
+        switch function {
+        case 1:
+            guard let task = session.tasks[header[5]] else { return answerManagement(tag, 1) }
+            guard header.lun == task.unit.lun else { return fail("ABORT TASK for LUN \(header.lun)") }
+            target.abort(task) { [weak self] response in self?.answerManagement(tag, response) }
+        case 5:
+            guard target.options.resetsUnits else { return answerManagement(tag, 5) }
+            guard let unit = target.unit(header.lun, portal: connection.portal) else {
+                return answerManagement(tag, 2)
             }
-        }
-        var answer = self.header(.taskManagementResponse, countsStatus: true)
-        answer[4] = header[4]
-        if function == 1 {
-            if let task = session.tasks[header[5]] {
-                answer[byte: 2] = target.abort(task) ? 0 : 255
-            } else {
-                answer[byte: 2] = 1
+            target.reset(unit, by: session) { [weak self] in self?.answerManagement(tag, 0) }
+        case 6:
+            guard target.options.resetsUnits else { return answerManagement(tag, 5) }
+            let units = target.allUnits
+            var left = units.count
+            for unit in units {
+                target.reset(unit, by: session) { [weak self] in
+                    left -= 1
+                    if left == 0 { self?.answerManagement(tag, 0) }
+                }
             }
-        } else {
-            answer[byte: 2] = function == 5 ? 2 : 5
+        default: fail("task management function \(function)")
         }
+    }
+
+    private func answerManagement(_ tag: UInt32, _ response: UInt8) {
+        guard phase == .fullFeature else { return }
+        var answer = header(.taskManagementResponse, countsStatus: true)
+        answer[4] = tag
+        answer[byte: 2] = response
         send(answer)
     }
+
+    /// What a target says of its own accord (RFC 7143 §11.9).
+    func tell(_ event: AsynchronousMessage.Event, lun: UInt64 = 0, seconds: (wait: Int, time: Int) = (0, 0)) {
+        guard phase == .fullFeature else { return }
+        var message = header(.asynchronousMessage, countsStatus: true)
+        message[4] = reservedTag
+        message[9] = UInt32(event.rawValue) << 24
+        message[10] = UInt32(seconds.wait) << 16 | UInt32(seconds.time)
+        var data: [UInt8] = []
+        if event == .scsiEvent {
+            message.lun = lun
+            let sense = Sense.modeParametersChanged.bytes
+            data = [0, UInt8(sense.count)] + sense
+        }
+        send(message, data)
+        switch event {
+        case .connectionDrop: target.timeline.after(1_000_000) { [weak self] in self?.lostByTarget() }
+        case .sessionDrop:
+            if let session { target.end(session, "dropped") }
+        case .logoutRequest, .negotiationRequest:
+            target.timeline.after(UInt64(seconds.time) * 1_000_000_000) { [weak self] in
+                guard let self, phase == .fullFeature else { return }
+                lostByTarget()
+            }
+        default: break
+        }
+    }
+
+    private func lostByTarget() {
+        guard !isClosed else { return }
+        close()
+        target.connectionLost(self)
+    }
+
+    /// The next command is refused before it begins (RFC 7143 §7.3).
+    func rejectNext(_ reason: UInt8) { nextRejection = reason }
 
     func takeTransferTag() -> UInt32 {
         nextTransferTag &+= 1
@@ -369,7 +451,7 @@ final class TargetConnection {
             0x00: "NOP-Out", 0x01: "Command", 0x02: "TMF", 0x03: "Login", 0x05: "Data-Out", 0x06: "Logout",
             0x20: "NOP-In", 0x21: "Response", 0x22: "TMF-Resp", 0x23: "Login-Resp", 0x25: "Data-In",
             0x26: "Logout-Resp",
-            0x31: "R2T",
+            0x31: "R2T", 0x32: "Async", 0x3f: "Reject",
         ]
         let code = header.opcode.rawValue
         var text = names[code] ?? "opcode \(code)"

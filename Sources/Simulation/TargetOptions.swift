@@ -40,6 +40,39 @@ public struct TargetOptions: Sendable {
     public var announcesRestart = true
     /// The operational keys come in a request of their own round, T only after that.
     public var asksTwice = false
+    /// Login text goes out in pieces of at most so many bytes, with the C bit; 0: in one.
+    public var textBytes = 0
+    /// Portals that send logins elsewhere.
+    public var redirections: [Int: Redirection] = [:]
+
+    public struct Redirection: Sendable {
+        /// Text of TargetAddress.
+        public var address: String
+        public var isPermanent: Bool
+
+        public init(to portal: Int, isPermanent: Bool) {
+            address = World.address(portal: portal)
+            self.isPermanent = isPermanent
+        }
+
+        public init(address: String) {
+            self.address = address
+            isPermanent = false
+        }
+    }
+
+    public enum Abortion: String, CaseIterable, Sendable {
+        /// Answered once the command has ended (as LIO does).
+        case waits
+        /// Answered at once, and the command goes on (the ghost write).
+        case returnsAtOnce
+        case refuses
+        case saysNothing
+    }
+    /// What becomes of ABORT TASK for a command that is being carried out.
+    public var abortion = Abortion.waits
+    public var resetsUnits = true
+
     public var chap = SimulatedCHAP.none
     /// Takes the number of a CHAP algorithm other than MD5 for another one.
     public var mistakesAlgorithms = false

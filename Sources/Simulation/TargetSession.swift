@@ -55,6 +55,8 @@ final class TargetTask {
     /// Decided when the command came: what it ends with instead of being carried out.
     var forced: Outcome?
     var isSlow = false
+    /// Who waits for the end of it.
+    var onEnd: [() -> Void] = []
 
     init(
         session: TargetSession, unit: SimulatedUnit, tag: UInt32, cdb: [UInt8], isOrdered: Bool,

@@ -15,6 +15,11 @@ extension World {
         }
     }
 
+    /// Resets every connection.
+    public func cutAll() {
+        for connection in network.living { network.cut(connection) }
+    }
+
     /// Cuts the open connection of a path after so many more bytes in one direction.
     public func cut(path index: Int, afterBytesToTarget count: Int) {
         for connection in connections(ofPath: index) {
@@ -26,6 +31,25 @@ extension World {
         for connection in connections(ofPath: index) {
             connection.toInitiator.cutAfter = connection.toInitiator.passed + count
         }
+    }
+
+    /// Has the target lie on one portal, or tell the truth again.
+    public func setScript(_ script: TargetScript?) { target.script = script }
+
+    private func targetEnds(ofPath index: Int) -> [TargetConnection] {
+        connections(ofPath: index).compactMap { target.connection($0.number) }
+    }
+
+    /// An Asynchronous Message on a path.
+    public func tell(
+        path index: Int, _ event: AsynchronousMessage.Event, seconds: (wait: Int, time: Int) = (0, 2)
+    ) {
+        for end in targetEnds(ofPath: index) { end.tell(event, lun: Self.lun.rawValue, seconds: seconds) }
+    }
+
+    /// The next command on a path is rejected.
+    public func rejectNext(path index: Int, reason: UInt8) {
+        for end in targetEnds(ofPath: index) { end.rejectNext(reason) }
     }
 
     /// Changes a bit on the way, `count` bytes from now, on connections whose digests cover every bit.

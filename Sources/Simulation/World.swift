@@ -79,6 +79,8 @@ public final class World {
     public private(set) var log: [(severity: LaneNotice.Severity, text: String)] = []
     /// Problems that `notReady` named.
     public private(set) var problems: [PathProblem] = []
+    /// What the lane has said.
+    public private(set) var said: [String] = []
 
     private struct Socket {
         var id: StreamID
@@ -390,6 +392,12 @@ public final class World {
         while let effect = lane.takeEffect() {
             switch effect {
             case .connect(let id, let route, _): connect(id, route)
+            case .connectElsewhere(let id, let route, let address, _):
+                guard let portal = Self.portal(address) else {
+                    lane.connectFailed(id, reason: "no route to \(address)", now: instant)
+                    continue
+                }
+                connect(id, route, portal: portal)
             case .inspect(let id): inspect(id)
             case .close(let id): close(id)
             case .abort(let id): if isCurrent(id) { sockets[Int(id.index)]?.connection?.toTarget.abort() }
@@ -424,8 +432,15 @@ public final class World {
         lane.inspected(id, connection.report(now: timeline.now), now: instant)
     }
 
-    private func connect(_ id: StreamID, _ route: RouteID) {
-        let path = routes[Int(route.rawValue)]
+    static func address(portal: Int) -> String { "198.51.100.\(portal):3260" }
+
+    private static func portal(_ address: PortalAddress) -> Int? {
+        address.host.hasPrefix("198.51.100.") ? Int(address.host.dropFirst(11)) : nil
+    }
+
+    private func connect(_ id: StreamID, _ route: RouteID, portal: Int? = nil) {
+        var path = routes[Int(route.rawValue)]
+        if let portal { path.portal = portal }
         let connection = network.connect(interface: path.interface, portal: path.portal) {
             [unowned self] connection, problem in
             guard isCurrent(id) else { return }
@@ -485,6 +500,7 @@ public final class World {
             for problem in problems { chronicle.trace("lane", "not ready: \(problem.text)") }
         case .loggedIn: break
         case .pathChanged(_, let interface, let portal, let isUp, let reason):
+            if !isUp && said.count < 1000 { said.append(reason) }
             chronicle.trace("lane", "\(interface) \(portal) \(isUp ? "up" : "down \(reason)")")
         case .pathRemoved(_, let isid, let isClean):
             removedCount += 1
@@ -501,6 +517,7 @@ public final class World {
             disk.isDetached = true
             disk.wasFlushed = isFlushed
         case .disk(_, let severity, let text), .event(let severity, let text):
+            if said.count < 1000 { said.append(text) }
             chronicle.trace("lane", text)
             if keepsLog { log.append((severity, text)) }
         }

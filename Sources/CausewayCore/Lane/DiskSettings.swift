@@ -6,6 +6,9 @@ public struct DiskSettings: Equatable, Sendable {
     /// From the next login on. Disks of one target share its sessions: the one that wants most has its way.
     public var headerDigest = DigestPreference.prohibited
     public var dataDigest = DigestPreference.prohibited
+    /// A command without an answer for so long, on a path that answers pings, is aborted; 0: never.
+    public var commandTimeoutMilliseconds: UInt64 = 60_000
+    public var resetOnTimeout = TimeoutReset.none
     /// Of the sessions. Disks of one target share them: each timer is the shortest that one of them wants.
     public var timers = SessionTimers()
 
@@ -72,6 +75,23 @@ public struct DiskSetting: Sendable {
             key: "data-digest", allowed: DigestPreference.allowed, text: { $0.dataDigest.setting },
             set: { (settings, text) throws(WrongSettingValue) in
                 settings.dataDigest = try DigestPreference(setting: text)
+            }),
+        DiskSetting(
+            key: "command-timeout", allowed: "1s to 1h, or never",
+            text: {
+                $0.commandTimeoutMilliseconds == 0 ? "never" : SettingText.time($0.commandTimeoutMilliseconds)
+            },
+            set: { (settings, text) throws(WrongSettingValue) in
+                settings.commandTimeoutMilliseconds =
+                    text == "never" ? 0 : try SettingText.milliseconds(1000...3_600_000)(text)
+            }),
+        DiskSetting(
+            key: "reset-on-timeout", allowed: "none, lun, target", text: { $0.resetOnTimeout.rawValue },
+            set: { (settings, text) throws(WrongSettingValue) in
+                guard let reset = TimeoutReset(rawValue: text) else {
+                    throw WrongSettingValue("there is no reset \"\(text)\"")
+                }
+                settings.resetOnTimeout = reset
             }),
     ]
 

@@ -126,6 +126,7 @@ extension Lane {
         let cdb = commandDescriptorBlock(task)
         let cmdSN = pathQueues[path].cmdSN
         pathQueues[path].cmdSN = cmdSN.next
+        tasks[task].cmdSN = cmdSN
 
         var immediate: Int32 = 0
         var unsolicited: Int32 = 0

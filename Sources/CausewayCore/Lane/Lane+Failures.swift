@@ -30,6 +30,7 @@ extension Lane {
         case .retryAfterDelay where tasks[task].attempts < .max:
             // BUSY and TASK SET FULL go on for as long as the target asks for patience; the APD time-out
             // bounds it.
+            if SCSIStatus(rawValue: status) == .taskSetFull { lowerDepth(index) }
             delay(task, milliseconds: min(10 << UInt64(min(tasks[task].attempts, 6)), 500))
         case .pathError(let cause):
             pathQueues[index].counters.errors &+= 1
@@ -254,68 +255,33 @@ extension Lane {
         let path = paths[Int(index)]
         switch header.opcode {
         case .nopIn: receiveNOPIn(NOPIn(header), path, stream)
-        case .logoutResponse:
-            guard case .loggingOut = path.state else {
-                return violation(index, stream, .unexpected(header.opcode))
-            }
-            sessionEnded(path)
-        case .taskManagementResponse: resetAnswered(TaskManagementResponse(header), path, stream)
+        case .logoutResponse: logoutAnswered(LogoutResponse(header), path, stream)
         case .asynchronousMessage:
-            receiveAsynchronous(AsynchronousMessage(header), path, stream)
+            unsafe receiveAsynchronous(AsynchronousMessage(header), data, path, stream)
         case .reject: unsafe receiveReject(Reject(header), data, path, stream)
+        case .taskManagementResponse where TaskManagement.isTag(header.initiatorTaskTag):
+            guard countsStatus(header, path, stream) else { return }
+            managementAnswered(TaskManagementResponse(header), path)
+        case .taskManagementResponse: resetAnswered(TaskManagementResponse(header), path, stream)
         default: violation(index, stream, .unexpected(header.opcode))
         }
     }
 
+    /// Whatever data it brings: an echo is no more than a sign of life, and a ping wants none back.
     private mutating func receiveNOPIn(_ pdu: NOPIn, _ path: Path, _ stream: Int32) {
         let index = path.index
-        pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         if pdu.isEcho {
-            guard countStatus(pdu.statSN, index) else {
-                let expected = pathQueues[index].expStatSN
-                return violation(index, stream, .statSN(expected: expected, got: pdu.statSN))
+            guard path.ping.wasSent(pdu.initiatorTaskTag) else {
+                return violation(index, stream, .unknownTask(.nopIn, pdu.initiatorTaskTag))
             }
+            guard countsStatus(pdu.header, path, stream) else { return }
             pingAnswered(path, tag: pdu.initiatorTaskTag)
+        } else {
+            pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         }
         let answer = NOPOut(
             answering: pdu, cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
         if let answer { sendCold(answer.header, [], pathQueues[index].stream) }
-    }
-
-    private mutating func receiveAsynchronous(
-        _ pdu: AsynchronousMessage, _ path: Path, _ stream: Int32
-    ) {
-        let index = path.index
-        pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
-        guard countStatus(pdu.statSN, index) else {
-            let expected = pathQueues[index].expStatSN
-            return violation(index, stream, .statSN(expected: expected, got: pdu.statSN))
-        }
-        log(.warning, "\(targets[Int(path.target)].name) \(path.name): \(pdu.event)")
-        switch pdu.event {
-        case .scsiEvent:
-            path.reprobeAt = now
-            wake(at: now)
-        case .logoutRequest, .connectionDrop, .sessionDrop, .negotiationRequest:
-            connectionLost(path, "\(pdu.event)")
-        default: break
-        }
-    }
-
-    /// A rejected ping is no more than that; anything else that we send is wrong if the target says so.
-    /// - Parameter data: begins with the header that is rejected (RFC 7143 §11.17).
-    private mutating func receiveReject(
-        _ pdu: Reject, _ data: UnsafeRawPointer, _ path: Path, _ stream: Int32
-    ) {
-        let count = pdu.header.dataSegmentLength
-        guard pdu.reason != .dataDigestError, count >= BasicHeaderSegment.byteCount,
-            pdu.statSN == pathQueues[path.index].expStatSN,
-            data.loadBigEndian(0, as: UInt8.self) & 0x3f == Opcode.nopOut.rawValue, pingRejected(path)
-        else {
-            if pdu.reason == .dataDigestError { pathQueues[path.index].counters.rejectedDigests &+= 1 }
-            return violation(path.index, stream, .rejected(pdu.reason))
-        }
-        pathQueues[path.index].expStatSN = pdu.statSN.next
     }
 
     // MARK: GET LBA STATUS

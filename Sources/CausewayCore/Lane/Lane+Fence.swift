@@ -79,6 +79,9 @@ extension Lane {
     mutating func barrierAnswered(_ task: Int32, _ index: Int32, status: UInt8, sense: SenseData?) {
         let disk = tasks[task].disk
         let path = barrierOwner(task) ?? paths[Int(index)]
+        if path.abortBarriers[disk]?.task == task {
+            return abortBarrierAnswered(task, path, disk, status: status, sense: sense)
+        }
         // For a session that is lost again, or was made anew since, it proves nothing.
         guard var barrier = path.barriers[disk], barrier.task == task else { return releaseTask(task) }
         let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)

@@ -161,8 +161,7 @@ extension Lane {
     ) {
         var sense: SenseData?
         if pdu.dataSegmentLength > 2 {
-            let length = min(Int(data.loadBigEndian(0, as: UInt16.self)), pdu.dataSegmentLength - 2)
-            sense = unsafe SenseData(RawSpan(_unsafeStart: data + 2, byteCount: length))
+            sense = unsafe SenseData(segment: data, count: pdu.dataSegmentLength)
         }
         if pdu.status == 0 && tasks[task].kind == .write {
             // GOOD, and yet not all blocks were taken.
@@ -181,7 +180,10 @@ extension Lane {
         let transfer = TransferQueue.Transfer(
             targetTransferTag: pdu.targetTransferTag, offset: pdu.bufferOffset,
             remaining: pdu.desiredDataTransferLength, dataSN: 0)
-        guard unsafe tasks[task].data != nil,
+        // Each byte once, in the order of R2TSN: what came again would be asked for without end.
+        let asked = tasks[task].received &+ Int32(truncatingIfNeeded: pdu.desiredDataTransferLength)
+        guard unsafe tasks[task].data != nil, pdu.r2tSN == tasks[task].nextDataSN,
+            asked >= 0 && asked <= tasks[task].byteCount,
             pdu.isAcceptable(
                 expectedDataTransferLength: Int(tasks[task].byteCount),
                 maxBurstLength: Int(pathQueues[path].maxBurstLength)),
@@ -191,6 +193,8 @@ extension Lane {
                 path, index, .transferRequest(offset: pdu.bufferOffset, length: pdu.desiredDataTransferLength)
             )
         }
+        tasks[task].received = asked
+        tasks[task].nextDataSN &+= 1
         sendTransfers(path)
     }
 

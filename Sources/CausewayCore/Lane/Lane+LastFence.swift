@@ -250,9 +250,7 @@ extension Lane {
             guard tasks[task].state == .inFlight, tasks[task].path == path.index,
                 tasks[task].generation == command.generation
             else { continue }
-            pathQueues[path.index].inFlight.remove(task, tasks)
-            pathQueues[path.index].load.abandoned(bytes: tasks[task].byteCount)
-            if transfers[task].count > 0 { dropTransfers(task) }
+            takeOff(task, path.index)
             if tasks[task].request >= 0 {
                 sendAgain(task, first: true)
             } else if tasks[task].kind == .accessSetting {

@@ -82,6 +82,10 @@ extension Lane {
                 if tasks[task].disk == disk {
                     pathQueues[index].held.remove(task, tasks)
                     if path.debts.insert(disk).inserted { diskQueues[disk].fenceDebts += 1 }
+                    // A write that was aborted on a living path: its barrier may have long to go.
+                    if pathQueues[index].isFullFeature && path.abortBarriers[disk] != nil {
+                        reinstate(path, "an aborted write was given up before its barrier")
+                    }
                     finishTask(task, error: NBDError.inputOutput.rawValue)
                     count += 1
                 }

@@ -104,7 +104,7 @@ extension Lane {
         case .standIn: path.retryAt = now
         case .up: path.reprobeAt = now
         // Comes back when it has ended.
-        case .draining, .loggingOut, .removed: return
+        case .draining, .leaving, .loggingOut, .removed: return
         }
         wake(at: now)
     }
@@ -144,7 +144,7 @@ extension Lane {
     mutating func leave(_ path: Path) {
         guard path.intent != .inUse else { return }
         switch path.state {
-        case .removed, .loggingOut, .draining: return
+        case .removed, .loggingOut, .leaving, .draining: return
         // Its writes, or what became of them, wait for the LUN's answer.
         case .standIn where owesFence(path), .up where owesFence(path): return
         case .down:

@@ -23,9 +23,25 @@ extension Lane {
             began: now, phase: .connecting,
             deadline: now.adding(milliseconds: isForeign ? 1000 : settings.connectTimeoutMilliseconds))
         wake(at: path.attempt?.deadline ?? .never)
-        let patience = UInt32(clamping: targets[Int(path.target)].timers.recoveryTimeoutMilliseconds)
+        guard let moved = path.movedTo, !isForeign else {
+            return effects.append(
+                .connect(
+                    streamID(stream), route: by.specification.route,
+                    userTimeoutMilliseconds: userTimeout(path)))
+        }
+        // If it is not there either, the next attempt begins where the path was configured.
+        path.movedTo = nil
+        path.attempt?.visited = [moved]
+        path.attempt?.movesForGood = true
+        path.attempt?.beganElsewhere = true
         effects.append(
-            .connect(streamID(stream), route: by.specification.route, userTimeoutMilliseconds: patience))
+            .connectElsewhere(
+                streamID(stream), route: by.specification.route, address: moved,
+                userTimeoutMilliseconds: userTimeout(path)))
+    }
+
+    func userTimeout(_ path: Path) -> UInt32 {
+        UInt32(clamping: targets[Int(path.target)].timers.recoveryTimeoutMilliseconds)
     }
 
     /// Paths that are up and lead to the portal group of a lost session, as a mask of ordinals: a login
@@ -172,10 +188,7 @@ extension Lane {
         switch step {
         case .send(let header, let data): sendCold(header, data, attempt.stream)
         case .completed(let parameters): loggedIn(path, parameters)
-        case .redirected(let address, _):
-            attemptFailed(
-                path, .unreachable, "the target redirects to \(address), which is not a portal of this disk",
-                wasRefused: true)
+        case .redirected(let address, let permanent): redirect(path, to: address, permanent: permanent)
         case .failed(let error): loginFailed(path, error)
         }
     }
@@ -268,6 +281,7 @@ extension Lane {
         path.attempt = nil
         path.proof = proof(of: attempt, target: path.target)
         path.negotiated = parameters
+        if let moved = attempt.visited.last, attempt.movesForGood { path.movedTo = moved }
         path.portalGroupTag = parameters.targetPortalGroupTag
         path.problem = nil
         path.state = .draining
@@ -283,7 +297,9 @@ extension Lane {
         pathQueues[index].isFullFeature = true
         pathQueues[index].lastReceived = now
         let depth = path.specification.depth
-        pathQueues[index].depth = depth > 0 ? depth : settings.depthPerPath
+        path.depthLimit = depth > 0 ? depth : settings.depthPerPath
+        path.depthGrowsAt = nil
+        pathQueues[index].depth = path.depthLimit
         effects.append(
             .notice(
                 .loggedIn(
@@ -386,6 +402,10 @@ extension Lane {
         path.barriers = [:]
         dropInternal(path)
         path.ping = PingState()
+        path.management = nil
+        path.abortBarriers = [:]
+        path.unbarred = [:]
+        path.mustReinstate = nil
         path.segments.isDue = false
         trust(path)
         var moved: [Int32] = []
@@ -511,12 +531,11 @@ extension Lane {
         path.retryAt = nil
         let index = path.index
         guard pathQueues[index].isFullFeature else { return sessionEnded(path) }
+        var hasLoggedOut = false
+        if case .leaving(let departure) = path.state { hasLoggedOut = departure.hasLoggedOut }
         path.state = .loggingOut(deadline: now.adding(milliseconds: 2000))
         wake(at: now.adding(milliseconds: 2000))
-        let request = LogoutRequest(
-            reason: .closeSession, initiatorTaskTag: PingState.tagBase - 1,
-            cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
-        sendCold(request.header, [], pathQueues[index].stream)
+        if !hasLoggedOut { sendLogout(path) }
     }
 
     /// The session of a path that is being removed is over.

@@ -66,7 +66,15 @@ extension Lane {
         case .loggingOut(let deadline):
             if deadline <= now { sessionEnded(path) } else { wake(at: deadline) }
             return
+        case .leaving(let departure):
+            tickDeparture(path, departure)
+            if pathQueues[path.index].isFullFeature { checkHealth(path) }
+            return
         case .down, .standIn, .up, .draining: break
+        }
+        if let reason = path.mustReinstate {
+            path.mustReinstate = nil
+            if pathQueues[path.index].isFullFeature { connectionLost(path, reason) }
         }
         // An attempt beside a living session is of use only while that one is silent.
         if path.isUp && !path.isSuspect { path.retryAt = nil }
@@ -86,6 +94,8 @@ extension Lane {
         }
         checkQuarantine(path)
         if pathQueues[path.index].isFullFeature { checkHealth(path) }
+        if pathQueues[path.index].isFullFeature { checkCommandAges(path) }
+        growDepth(path)
     }
 
     /// No fence was had within their disks' time-outs: writes that waited for it fail, and the disks owe it

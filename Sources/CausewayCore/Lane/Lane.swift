@@ -158,6 +158,10 @@ public struct LaneSettings: Sendable {
     public var depthPerPath: Int32 = 128
     /// One SYN: what comes back within a second after it is gone is a path that the next attempt finds.
     public var connectTimeoutMilliseconds: UInt64 = 1000
+    /// How long a task management function may take before the next harsher one.
+    public var taskManagementTimeoutMilliseconds: UInt64 = 15_000
+    /// How often the depth of a path grows again that TASK SET FULL has lowered.
+    public var depthGrowthMilliseconds: UInt64 = 500
     /// For a login that must end an old session first.
     public var fenceLoginTimeoutMilliseconds: UInt64 = 90_000
     /// How often a fenced path's own route is tried.

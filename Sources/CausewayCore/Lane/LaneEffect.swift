@@ -5,6 +5,9 @@ public enum LaneEffect: Sendable {
     /// The kernel gives it up when sent data is not acknowledged for `userTimeoutMilliseconds`
     /// (TCP_USER_TIMEOUT).
     case connect(StreamID, route: RouteID, userTimeoutMilliseconds: UInt32)
+    /// The same from the route's interface to another address, which the target has named.
+    case connectElsewhere(
+        StreamID, route: RouteID, address: PortalAddress, userTimeoutMilliseconds: UInt32)
     /// Read what TCP knows of this stream (TCP_INFO) and report it with `inspected`.
     case inspect(StreamID)
     /// The lane has let go of this stream: close its descriptor, and report nothing more of it.

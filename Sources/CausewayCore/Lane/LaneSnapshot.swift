@@ -55,6 +55,8 @@ public struct PathSnapshot: Sendable {
     public var standing: PathStanding
     public var reason: String?
     public var inFlight: Int
+    /// Commands that may be under way at once.
+    public var depth: Int
     /// Sent writes that wait for the fence.
     public var held: Int
     public var counters: PathCounters
@@ -154,7 +156,7 @@ extension Lane {
             portal: path.specification.portal, portalGroupTag: path.portalGroupTag,
             standing: carries && !isChosen ? passedOver(path) : standing(path, disk, carries: carries),
             reason: reason(path, disk, carries: carries),
-            inFlight: Int(queue.inFlight.count),
+            inFlight: Int(queue.inFlight.count), depth: Int(queue.depth),
             held: Int(queue.held.count),
             counters: queue.counters, lastFence: path.lastFence, accessGroup: access?.number,
             accessState: access?.group.map { "\($0.state)" },
@@ -197,7 +199,7 @@ extension Lane {
             default: .unusable
             }
         case .draining, .standIn: .fencing
-        case .loggingOut, .removed: .loggingOut
+        case .leaving, .loggingOut, .removed: .loggingOut
         case .down:
             switch path.attempt?.phase {
             case .connecting: owesFence(path) ? .fencing : .connecting

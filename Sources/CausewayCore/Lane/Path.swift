@@ -7,11 +7,14 @@ final class Path {
         /// In full-feature phase; the barrier is out on LUNs where earlier writes may still run.
         /// Can move to: up, standIn (fence through another path's route), down.
         case draining
-        /// Carries I/O of the disks that it showed. Can move to: down, loggingOut.
+        /// Carries I/O of the disks that it showed. Can move to: down, leaving, loggingOut.
         case up
         /// A fence session over another path's route: it holds the place and carries no I/O.
         /// Can move to: draining (its own route works again), down, loggingOut.
         case standIn
+        /// The target asked for a logout: nothing new goes out, then the session is made anew.
+        /// Can move to: down, loggingOut.
+        case leaving(Departure)
         /// Can move to: removed.
         case loggingOut(deadline: Instant)
         case removed
@@ -31,6 +34,12 @@ final class Path {
         var began: Instant
         var phase: Phase
         var deadline: Instant
+        /// Where the target has sent it.
+        var visited: [PortalAddress] = []
+        /// The last of these is where the target has moved to for good.
+        var movesForGood = false
+        /// It went to where the target had moved, not to the path's portal.
+        var beganElsewhere = false
     }
 
     /// A loss that is told once its fence is had, or after a moment: one line for both.
@@ -120,6 +129,22 @@ final class Path {
     var segments = SegmentCheck()
     var window = AnswerWindow()
 
+    /// Where the target has moved for good, as it said.
+    var movedTo: PortalAddress?
+    /// What commands that are too old have led to.
+    var management: TaskManagement?
+    var managementNumber: UInt32 = 0
+    /// Writes that were aborted, and the barrier behind them, by disk.
+    var abortBarriers: [Int32: AbortBarrier] = [:]
+    /// Writes that were aborted after that barrier was sent.
+    var unbarred: [Int32: [TaskReference]] = [:]
+    /// Why the session is to end.
+    var mustReinstate: String?
+    var depthLimit: Int32 = 128
+    /// After TASK SET FULL.
+    var depthGrowsAt: Instant?
+    private var lastNews: (text: String, time: Instant)?
+
     init(index: Int32, target: Int32, ordinal: Int32, specification: PathSpecification) {
         self.index = index
         self.target = target
@@ -131,6 +156,14 @@ final class Path {
 
     var name: String { "\(specification.interface)->\(specification.portal)" }
     var isUp: Bool { if case .up = state { true } else { false } }
+    var stateIsDown: Bool { if case .down = state { true } else { false } }
+
+    /// Whether a message of the target is worth a line in the log: the same one may come in thousands.
+    func isNews(_ text: String, _ now: Instant) -> Bool {
+        defer { lastNews = (text, now) }
+        guard let lastNews, lastNews.text == text else { return true }
+        return now.nanoseconds(since: lastNews.time) > 10_000_000_000
+    }
 }
 
 /// What makes a path: given at attach.

@@ -104,6 +104,8 @@ public struct PathCounters: BitwiseCopyable, Sendable {
     public var dataDigestErrors: UInt64 = 0
     /// PDUs whose data the target says came damaged (Reject, reason 0x02).
     public var rejectedDigests: UInt64 = 0
+    /// Commands that were without an answer for too long.
+    public var aborts: UInt64 = 0
 
     public init() {}
 

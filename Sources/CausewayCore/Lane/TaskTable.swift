@@ -67,6 +67,8 @@ struct Task: BitwiseCopyable {
     /// WRITE SAME may deallocate; UNMAP is its own kind.
     var mayUnmap = false
     var attempts: UInt8 = 0
+    /// How often ABORT TASK was asked for.
+    var aborts: UInt8 = 0
     /// Part of the tag: a late answer to the slot's earlier task is not taken for this one's.
     var generation: UInt16 = 0
 
@@ -85,8 +87,9 @@ struct Task: BitwiseCopyable {
     var restBlocks: UInt32 = 0
     /// Bytes of Data-Out or expected Data-In.
     var byteCount: Int32 = 0
-    /// Data-In bytes that arrived, in order.
+    /// Data-In bytes that arrived, in order; of a write, bytes that R2Ts asked for.
     var received: Int32 = 0
+    /// Of Data-In; of a write, of R2Ts.
     var nextDataSN: UInt32 = 0
     /// Where in the request's data this task's bytes lie.
     var offset: Int32 = 0
@@ -94,6 +97,7 @@ struct Task: BitwiseCopyable {
     var data: UnsafeRawPointer? = nil
     /// Pinned as long as `data` may still be needed.
     var chunk = ChunkID.none
+    var cmdSN = CmdSN(0)
     var issuedAt = Instant(nanoseconds: 0)
     /// For `PathLoad`.
     var mark = PathLoad.noMark

@@ -10,6 +10,11 @@ struct PingState: BitwiseCopyable {
     /// Of the newest ping that was answered, nanoseconds.
     private(set) var roundTrip: UInt64?
 
+    /// Whether a ping of this session bore the tag, lately.
+    func wasSent(_ tag: UInt32) -> Bool {
+        tag & 0xffff_8000 == Self.tagBase && (number &- tag) & 0x7fff < min(number, 1024)
+    }
+
     var tag: UInt32 { Self.tagBase | (number & 0x7fff) }
 
     mutating func send(now: Instant, byteCount: Int) -> UInt32 {

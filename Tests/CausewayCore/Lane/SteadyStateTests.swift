@@ -84,7 +84,7 @@
                         target = id
                         lane.connected(id, now: now)
                     case .notice(.ready): isReady = true
-                    case .notice, .close, .inspect: break
+                    case .notice, .close, .inspect, .connectElsewhere: break
                     }
                 }
                 send()
