@@ -109,6 +109,9 @@ extension World {
     /// Daemons that have served so far.
     public var daemons: Int { life + 1 }
 
+    /// Sessions that a successor would have to fence.
+    public var hasRecords: Bool { !recorded.isEmpty }
+
     /// Sessions of a predecessor that the present daemon has still to fence, other than its own.
     public var hasForeignRecords: Bool { recorded.keys.contains { !activePaths.contains($0) } }
 }

@@ -31,6 +31,29 @@ struct LaneSuccessorTests {
         #expect(world.pathsUp == paths.count)
     }
 
+    @Test("each LUN waits for its own fence, and in the end nothing is left on record")
+    func twoDisks() {
+        var options = options()
+        options.diskCount = 2
+        let world = ready(options)
+        world.holdFirstWrite(for: 3 * .second)
+        world.client.submit(.write, lba: 8, blocks: 8)
+        world.run(limit: 100 * .millisecond)
+        world.crash(paths: [0], successorAfter: .millisecond)
+        let other = world.disks[1].clients[0]
+        var isWritten = false
+        other.submit(.write, lba: 8, blocks: 8) { _ in isWritten = true }
+        world.run(limit: .second) { isWritten }
+        #expect(isWritten)
+        #expect(!world.client.isIdle, "the write was sent again before its fence")
+        world.run(limit: 20 * .second) { world.isIdle && !world.hasForeignRecords }
+        #expect(world.isIdle && !world.hasForeignRecords)
+        settle(world)
+        world.detach(force: false)
+        world.run(limit: 10 * .second) { world.isDetached }
+        #expect(world.isDetached && !world.hasRecords)
+    }
+
     @Test("a client handed over in the middle of a request loses nothing")
     func handOver() {
         var options = options()
@@ -54,7 +77,14 @@ struct LaneSuccessorTests {
     func impostor() {
         var options = options()
         options.impostorPortals = [1]
-        let world = ready(options, pathsUp: 1)
+        let world = World(options)
+        // The path that shows another LUN must not come first.
+        world.loseCarrier(interface: 1)
+        world.attach()
+        world.run(limit: 10 * .second) { world.isReady }
+        world.findCarrier(interface: 1)
+        world.run(limit: 10 * .second)
+        #expect(world.pathsUp == 1)
         world.crash(paths: [1], successorAfter: .millisecond)
         world.run(limit: 20 * .second)
         #expect(!world.isReady)
@@ -69,6 +99,8 @@ struct LaneSuccessorTests {
     func growth() {
         let world = ready(options())
         world.growUnit(by: 8)
+        // Whatever is asked next hears of it.
+        world.client.submit(.read, lba: 0, blocks: 1)
         world.run(limit: 10 * .second) { world.hasUnitSize }
         #expect(world.hasUnitSize)
         world.crash(paths: [0, 1], successorAfter: .millisecond)
