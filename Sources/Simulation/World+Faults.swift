@@ -163,6 +163,7 @@ extension World {
     }
 
     public func failFlushes(_ isFailing: Bool) { unit.failsSynchronization = isFailing }
+    /// The next echo or message has a StatSN out of its order.
     public func confuseStatSN() { target.confusesStatSN = true }
     public func sendAsynchronousMessages() { target.sendAsynchronousMessages() }
 

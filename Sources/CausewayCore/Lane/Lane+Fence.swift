@@ -15,6 +15,7 @@ extension Lane {
             }
         }
         if isProved { path.unfenced = [] }
+        tellFence(path)
         beginUse(path)
     }
 
@@ -91,6 +92,7 @@ extension Lane {
         case .good:
             releaseTask(task)
             fenceDone(path, disk)
+            tellFence(path)
             beginProbe(path, disk)
             leave(path)
             return beginUse(path)
@@ -179,15 +181,15 @@ extension Lane {
     /// The fence of a disk is complete: nothing that lost sessions of this path had sent to it can reach the
     /// medium any more.
     private mutating func fenceDone(_ path: Path, _ disk: Int32) {
-        let took = now.nanoseconds(since: path.fenceBegan ?? path.fencePatience?.since ?? now)
-        let wasOwed = path.debts.contains(disk)
+        path.fenced.took = now.nanoseconds(since: path.fenceBegan ?? path.fencePatience?.since ?? now)
+        if path.debts.contains(disk) { path.fenced.wasOwed = true }
         path.barriers[disk] = nil
         path.diskProblems[disk] = nil
         path.accessDebts.remove(disk)
         path.unfenced.remove(diskQueues[disk].lun)
         let count = release(path, disk)
         diskQueues[disk].counters.fencedWrites &+= UInt64(count)
-        if count > 0 || wasOwed { fenceIsHad(path, took, count) }
+        path.fenced.writes += count
         pumpPending()
     }
 
@@ -211,8 +213,13 @@ extension Lane {
         tellProblems(path.target)
     }
 
-    /// Counts a fence and tells of it, together with the loss if that was not told yet.
-    private mutating func fenceIsHad(_ path: Path, _ took: UInt64, _ count: Int) {
+    /// Counts a fence and tells of it once, for all disks that it was taken for, together with the loss if that
+    /// was not told yet. A LUN that does not answer with GOOD is told of by itself.
+    private mutating func tellFence(_ path: Path) {
+        guard path.barriers.values.allSatisfy({ $0.isAside }) else { return }
+        let (took, count, wasOwed) = (path.fenced.took, path.fenced.writes, path.fenced.wasOwed)
+        path.fenced = Path.Fenced()
+        guard count > 0 || wasOwed else { return }
         let index = path.index
         pathQueues[index].counters.fences &+= 1
         pathQueues[index].counters.lastFenceNanoseconds = took

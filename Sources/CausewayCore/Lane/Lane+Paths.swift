@@ -385,6 +385,7 @@ extension Lane {
         leaveStream(stream, path)
         path.probes = [:]
         path.barriers = [:]
+        path.fenced = Path.Fenced()
         dropInternal(path)
         path.ping = PingState()
         path.management = nil
@@ -413,6 +414,7 @@ extension Lane {
         pathQueues[index].firstTransfer = -1
         pathQueues[index].lastTransfer = -1
         pathQueues[index].load.empty()
+        pathQueues[index].busy.end(now)
         for task in moved.reversed() { sendAgain(task, first: true) }
         loseResets(path)
         return moved.count

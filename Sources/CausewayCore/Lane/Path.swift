@@ -50,6 +50,13 @@ final class Path {
         var tellAt: Instant
     }
 
+    /// What the disks' fences of a session come to, until it is told.
+    struct Fenced {
+        var writes = 0
+        var wasOwed = false
+        var took: UInt64 = 0
+    }
+
     let index: Int32
     let target: Int32
     let ordinal: Int32
@@ -113,6 +120,7 @@ final class Path {
     var serials: [Int32: TargetText] = [:]
     /// Since when writes are held.
     var fenceBegan: Instant?
+    var fenced = Fenced()
     var fencePatience: FencePatience?
     var lastFence: String?
     /// What is still to be said in the log of the newest loss.
