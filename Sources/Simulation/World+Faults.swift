@@ -172,6 +172,14 @@ extension World {
         for disk in disks { target.raise(.modeParametersChanged, lun: disk.unit.lun) }
     }
 
+    public func growUnit(by count: Int) { resizeUnit(unit.options.blockCount + count) }
+
+    /// The disk is as large as its LUN, unless that has shrunk.
+    public var hasUnitSize: Bool {
+        let size = snapshot()?.sizeBytes ?? 0
+        return size >= UInt64(unit.options.blockCount * unit.options.blockLength)
+    }
+
     public func halfClose(path index: Int) {
         for connection in connections(ofPath: index) { target.halfClose(connection.number) }
     }

@@ -93,10 +93,8 @@ extension Lane {
             releaseTask(task)
             fenceDone(path, disk)
             tellFence(path)
-            if path.isUp {
-                beginProbe(path, disk)
-                leave(path)
-            }
+            beginProbe(path, disk)
+            leave(path)
             return beginUse(path)
         case .retry where tasks[task].attempts < 16:
             tasks[task].attempts += 1
@@ -183,7 +181,7 @@ extension Lane {
     /// The fence of a disk is complete: nothing that lost sessions of this path had sent to it can reach the
     /// medium any more.
     private mutating func fenceDone(_ path: Path, _ disk: Int32) {
-        path.fenced.took = now.nanoseconds(since: path.fenceBegan ?? now)
+        path.fenced.took = now.nanoseconds(since: path.fenceBegan ?? path.fencePatience?.since ?? now)
         if path.debts.contains(disk) { path.fenced.wasOwed = true }
         path.barriers[disk] = nil
         path.diskProblems[disk] = nil
@@ -418,6 +416,8 @@ extension Lane {
             // Mode page 8 can change under a disk; what was promised to its clients is kept by other means.
             diskQueues[disk].writeCacheEnabled = report.limits.writeCacheEnabled
             diskQueues[disk].supportsFUA = diskQueues[disk].supportsFUA && report.limits.supportsFUA
+        } else if let difference = cold.expected?.difference(from: report) {
+            return problem(path, disk, .otherLUN, "this is not the disk's LUN: \(difference)")
         } else {
             do throws(ExportDescriptionError) {
                 try adopt(report, disk)
@@ -433,7 +433,6 @@ extension Lane {
             let tenths = now.nanoseconds(since: since) / 100_000_000
             log(.information, "\(label(path)): path is back after \(tenths / 10).\(tenths % 10) s")
         }
-        noteCapacity(report.limits, path, cold)
         noteAccess(report.identified, path, cold)
         lunIsBack(path, disk)
         path.diskProblems[disk] = nil
@@ -445,24 +444,6 @@ extension Lane {
         askInventory(target, soon: target.inventory.isStale || !isListed)
         checkAllPathsDown(path.target)
         tellProblems(path.target)
-    }
-
-    /// A LUN may grow and shrink under a disk, which keeps its size: what lies beyond the end of a shrunken
-    /// LUN ends with an error (5/21/00) and fails no path.
-    private mutating func noteCapacity(_ limits: LogicalUnitLimits, _ path: Path, _ cold: Disk) {
-        guard let known = cold.blockCount, known != limits.blockCount else {
-            return cold.blockCount = limits.blockCount
-        }
-        cold.blockCount = limits.blockCount
-        let size = diskQueues[cold.index].sizeBytes
-        let isShort = limits.byteCount < size
-        tell(
-            isShort ? .error : .warning, cold,
-            "\(path.name): the LUN has \(limits.byteCount) bytes now; the disk keeps its \(size) until it is "
-                + "attached anew" + (isShort ? ", and I/O beyond the LUN's end fails" : ""))
-        for other in targets[Int(path.target)].paths where other != path.index {
-            paths[Int(other)].reprobeAt = paths[Int(other)].reprobeAt ?? now
-            wake(at: now)
-        }
+        sizeShown(report.limits, path, disk)
     }
 }
