@@ -59,7 +59,7 @@ refused 'caller not root' 'root|permission' -- \
 
 tgt_admin --op new --mode account --user someone --password 'twelve bytes at least'
 tgt_admin --op bind --mode account --tid 1 --user someone
-refused 'login refused' 'authent' 'status 0x0201' -- causeway attach disk1 "${lun[@]}" "${portals[@]}" "${both[@]}"
+refused 'login refused' 'wants CHAP' 'login status 0201' 'chap-user' -- causeway attach disk1 "${lun[@]}" "${portals[@]}" "${both[@]}"
 [ "$(grep -o '0201' "$work/said" | wc -l)" = 1 ] || fail "the status is told more than once: $(cat "$work/said")"
 tgt_admin --op unbind --mode account --tid 1 --user someone
 
