@@ -15,7 +15,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # What the build needs from Debian beside Swift, and what demo, tests and benchmarks need on top.
 BUILD_PACKAGES := libnl-3-dev libnl-genl-3-dev libnl-route-3-dev libssl-dev pkg-config
-LAB_PACKAGES := binutils dmsetup e2fsprogs fdisk fio gcc iproute2 jq kmod libc6-dev libnbd-bin qemu-block-extra qemu-utils \
+LAB_PACKAGES := binutils dmsetup e2fsprogs fdisk fio gcc iproute2 jq kmod libc6-dev libnbd-bin procps qemu-block-extra qemu-utils \
 	shellcheck tgt udev user-mode-linux xfsprogs
 
 # What fail-over is compared with. Unpacked inside User Mode Linux, never installed: a multipathd would look for its

@@ -86,10 +86,10 @@ lab_evidence() {
 # Processes that $1 has started, and that these have.
 descendants() {
     local child
-    for child in $(cat "/proc/$1/task/"*/children 2>/dev/null); do
+    while read -r child; do
         echo "$child"
         descendants "$child"
-    done
+    done < <(pgrep -P "$1")
 }
 # A process and those that it has started: a client that does not end by itself is not left to run on.
 end_process() {
