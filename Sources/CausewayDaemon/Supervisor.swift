@@ -20,7 +20,7 @@ final class Supervisor: DiskService {
     let lane: LaneHandle
     let calls = NBDCallRunner()
     let records: SessionRecords
-    /// Held while sessions are put on record.
+    /// Held while sessions are put on record, or taken off.
     let recording = Mutex(())
     let diskRecords: DiskRecords
     let devices: DeviceRecords
