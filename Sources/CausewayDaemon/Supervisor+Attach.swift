@@ -108,8 +108,8 @@ extension Supervisor {
         }
     }
 
-    /// What the lane is told: the paths of the plan, and a fence for every other session on record that may be
-    /// writing to the disk's LUN. Their routes are made known to the lane.
+    /// What the lane is told: the paths of the plan, and a fence for every other session on record that may
+    /// be writing to the disk's LUN. Their routes are made known to the lane.
     func makeSpecification(
         _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings,
         _ authentication: Authentication, _ parameters: WantedParameters
@@ -124,6 +124,9 @@ extension Supervisor {
             paths: made.paths + fences, isReadOnly: disk.request.readOnly, settings: settings)
         specification.authentication = authentication
         specification.parameters = parameters
+        specification.mayLackPreferred = disk.state.withLock {
+            !$0.wanted.waiting.isEmpty || $0.origin == .adopting
+        }
         return specification
     }
 

@@ -4,8 +4,8 @@ import LinuxSystem
 import Logging
 import Synchronization
 
-/// Portals that a target has beside those of its disks. An array that gets another port tells nobody, so it is
-/// asked now and then (SendTargets), as vSphere's dynamic discovery does.
+/// Portals that a target has beside those of its disks. An array that gets another port tells nobody, so it
+/// is asked now and then (SendTargets), as vSphere's dynamic discovery does.
 extension Supervisor {
     private static let tickMilliseconds = 1000
     /// Attaching is what counts at first.

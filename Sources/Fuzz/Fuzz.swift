@@ -13,6 +13,7 @@ private let chosen: FuzzTarget = {
     return target
 }()
 
+/// What libFuzzer calls with each input.
 @c(LLVMFuzzerTestOneInput)
 public func fuzzOne(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     unsafe chosen.run(UnsafeRawBufferPointer(start: bytes, count: count))

@@ -10,6 +10,8 @@ public struct WorldOptions: Sendable {
     public var unit = LogicalUnitOptions()
     /// LUNs of the target that are attached, all alike.
     public var diskCount = 1
+    /// More paths may come later, among them the one that the policy prefers.
+    public var waitsForPaths = false
     public var clientsPerDisk = 1
     /// Portals that show a LUN with another identity.
     public var impostorPortals: Set<Int> = []
@@ -75,7 +77,7 @@ public final class World {
     public let disks: [SimulatedDisk]
     public internal(set) var lane: Lane
     /// How flushes ended that no client asked for.
-    public private(set) var flushes: [NBDError] = []
+    public internal(set) var flushes: [NBDError] = []
     /// Numbers the daemons that have served: what was meant for an earlier one is not for the next.
     var life = 0
     /// Paths that the present daemon makes, of `routes`.
@@ -86,11 +88,11 @@ public final class World {
     public internal(set) var isHandingOver = false
     /// Lines that the lane wrote, if they are kept.
     public var keepsLog = false
-    public private(set) var log: [(severity: LaneNotice.Severity, text: String)] = []
+    public internal(set) var log: [(severity: LaneNotice.Severity, text: String)] = []
     /// Problems that `notReady` named.
-    public private(set) var problems: [PathProblem] = []
+    public internal(set) var problems: [PathProblem] = []
     /// What the lane has said.
-    public private(set) var said: [String] = []
+    public internal(set) var said: [String] = []
 
     struct Socket {
         var id: StreamID
@@ -105,17 +107,17 @@ public final class World {
     /// (interface, portal) by route.
     public internal(set) var routes: [(interface: Int, portal: Int)]
     /// Paths that were removed and are gone.
-    public private(set) var removedCount = 0
+    public internal(set) var removedCount = 0
     var sockets: [Socket?]
     var readable: [StreamID] = []
     /// Disks that are ready, their clients not yet connected.
-    private var arrived: [SimulatedDisk] = []
-    private var isWorkPlanned = false
-    private var checksBoundsAt: UInt64 = 0
+    var arrived: [SimulatedDisk] = []
+    var isWorkPlanned = false
+    var checksBoundsAt: UInt64 = 0
     /// How often the lane asked what TCP knows.
-    public private(set) var inspectionCount = 0
-    private let vectors: UnsafeMutablePointer<IOVector>
-    private static let vectorCapacity = 64
+    public internal(set) var inspectionCount = 0
+    let vectors: UnsafeMutablePointer<IOVector>
+    static let vectorCapacity = 64
 
     public init(_ options: WorldOptions) {
         self.options = options
@@ -170,7 +172,7 @@ public final class World {
         unsafe vectors.deallocate()
     }
 
-    private static let targetName = "iqn.2026-01.example:simulated"
+    static let targetName = "iqn.2026-01.example:simulated"
     static let lun = LogicalUnitNumber(rawValue: 1 << 48)
     var instant: Instant { Instant(nanoseconds: timeline.now) }
     /// Virtual nanoseconds since the beginning.
@@ -196,7 +198,7 @@ public final class World {
         for disk in disks { attach(disk, paths) }
     }
 
-    private func attach(_ disk: SimulatedDisk, _ paths: [PathSpecification]) {
+    func attach(_ disk: SimulatedDisk, _ paths: [PathSpecification]) {
         guard let name = try? ISCSIName(Self.targetName),
             let initiator = try? ISCSIName("iqn.2026-01.example:initiator")
         else {
@@ -211,7 +213,9 @@ public final class World {
                 wwid: description.report.identity.wwid, sizeBytes: disk.sizeBytes,
                 logicalBlockLength: description.report.limits.logicalBlockLength)
             specification.mayHaveUnflushedWrites = true
+            specification.mayLackPreferred = true
         }
+        if options.waitsForPaths { specification.mayLackPreferred = true }
         do throws(AttachError) {
             disk.id = try lane.attach(specification, now: instant)
         } catch {
@@ -241,7 +245,7 @@ public final class World {
         work()
     }
 
-    private func connect(_ client: NBDClient, of disk: SimulatedDisk) {
+    func connect(_ client: NBDClient, of disk: SimulatedDisk) {
         guard let id = lane.addClient(disk.id, negotiates: false, now: instant) else {
             return chronicle.fail("the lane refuses its client")
         }
@@ -283,7 +287,7 @@ public final class World {
     }
 
     /// Now and then: a request that is late stays late.
-    private func checkBounds() {
+    func checkBounds() {
         checksBoundsAt = timeline.now + 100_000_000
         for client in clients where client.bound != .max {
             guard let oldest = client.oldest, timeline.now > oldest.begun + client.bound else { continue }
@@ -293,7 +297,7 @@ public final class World {
 
     // MARK: The shell
 
-    private func planWork() {
+    func planWork() {
         guard !isWorkPlanned else { return }
         isWorkPlanned = true
         timeline.after(0) { [unowned self] in
@@ -320,11 +324,11 @@ public final class World {
         if isMoving && !readable.isEmpty { planWork() }
     }
 
-    private func isCurrent(_ id: StreamID, in life: Int) -> Bool { life == self.life && isCurrent(id) }
+    func isCurrent(_ id: StreamID, in life: Int) -> Bool { life == self.life && isCurrent(id) }
 
-    private func isCurrent(_ id: StreamID) -> Bool { sockets[Int(id.index)]?.id == id }
+    func isCurrent(_ id: StreamID) -> Bool { sockets[Int(id.index)]?.id == id }
 
-    private func receiveAll() -> Bool {
+    func receiveAll() -> Bool {
         var moved = false
         let list = readable
         readable = []
@@ -336,17 +340,17 @@ public final class World {
         return moved
     }
 
-    private func hasNews(_ socket: Socket) -> Bool {
+    func hasNews(_ socket: Socket) -> Bool {
         socket.incoming.arrivedCount > 0 || socket.incoming.end != nil || socket.wasReset
     }
 
-    private func listReadable(_ id: StreamID) {
+    func listReadable(_ id: StreamID) {
         guard sockets[Int(id.index)]?.isListed == false else { return }
         sockets[Int(id.index)]?.isListed = true
         readable.append(id)
     }
 
-    private func receive(_ id: StreamID) -> Bool {
+    func receive(_ id: StreamID) -> Bool {
         var moved = false
         for _ in 0..<4 {
             guard let socket = sockets[Int(id.index)], socket.id == id, !socket.isConnecting else {
@@ -372,11 +376,11 @@ public final class World {
         return moved
     }
 
-    private func sendAll() {
+    func sendAll() {
         while let id = lane.takeDirty() { send(id) }
     }
 
-    private func send(_ id: StreamID) {
+    func send(_ id: StreamID) {
         while let socket = sockets[Int(id.index)], socket.id == id, !socket.isConnecting, !socket.wasReset {
             let batch = unsafe lane.sendVectors(id, into: vectors, capacity: Self.vectorCapacity)
             if batch.count == 0 { return }
@@ -400,171 +404,4 @@ public final class World {
     }
 
     var openStreams: Int { sockets.count { $0 != nil } }
-
-    // MARK: Effects
-
-    func drainEffects() {
-        repeat {
-            while let effect = lane.takeEffect() { carryOut(effect) }
-            // Not in the middle of effects: the stream may be one that is still to be closed.
-        } while connectClients()
-    }
-
-    private func carryOut(_ effect: LaneEffect) {
-        switch effect {
-        case .connect(let id, let route, _): connect(id, route)
-        case .connectElsewhere(let id, let route, let address, _):
-            guard let portal = Self.portal(address) else {
-                return lane.connectFailed(id, reason: "no route to \(address)", now: instant)
-            }
-            connect(id, route, portal: portal)
-        case .inspect(let id): inspect(id)
-        case .close(let id): close(id)
-        case .abort(let id): if isCurrent(id) { sockets[Int(id.index)]?.connection?.toTarget.abort() }
-        case .notice(let notice): take(notice)
-        }
-    }
-
-    /// False if there is none to connect.
-    private func connectClients() -> Bool {
-        let disks = arrived
-        arrived = []
-        for disk in disks {
-            for client in disk.clients { connect(client, of: disk) }
-        }
-        return !disks.isEmpty
-    }
-
-    private func open(_ socket: Socket) {
-        let id = socket.id
-        guard sockets[Int(id.index)] == nil else { return chronicle.fail("stream \(id.index) is used twice") }
-        sockets[Int(id.index)] = socket
-        let life = life
-        socket.incoming.onArrival = { [unowned self] in
-            guard isCurrent(id, in: life) else { return }
-            listReadable(id)
-            planWork()
-        }
-        socket.outgoing.onRoom = { [unowned self] in
-            guard isCurrent(id, in: life) else { return }
-            send(id)
-            work()
-        }
-        if hasNews(socket) {
-            listReadable(id)
-            planWork()
-        }
-    }
-
-    private func inspect(_ id: StreamID) {
-        guard isCurrent(id), let connection = sockets[Int(id.index)]?.connection else { return }
-        inspectionCount += 1
-        lane.inspected(id, connection.report(now: timeline.now), now: instant)
-    }
-
-    static func address(portal: Int) -> String { "198.51.100.\(portal):3260" }
-
-    private static func portal(_ address: PortalAddress) -> Int? {
-        address.host.hasPrefix("198.51.100.") ? Int(address.host.dropFirst(11)) : nil
-    }
-
-    private func connect(_ id: StreamID, _ route: RouteID, portal: Int? = nil) {
-        var path = routes[Int(route.rawValue)]
-        if let portal { path.portal = portal }
-        let life = life
-        let connection = network.connect(interface: path.interface, portal: path.portal) {
-            [unowned self] connection, problem in
-            guard isCurrent(id, in: life) else { return }
-            if let problem {
-                lane.connectFailed(id, reason: problem, now: instant)
-            } else {
-                sockets[Int(id.index)]?.isConnecting = false
-                lane.connected(id, now: instant)
-            }
-            work()
-        }
-        chronicle.trace(
-            "lane",
-            "connects c\(connection.number), stream \(id.index), eth\(path.interface) portal \(path.portal)"
-        )
-        connection.onResetAtInitiator = { [unowned self] in
-            guard isCurrent(id, in: life) else { return }
-            sockets[Int(id.index)]?.wasReset = true
-            listReadable(id)
-            planWork()
-        }
-        open(
-            Socket(
-                id: id, incoming: connection.toInitiator, outgoing: connection.toTarget,
-                connection: connection,
-                isConnecting: true))
-    }
-
-    func close(_ id: StreamID) {
-        guard isCurrent(id), let socket = sockets[Int(id.index)] else {
-            return chronicle.fail("the lane closes stream \(id.index), which is not open")
-        }
-        sockets[Int(id.index)] = nil
-        chronicle.trace(
-            "lane", "closes \(socket.connection.map { "c\($0.number)" } ?? "client"), stream \(id.index)")
-        if let connection = socket.connection {
-            connection.isOpenAtInitiator = false
-            connection.toInitiator.breakOff()
-            // What the kernel has taken goes on, as a rule: the ghost write.
-            connection.toTarget.finish(.finished)
-        } else {
-            socket.outgoing.finish(.finished)
-        }
-    }
-
-    private func take(_ notice: LaneNotice) {
-        switch notice {
-        case .ready(let id, let description):
-            guard let disk = disks.first(where: { $0.id == id }) else {
-                return chronicle.fail("another disk is ready")
-            }
-            chronicle.trace("lane", "\(disk.name) is ready")
-            disk.isReady = true
-            disk.description = description
-            disk.sizeBytes = max(disk.sizeBytes, description.export.sizeBytes)
-            arrived.append(disk)
-        case .notReady(_, let problems):
-            self.problems = problems
-            for problem in problems { chronicle.trace("lane", "not ready: \(problem.text)") }
-        case .sessionBegan(let name, let tag):
-            if let path = pathIndex(of: name) { recorded[path]?.portalGroupTag = tag }
-        case .sessionEnded(let name, _, let unfenced):
-            chronicle.trace("lane", "session \(name.isid) ended, unfenced \(unfenced.sorted())")
-            guard let path = pathIndex(of: name) else { break }
-            if unfenced.isEmpty { recorded[path] = nil } else { recorded[path]?.units = unfenced }
-        case .pathChanged(_, let interface, let portal, let isUp, let reason):
-            if !isUp && said.count < 1000 { said.append(reason) }
-            chronicle.trace("lane", "\(interface) \(portal) \(isUp ? "up" : "down \(reason)")")
-        case .pathRemoved(_, let name):
-            removedCount += 1
-            chronicle.trace("lane", "path \(name.isid) removed")
-        case .clientGone: chronicle.trace("lane", "client gone")
-        case .flushed(_, let error):
-            chronicle.trace("lane", "flushed: \(error)")
-            flushes.append(error)
-        case .detached(let id, let isFlushed):
-            guard let disk = disks.first(where: { $0.id == id }) else {
-                return chronicle.fail("another disk is detached")
-            }
-            chronicle.trace("lane", "\(disk.name) is detached")
-            disk.isDetached = true
-            disk.wasFlushed = isFlushed
-        case .sizeChanged(let id, let size):
-            chronicle.trace("lane", "the LUN has \(size) bytes")
-            guard let disk = disks.first(where: { $0.id == id }), size > disk.sizeBytes else {
-                return chronicle.fail("a disk is to shrink to \(size) bytes")
-            }
-            disk.sizeBytes = size
-            lane.resize(id, sizeBytes: size, now: instant)
-        case .disk(_, let severity, let text), .event(let severity, let text):
-            if said.count < 1000 { said.append(text) }
-            chronicle.trace("lane", text)
-            if keepsLog { log.append((severity, text)) }
-        }
-    }
 }

@@ -120,7 +120,8 @@ struct Attach: ParsableCommand {
     private func attachAll() throws {
         guard let target else { return }
         let question = DiscoverRequest(
-            portals: portals.withoutRepeats, interfaces: interfaces.withoutRepeats, luns: true, chap: try chap.request())
+            portals: portals.withoutRepeats, interfaces: interfaces.withoutRepeats, luns: true,
+            chap: try chap.request())
         let discovery = try connection.ask { client throws(ControlClientError) in
             try client.discover(question)
         }

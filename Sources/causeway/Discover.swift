@@ -25,7 +25,9 @@ struct Discover: ParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     private func request() throws -> DiscoverRequest {
-        DiscoverRequest(portals: portal.withoutRepeats, interfaces: interfaces.withoutRepeats, luns: luns, chap: try chap.request())
+        DiscoverRequest(
+            portals: portal.withoutRepeats, interfaces: interfaces.withoutRepeats, luns: luns,
+            chap: try chap.request())
     }
 
     func validate() throws {

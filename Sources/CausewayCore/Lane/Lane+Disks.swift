@@ -10,6 +10,8 @@ public struct DiskSpecification: Sendable {
     public var expected: ExpectedUnit?
     /// A predecessor may have acknowledged writes that no FLUSH has covered yet.
     public var mayHaveUnflushedWrites = false
+    /// The policy may name a path that comes later, or that a predecessor had.
+    public var mayLackPreferred = false
     public var authentication = Authentication.none
     /// What its sessions ask for; the digests are among the settings.
     public var parameters = WantedParameters()
@@ -57,7 +59,9 @@ extension Lane {
         let target = try findTarget(specification)
         do throws(DiskSettingError) {
             let present = target.paths.map { paths[Int($0)].specification }
-            try check(specification.settings, paths: specification.paths + present)
+            if !specification.mayLackPreferred {
+                try check(specification.settings, paths: specification.paths + present)
+            }
         } catch {
             throw .setting(error)
         }

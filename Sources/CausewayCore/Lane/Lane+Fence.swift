@@ -213,8 +213,8 @@ extension Lane {
         tellProblems(path.target)
     }
 
-    /// Counts a fence and tells of it once, for all disks that it was taken for, together with the loss if that
-    /// was not told yet. A LUN that does not answer with GOOD is told of by itself.
+    /// Counts a fence and tells of it once, for all disks that it was taken for, together with the loss if
+    /// that was not told yet. A LUN that does not answer with GOOD is told of by itself.
     private mutating func tellFence(_ path: Path) {
         guard path.barriers.values.allSatisfy({ $0.isAside }) else { return }
         let (took, count, wasOwed) = (path.fenced.took, path.fenced.writes, path.fenced.wasOwed)

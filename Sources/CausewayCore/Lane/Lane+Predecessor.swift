@@ -2,8 +2,8 @@
 extension Lane {
     // MARK: Fences for a predecessor's sessions
 
-    /// Writes of a predecessor, or of a disk that went by force, may still come: none of these disks' goes out
-    /// before their fence, on whichever path.
+    /// Writes of a predecessor, or of a disk that went by force, may still come: none of these disks' goes
+    /// out before their fence, on whichever path.
     mutating func oweFences(_ target: Target) {
         for path in target.paths {
             for disk in target.disks { oweFence(disk, paths[Int(path)]) }
@@ -47,8 +47,8 @@ extension Lane {
         return trusted != 0 ? trusted : mask
     }
 
-    /// Whether a disk that comes has its path already, because disks of one target share them: it is taken into
-    /// use. A path that was there for a fence alone becomes one like the others.
+    /// Whether a disk that comes has its path already, because disks of one target share them: it is taken
+    /// into use. A path that was there for a fence alone becomes one like the others.
     mutating func sharePath(_ specification: PathSpecification, _ target: Target) -> Bool {
         for index in target.paths where paths[Int(index)].specification.isSameSession(as: specification) {
             let path = paths[Int(index)]

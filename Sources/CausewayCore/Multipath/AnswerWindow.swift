@@ -1,8 +1,8 @@
 /// What a path did in the last second, for comparing it with its siblings.
 ///
-/// Slow answers alone do not make a grey path: behind a link that is full they queue, and leaving the link out
-/// would lose what it carries. So its rate counts too, over the time in which it had something to do: a link
-/// with a third of the speed of another is worth having, one with less than an eighth is in the way.
+/// Slow answers alone do not make a grey path: behind a link that is full they queue, and leaving the link
+/// out would lose what it carries. So its rate counts too, over the time in which it had something to do: a
+/// link with a third of the speed of another is worth having, one with less than an eighth is in the way.
 struct AnswerWindow: BitwiseCopyable {
     /// So many answers at least say something.
     static let answersMin: UInt64 = 8

@@ -239,6 +239,8 @@ struct HostileTargetTests {
 
     private func run(_ attack: Attack, times: Int) {
         var options = WorldOptions()
+        // Each path has its share of the few requests.
+        options.settings.policy = .roundRobin(.init(commands: 1))
         options.target.initialR2T = true
         options.target.immediateData = false
         options.target.collapsesPhases = true

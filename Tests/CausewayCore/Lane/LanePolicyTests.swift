@@ -130,5 +130,10 @@ struct LanePolicyTests {
         world = World(options)
         world.attach()
         #expect(world.failure?.contains("no path is") == true)
+        // Its interface may appear later, or may have gone since a predecessor had it.
+        options.waitsForPaths = true
+        world = ready(options)
+        world.client.load(count: 20)
+        settle(world)
     }
 }
