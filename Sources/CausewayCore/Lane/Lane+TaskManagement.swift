@@ -180,7 +180,7 @@ extension Lane {
         switch function {
         case .abortTask where allowed != .none: next = .logicalUnitReset(disk: disk)
         case .logicalUnitReset where allowed == .target: next = .targetWarmReset(disk: disk)
-        default: return connectionLost(path, "\(function.name) \(why)")
+        default: return connectionLost(path, "\(function.name) to the target \(why)")
         }
         log(.warning, "\(disks[Int(disk)].name) \(path.name): \(function.name) \(why): \(next.name)")
         send(next, path)
