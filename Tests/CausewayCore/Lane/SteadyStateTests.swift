@@ -84,7 +84,7 @@
                         target = id
                         lane.connected(id, now: now)
                     case .notice(.ready): isReady = true
-                    case .notice, .close, .inspect, .connectElsewhere: break
+                    case .notice, .close, .abort, .inspect, .connectElsewhere: break
                     }
                 }
                 send()
