@@ -15,7 +15,10 @@ public enum Daemon {
                 for measure in measures where !measure.isDone { logger.warning("\(measure)") }
                 return try Supervisor(options: options, logger: logger)
             },
-            start: { $0.attachConfiguredDisks() },
+            start: {
+                $0.attachConfiguredDisks()
+                $0.showLife()
+            },
             stop: { $0.stop() })
     }
 
