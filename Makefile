@@ -20,12 +20,12 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # What the build needs from Debian beside Swift, and what demo, tests and benchmarks need on top.
 BUILD_PACKAGES := libnl-3-dev libnl-genl-3-dev libnl-route-3-dev libssl-dev pkg-config
-LAB_PACKAGES := binutils dmsetup e2fsprogs fdisk fio gcc iproute2 jq kmod libc6-dev libnbd-bin qemu-block-extra qemu-utils \
-	shellcheck tgt udev user-mode-linux xfsprogs
+LAB_PACKAGES := binutils dmsetup e2fsprogs fdisk fio fish gcc iproute2 jq kmod libc6-dev libnbd-bin mandoc qemu-block-extra \
+	qemu-utils shellcheck tgt udev user-mode-linux xfsprogs zsh
 
 # What makes a package, and a machine that boots.
 DEB_PACKAGES := debhelper dpkg-dev
-BOOT_PACKAGES := $(DEB_PACKAGES) binutils busybox-static cpio e2fsprogs kmod mmdebstrap qemu-system-x86 tgt xz-utils
+BOOT_PACKAGES := $(DEB_PACKAGES) busybox-static cpio e2fsprogs fdisk kmod lz4 mmdebstrap qemu-system-x86 tgt xz-utils
 
 # What fail-over is compared with. Unpacked inside User Mode Linux, never installed: a multipathd would look for its
 # disks on this machine.
@@ -117,7 +117,7 @@ install:
 	for program in causeway causewayd; do \
 		for place in bash:$(PREFIX)/share/bash-completion/completions/$$program zsh:$(ZSH)/_$$program \
 			fish:$(PREFIX)/share/fish/vendor_completions.d/$$program.fish; do \
-			$(RELEASE)/$$program --generate-completion-script $${place%%:*} | \
+			$(RELEASE)/$$program --generate-completion-script $${place%%:*} | sed '1{/^#!/d}' | \
 				install -D -m 644 /dev/stdin $(DESTDIR)$${place#*:}; \
 		done; \
 	done

@@ -40,7 +40,10 @@ extension Supervisor {
         let shown = disks.prefix(StatusLine.disksMax).map { disk in
             StatusLine.Disk(name: disk.name.text, paths: pathCounts(of: disk))
         }
-        return StatusLine(disks: shown, diskCount: disks.count, waiting: configuredDisks.waiting).text
+        let names = Set(disks.map(\.name.text))
+        // A disk that has just been attached stays on that list for another moment.
+        let waiting = configuredDisks.waiting.filter { !names.contains($0) }
+        return StatusLine(disks: shown, diskCount: disks.count, waiting: waiting).text
     }
 
     /// nil while it is being attached or detached.
