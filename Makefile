@@ -3,6 +3,7 @@
 # make test       every test
 # make bench      speed, beside qemu-nbd
 # make bench-failover  the stall when a path fails, beside open-iscsi with dm-multipath: RUNS=7 OTHERS=3
+# make test-adopt  the daemon killed and restarted under load: TIMES=50
 # make simulate   the data path in simulated worlds: SEEDS=1000 START=1
 # make fuzz       foreign bytes made up by libFuzzer: SECONDS=60 for each reader
 # make sanitize   the unit tests under the address and the thread sanitizer
@@ -36,7 +37,7 @@ OPEN_ISCSI_PACKAGES := kpartx libaio1 libisns0 libopeniscsiusr libsgutils2-1.46-
 SEEDS ?= 1000
 START ?= 1
 
-.PHONY: build deps build-deps demo test bench bench-failover simulate fuzz sanitize lint install deb \
+.PHONY: build deps build-deps demo test bench bench-failover simulate test-adopt fuzz sanitize lint install deb \
 	test-boot clean
 
 build: build-deps
@@ -76,6 +77,16 @@ bench-failover: deps build .build/open-iscsi
 	cd $@.new && apt-get download -qq -o APT::Sandbox::User=root $(OPEN_ISCSI_PACKAGES) || { $(SUDO) apt-get update -qq && \
 		apt-get download -qq -o APT::Sandbox::User=root $(OPEN_ISCSI_PACKAGES); }
 	mv $@.new $@
+
+# How often `make test-adopt` ends the daemon, in each of its runs.
+TIMES ?= 50
+
+test-adopt: deps build
+	for target in tgt lio; do for way in kill restart; do \
+		echo "$$target $$way"; \
+		$(SUDO) Tests/Kernel/uml-run -t $$((300 + 30 * $(TIMES))) $(CURDIR)/Tests/Kernel/adopt.sh $$target $$way $(TIMES) \
+			|| exit 1; \
+	done; done
 
 # The lane in simulated worlds. A failing seed is printed with its trace; `Simulator --seed N --trace` shows it again.
 simulate: build-deps

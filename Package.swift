@@ -66,7 +66,7 @@ let package = Package(
         .executableTarget(
             name: "causeway",
             dependencies: [
-                "CausewayControl", "CausewayConfiguration",
+                "CausewayControl", "CausewayConfiguration", "NBDDevice",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),

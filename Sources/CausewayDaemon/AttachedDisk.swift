@@ -15,12 +15,24 @@ final class AttachedDisk: Sendable {
 
     struct AttachFailure: Error {
         var problems: [PathProblem]
+        /// Somebody detached it meanwhile.
+        var isCancelled = false
+    }
+
+    /// How it came to be.
+    enum Origin {
+        case attached
+        /// It is a predecessor's, and not served yet.
+        case adopting
+        case adopted
     }
 
     /// What changes while it lives.
     struct State {
         var id: DiskID?
         var sessions: [InitiatorSessionID] = []
+        /// Its paths as they were planned.
+        var plan: [PlannedPath] = []
         var wanted = WantedPaths()
         /// `address:port` of each path.
         var portals: [String] = []
@@ -30,6 +42,13 @@ final class AttachedDisk: Sendable {
         var isDetaching = false
         /// The flush that a detach waits for.
         var flush: Promise<NBDError>?
+        var origin = Origin.attached
+        /// What keeps it from being served, as it was said last.
+        var complaint: String?
+        /// A resize is under way.
+        var isResizing = false
+        /// What its size is to be, until somebody takes it up.
+        var newSizeBytes: UInt64?
         var events: [EventReport] = []
     }
     let state: Mutex<State>
@@ -49,6 +68,8 @@ final class AttachedDisk: Sendable {
     /// Whether there is something to detach.
     var isExported: Bool { state.withLock { $0.device != nil || $0.listener != nil } }
 
+    var isDetaching: Bool { state.withLock { $0.isDetaching } }
+
     /// Where it is exported, for people.
     var place: String {
         state.withLock { $0.device?.node ?? request.socket ?? "no device yet" }
@@ -65,8 +86,6 @@ final class AttachedDisk: Sendable {
 
 /// How a disk left its lane.
 struct DetachOutcome: Sendable {
-    /// No sent write was left without a fence.
-    var isClean: Bool
     var isFlushed: Bool
 }
 

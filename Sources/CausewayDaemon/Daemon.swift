@@ -8,14 +8,17 @@ public enum Daemon {
     /// The daemon as `causewayd` runs it.
     public static func run(_ options: DaemonOptions) throws(DaemonError) {
         guard geteuid() == 0 else { throw .notRoot }
+        // While there is no other thread: it changes the environment.
+        let passed = PassedDescriptors.take()
         let measures = harden()
         try run(
             options,
             makeService: { (logger: Logger) throws(DaemonError) in
                 for measure in measures where !measure.isDone { logger.warning("\(measure)") }
-                return try Supervisor(options: options, logger: logger)
+                return try Supervisor(options: options, logger: logger, passed: passed)
             },
             start: {
+                $0.adoptAll()
                 $0.attachConfiguredDisks()
                 $0.showLife()
             },

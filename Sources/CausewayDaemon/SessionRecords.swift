@@ -10,118 +10,114 @@ import Synchronization
 /// Kept in the state directory under `/run`, so that it survives the daemon and not the machine.
 final class SessionRecords: Sendable {
     let folder: String
-    /// Control threads record sessions, and the watch thread what becomes of them.
-    private let lock = Mutex(())
+    /// How often each session was begun. Control threads record sessions, and the watch thread what becomes
+    /// of them.
+    private let begun = Mutex<[SessionName: UInt64]>([:])
 
     init(stateDirectory: String) {
         folder = stateDirectory + "/sessions"
     }
 
-    /// Makes the folder, and the state directory if it is absent, one level deep. At the start of the daemon,
-    /// so that a wrong one is heard of then and not by who attaches.
-    func prepare() throws(SystemError) {
-        let stateDirectory = String(folder.dropLast("/sessions".count))
-        for (path, mode) in [(stateDirectory, mode_t(0o755)), (folder, mode_t(0o700))] {
-            guard unsafe mkdir(path, mode) == 0 || errno == EEXIST else {
-                throw SystemError(call: "mkdir", errno: Errno(rawValue: errno), subject: path)
-            }
-        }
-    }
+    /// Makes the folder, at the start of the daemon, so that a wrong one is heard of then and not by who
+    /// attaches.
+    func prepare() throws(SystemError) { try StateFile.makeFolder(folder) }
 
-    private func path(_ initiator: ISCSIName, _ target: ISCSIName, _ isid: InitiatorSessionID) -> String {
+    private func path(_ name: SessionName) -> String {
         var hash = StableHash(key0: 0x5345_5353)
-        hash.append(initiator.text)
-        hash.append(target.text)
-        return "\(folder)/\(isid)-\(String(hash.value(), radix: 16))"
+        hash.append(name.initiator.text)
+        hash.append(name.target.text)
+        return "\(folder)/\(name.isid)-\(String(hash.value(), radix: 16))"
     }
 
-    /// Records a session. Returns what stood on record of it already; the new record names its LUNs too.
-    func begin(_ record: SessionRecord) throws(SystemError) -> SessionRecord? {
-        try lock.withLock { _ throws(SystemError) in
-            let path = path(record.initiator, record.target, record.isid)
-            let earlier = try read(path, as: record)
+    /// Records a session. Returns what stood on record of it already; the new record names its LUNs too. With
+    /// the number it is to be ended: the end of an earlier one, heard of late, does not concern it.
+    func begin(
+        _ record: SessionRecord
+    ) throws(SystemError) -> (number: UInt64, earlier: SessionRecord?) {
+        try begun.withLock { begun throws(SystemError) in
+            let earlier = try read(path(record.name))
             var record = record
             if let earlier {
                 record.units.formUnion(earlier.units)
                 record.portalGroupTag = earlier.portalGroupTag
             }
-            try write(record, to: path)
-            return earlier
+            try write(record)
+            begun[record.name, default: 0] += 1
+            return (begun[record.name, default: 0], earlier)
         }
     }
 
-    /// The session stands, in this portal group. What cannot be kept is done without.
-    func note(
-        portalGroupTag: UInt16?, initiator: ISCSIName, target: ISCSIName, isid: InitiatorSessionID
-    ) {
-        amend(initiator, target, isid) { $0.portalGroupTag = portalGroupTag }
+    /// A login has shown in which portal group the session is.
+    func note(portalGroupTag: UInt16, of name: SessionName) throws(SystemError) {
+        try begun.withLock { _ throws(SystemError) in
+            try amend(name) { $0.portalGroupTag = portalGroupTag }
+        }
     }
 
     /// The session carries these LUNs too.
-    func note(units: Set<UInt64>, initiator: ISCSIName, target: ISCSIName, isid: InitiatorSessionID) {
-        amend(initiator, target, isid) { $0.units.formUnion(units) }
+    func note(units: Set<UInt64>, of name: SessionName) throws(SystemError) {
+        try begun.withLock { _ throws(SystemError) in
+            try amend(name) { $0.units.formUnion(units) }
+        }
     }
 
     private func amend(
-        _ initiator: ISCSIName, _ target: ISCSIName, _ isid: InitiatorSessionID,
-        _ change: (inout SessionRecord) -> Void
-    ) {
-        let path = path(initiator, target, isid)
-        let blank = SessionRecord(
-            initiator: initiator, target: target, isid: isid, portal: "", disk: "", units: [])
-        lock.withLock { _ in
-            guard let known = try? read(path, as: blank) else { return }
-            var record = known
-            change(&record)
-            if record != known { try? write(record, to: path) }
+        _ name: SessionName, _ change: (inout SessionRecord) -> Void
+    ) throws(SystemError) {
+        guard let known = try read(path(name)) else { return }
+        var record = known
+        change(&record)
+        if record != known { try write(record) }
+    }
+
+    /// The session is over. On record stays to which LUNs it may still be writing.
+    func end(_ name: SessionName, number: UInt64, unfenced: Set<UInt64>) throws(SystemError) {
+        try begun.withLock { begun throws(SystemError) in
+            guard begun[name] == number else { return }
+            begun[name] = nil
+            guard unfenced.isEmpty else { return try amend(name) { $0.units = unfenced } }
+            unsafe unlink(path(name))
         }
     }
 
-    /// The session was logged out and left nothing behind.
-    func end(initiator: ISCSIName, target: ISCSIName, isid: InitiatorSessionID) {
-        lock.withLock { _ in _ = unsafe unlink(path(initiator, target, isid)) }
+    /// All sessions on record with a target, and the files that cannot be understood.
+    func sessions(
+        with target: ISCSIName
+    ) throws(SystemError) -> (records: [SessionRecord], unreadable: [String]) {
+        try begun.withLock { _ throws(SystemError) in
+            var records: [SessionRecord] = []
+            var unreadable: [String] = []
+            for file in StateFile.names(in: folder) {
+                let path = "\(folder)/\(file)"
+                if let record = try read(path) {
+                    if record.name.target == target { records.append(record) }
+                } else {
+                    unreadable.append(path)
+                }
+            }
+            return (records, unreadable)
+        }
     }
 
-    /// nil if there is no such record. What it does not say is as in `known`.
-    private func read(_ path: String, as known: SessionRecord) throws(SystemError) -> SessionRecord? {
-        let text: String
+    private func write(_ record: SessionRecord) throws(SystemError) {
+        try StateFile.replace(path(record.name), with: Array(record.text.utf8))
+    }
+
+    /// nil if there is no such record, or none of this program's.
+    private func read(_ path: String) throws(SystemError) -> SessionRecord? {
         do throws(SystemError) {
-            text = try SmallFile.read(path)
+            return SessionRecord(parsing: try SmallFile.read(path))
         } catch {
             if error.errno == .noSuchFile { return nil }
             throw error
-        }
-        var record = known
-        record.units = []
-        record.take(text)
-        if record.units.isEmpty { record.units = known.units }
-        return record
-    }
-
-    /// Whole or not at all.
-    private func write(_ record: SessionRecord, to path: String) throws(SystemError) {
-        unsafe mkdir(folder, 0o700)
-        let temporary = path + ".new"
-        let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw SystemError(call: "open", errno: Errno(rawValue: errno), subject: temporary)
-        }
-        let file = OwnedDescriptor(adopting: descriptor)
-        let bytes = Array(record.text.utf8)
-        guard unsafe Glibc.write(file.rawValue, bytes, bytes.count) == bytes.count else {
-            throw SystemError(call: "write", errno: Errno(rawValue: errno), subject: temporary)
-        }
-        guard unsafe rename(temporary, path) == 0 else {
-            throw SystemError(call: "rename", errno: Errno(rawValue: errno), subject: path)
         }
     }
 }
 
 /// What a successor needs to know to end a session and fence its writes.
 struct SessionRecord: Equatable, Sendable {
-    var initiator: ISCSIName
-    var target: ISCSIName
-    var isid: InitiatorSessionID
+    var name: SessionName
+    /// `address:port`
     var portal: String
     /// The disk that was attached last over it.
     var disk: String
@@ -133,26 +129,45 @@ struct SessionRecord: Equatable, Sendable {
     /// A line for each: `key=value`.
     var text: String {
         var lines = [
-            "initiator=\(initiator.text)", "target=\(target.text)", "isid=\(isid)", "portal=\(portal)",
-            "disk=\(disk)",
+            "initiator=\(name.initiator.text)", "target=\(name.target.text)", "isid=\(name.isid)",
+            "portal=\(portal)", "disk=\(disk)",
         ]
         lines += units.sorted().map { "unit=\(String($0, radix: 16))" }
         if let portalGroupTag { lines.append("group=\(portalGroupTag)") }
         return lines.map { $0 + "\n" }.joined()
     }
+}
 
-    /// Takes what a record's text says beside the session's name.
-    mutating func take(_ text: String) {
+extension SessionRecord {
+    /// nil if the text does not say which session it is.
+    init?(parsing text: String) {
+        var fields: [Substring: String] = [:]
+        var units: Set<UInt64> = []
         for line in text.split(separator: "\n") {
             let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard parts.count == 2 else { continue }
-            switch parts[0] {
-            case "portal": portal = String(parts[1])
-            case "disk": disk = String(parts[1])
-            case "unit": if let unit = UInt64(parts[1], radix: 16) { units.insert(unit) }
-            case "group": portalGroupTag = UInt16(parts[1])
-            default: break
+            if parts[0] == "unit" {
+                if let unit = UInt64(parts[1], radix: 16) { units.insert(unit) }
+            } else {
+                fields[parts[0]] = String(parts[1])
             }
         }
+        guard let initiator = try? ISCSIName(fields["initiator"] ?? ""),
+            let target = try? ISCSIName(fields["target"] ?? ""),
+            let isid = InitiatorSessionID(parsing: fields["isid"] ?? ""), let portal = fields["portal"]
+        else { return nil }
+        self.init(
+            name: SessionName(initiator: initiator, target: target, isid: isid), portal: portal,
+            disk: fields["disk"] ?? "", units: units,
+            portalGroupTag: fields["group"].flatMap { UInt16($0) })
+    }
+}
+
+extension InitiatorSessionID {
+    /// From `80:1a:2b:3c:4d:5e`, as its description has it.
+    init?(parsing text: String) {
+        let bytes = text.split(separator: ":", omittingEmptySubsequences: false).map { UInt8($0, radix: 16) }
+        guard bytes.count == 6, !bytes.contains(nil) else { return nil }
+        self.init(value: bytes.reduce(0) { $0 << 8 | UInt64($1 ?? 0) })
     }
 }

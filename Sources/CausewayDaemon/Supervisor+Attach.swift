@@ -34,9 +34,17 @@ extension Supervisor {
         disk.state.withLock { $0.wanted = wanted }
         try reserve(disk)
         do throws(ControlError) {
-            let description = try attachToLane(disk, plan.paths, lun, settings, authentication, parameters)
+            let specification = try makeSpecification(
+                disk, plan.paths, lun, settings, authentication, parameters)
+            try attachToLane(disk, specification)
+            let description = try awaitFirstPath(disk)
             try checkIdentity(disk, description)
+            var record = DiskRecord(disk, plan.paths, description)
+            try keep(record)
             try export(disk, description)
+            record.isAttached = true
+            try keep(record)
+            if disk.isDetaching { throw .detachedMeanwhile(disk.name) }
         } catch {
             abandon(disk)
             throw error
@@ -82,7 +90,7 @@ extension Supervisor {
     }
 
     /// Takes the name, so that two attaches at once cannot both have it.
-    private func reserve(_ disk: AttachedDisk) throws(ControlError) {
+    func reserve(_ disk: AttachedDisk) throws(ControlError) {
         let other = state.withLock { state -> AttachedDisk? in
             if let other = state.disks[disk.name.text] { return other }
             state.disks[disk.name.text] = disk
@@ -91,19 +99,38 @@ extension Supervisor {
         if let other { throw .alreadyAttached(disk.name, at: other.place) }
     }
 
-    private func attachToLane(
+    /// Writes a disk's record.
+    func keep(_ record: DiskRecord) throws(ControlError) {
+        do throws(SystemError) {
+            try diskRecords.write(record)
+        } catch {
+            throw .internalFailure("the disk cannot be put on record: \(error)")
+        }
+    }
+
+    /// What the lane is told: the paths of the plan, and a fence for every other session on record that may be
+    /// writing to the disk's LUN. Their routes are made known to the lane.
+    func makeSpecification(
         _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings,
         _ authentication: Authentication, _ parameters: WantedParameters
-    ) throws(ControlError) -> DiskDescription {
+    ) throws(ControlError) -> DiskSpecification {
         let made = try specify(plan, disk)
+        lane.perform { runner in
+            for (id, route) in made.routes { runner.addRoute(id, route) }
+        }
+        let fences = try specifyFences(disk, lun, besides: made.paths)
         var specification = DiskSpecification(
             name: disk.name.text, target: disk.target, initiatorName: initiatorName, lun: lun,
-            paths: made.paths,
-            isReadOnly: disk.request.readOnly, settings: settings)
+            paths: made.paths + fences, isReadOnly: disk.request.readOnly, settings: settings)
         specification.authentication = authentication
         specification.parameters = parameters
-        let answer = lane.ask { [specification] runner -> Result<DiskID, AttachError> in
-            for (id, route) in made.routes { runner.addRoute(id, route) }
+        return specification
+    }
+
+    func attachToLane(
+        _ disk: AttachedDisk, _ specification: DiskSpecification
+    ) throws(ControlError) {
+        let answer = lane.ask { runner -> Result<DiskID, AttachError> in
             do throws(AttachError) {
                 let id = try runner.lane.attach(specification, now: runner.time)
                 // On the lane's thread, so that no notice of the disk can be heard before it is known.
@@ -122,10 +149,14 @@ extension Supervisor {
         case nil:
             throw .internalFailure("the lane did not answer")
         }
+    }
+
+    private func awaitFirstPath(_ disk: AttachedDisk) throws(ControlError) -> DiskDescription {
         switch disk.outcome.wait(milliseconds: Self.firstPathMilliseconds) {
         case .success(let description):
             disk.state.withLock { $0.description = description }
             return description
+        case .failure(let failure) where failure.isCancelled: throw .detachedMeanwhile(disk.name)
         case .failure(let failure): throw explain(failure.problems, disk)
         case nil:
             let reasons = (try? report(disk))?.paths.compactMap(\.reason) ?? []
@@ -133,64 +164,6 @@ extension Supervisor {
                 disk.request.portals[0],
                 reason: "no path came up within \(Self.firstPathMilliseconds / 1000) s"
                     + (reasons.first.map { ": \($0.escapedForTerminal)" } ?? ""))
-        }
-    }
-
-    /// What the lane and its runner have to know of planned paths. Their sessions are on record afterwards.
-    func specify(
-        _ plan: [PlannedPath], _ disk: AttachedDisk
-    ) throws(ControlError) -> (paths: [PathSpecification], routes: [(RouteID, Route)]) {
-        let target = disk.target
-        let ids = state.withLock { state in plan.map { state.route(to: target, $0.isid) } }
-        // Every disk of the target is carried by all of its paths.
-        let units = Set(
-            state.withLock { state in state.disks.values.filter { $0.target == target } }.compactMap {
-                LogicalUnitNumber(Int(clamping: $0.request.lun))?.rawValue
-            })
-        var paths: [PathSpecification] = []
-        for (id, path) in zip(ids, plan) {
-            var specification = PathSpecification(
-                route: id, interface: path.interface ?? "", sourceAddress: path.source?.description ?? "",
-                portal: path.portal.description, isid: path.isid)
-            if let predecessor = try record(path, disk, units) {
-                specification.predecessorUnits = predecessor.units
-                specification.predecessorGroupTag = predecessor.portalGroupTag
-            }
-            specification.depth = Int32(clamping: disk.request.queueDepth ?? 0)
-            paths.append(specification)
-        }
-        // Afterwards: what a record said before is a predecessor's.
-        for isid in state.withLock({ $0.routes[target].map { Array($0.keys) } ?? [] }) {
-            records.note(units: units, initiator: initiatorName, target: target, isid: isid)
-        }
-        disk.state.withLock { state in
-            for path in plan where !state.sessions.contains(path.isid) {
-                state.sessions.append(path.isid)
-                state.portals.append(path.portal.description)
-            }
-        }
-        return (paths, zip(ids, plan).map { ($0, $1.route) })
-    }
-
-    /// Puts a session on record before its login is sent. Returns the one of the same name that may be open
-    /// from before.
-    private func record(
-        _ path: PlannedPath, _ disk: AttachedDisk, _ units: Set<UInt64>
-    ) throws(ControlError) -> SessionRecord? {
-        let isShared = state.withLock { state in
-            state.disks.values.contains { other in
-                other !== disk && other.target == disk.target
-                    && other.state.withLock { $0.sessions.contains(path.isid) }
-            } || disk.state.withLock { $0.sessions.contains(path.isid) }
-        }
-        do throws(SystemError) {
-            let predecessor = try records.begin(
-                SessionRecord(
-                    initiator: initiatorName, target: disk.target, isid: path.isid,
-                    portal: "\(path.portal)", disk: disk.name.text, units: units))
-            return isShared ? nil : predecessor
-        } catch {
-            throw .internalFailure("the session cannot be put on record: \(error)")
         }
     }
 
@@ -259,33 +232,31 @@ extension Supervisor {
     /// Undoes an attach that failed half-way.
     private func abandon(_ disk: AttachedDisk) {
         leaveLane(disk, force: true, milliseconds: 5000)
+        var isGone = true
         if let device = disk.state.withLock({ $0.device }) {
             do throws(NBDDeviceError) {
                 _ = try call(.disconnect(index: device.index))
             } catch {
+                // Its record stays: the next daemon clears it.
+                isGone = false
                 logger.error("\(disk.name): \(device.node) cannot be undone: \(error)")
             }
         }
         disk.state.withLock({ $0.listener })?.closeAndRemove()
+        if isGone { diskRecords.remove(disk.name) }
         forget(disk)
     }
 
-    /// Takes a disk off the books; with the last of its target go the routes, and what was logged out in
-    /// order goes off the record.
+    /// Takes a disk off the books; with the last of its target go the routes.
     func forget(_ disk: AttachedDisk) {
         devices.remove(disk.name)
-        let routes = state.withLock { state -> [InitiatorSessionID: RouteID] in
+        let routes = state.withLock { state -> [SessionName: RouteID] in
             if state.disks[disk.name.text] === disk { state.disks[disk.name.text] = nil }
             guard !state.disks.values.contains(where: { $0.target == disk.target }) else { return [:] }
             return state.routes.removeValue(forKey: disk.target) ?? [:]
         }
         lane.perform { runner in
             for route in routes.values { runner.removeRoute(route) }
-        }
-        if disk.detached.value?.isClean == true {
-            for isid in routes.keys {
-                records.end(initiator: initiatorName, target: disk.target, isid: isid)
-            }
         }
         tellManager()
     }
@@ -308,5 +279,20 @@ extension Supervisor {
             if !isBusy { return }
             Pause.milliseconds(20)
         }
+    }
+}
+
+extension DiskRecord {
+    init(_ disk: AttachedDisk, _ paths: [PlannedPath], _ description: DiskDescription) {
+        self.init(
+            request: disk.request, paths: paths.map(Path.init), wwid: description.report.identity.wwid,
+            sizeBytes: description.export.sizeBytes, blockLength: description.export.minimumBlockSize)
+        wanted = Wanted(disk.state.withLock { $0.wanted })
+    }
+}
+
+extension ControlError {
+    static func detachedMeanwhile(_ name: DiskName) -> ControlError {
+        .busy("\(name) was detached while it was being attached")
     }
 }

@@ -55,6 +55,24 @@ extension Supervisor {
         return try open(request, try settings.chap.authentication(), settings.parameters)
     }
 
+    /// With what a disk of a predecessor logs in. As its file says where it has one: no secret, and nothing
+    /// that leads to one but the name of a file, is on record.
+    func inherited(
+        _ request: AttachRequest, _ target: ISCSIName
+    ) throws(ControlError) -> (Authentication, WantedParameters) {
+        var configuration = Configuration()
+        configuration.adapter = adapter
+        var problems: [ConfigurationProblem] = []
+        var disk = DiskConfiguration(request, target: target)
+        if request.chap == nil, let file = files.disk(request.name, problems: &problems),
+            file.target == target
+        {
+            disk = file
+        }
+        let settings = configuration.settings(of: disk)
+        return (try settings.chap.authentication(), settings.parameters)
+    }
+
     func detach(_ request: DetachRequest) throws(ControlError) {
         let isAttached = state.withLock { $0.disks[request.name.text] != nil }
         // Before it is detached: one that is tried again just now must not come back.

@@ -26,6 +26,7 @@ extension Supervisor {
         }
         try addToLane(disk, asked)
         disk.state.withLock { $0.wanted = all }
+        keepPaths(disk)
         disk.remember("added \(asked.map { "\($0.interface ?? "") \($0.portal)" }.joined(separator: ", "))")
         awaitOtherPaths(disk)
         return try report(disk)
@@ -88,12 +89,28 @@ extension Supervisor {
         if let error = answer { throw ControlError(error, disk.name) }
     }
 
-    /// A path is gone from the lane: its route goes, and its session goes off the record.
-    func pathRemoved(_ disk: AttachedDisk, _ isid: InitiatorSessionID, isClean: Bool) {
-        disk.state.withLock { state in state.sessions.removeAll { $0 == isid } }
-        let route = state.withLock { $0.routes[disk.target]?.removeValue(forKey: isid) }
+    /// A path is gone from the lane, and its route goes.
+    func pathRemoved(_ disk: AttachedDisk, _ name: SessionName) {
+        disk.state.withLock { state in
+            state.sessions.removeAll { $0 == name.isid }
+            state.plan.removeAll { $0.isid == name.isid }
+        }
+        let route = state.withLock { $0.routes[disk.target]?.removeValue(forKey: name) }
         if let route { lane.perform { $0.removeRoute(route) } }
-        if isClean { records.end(initiator: initiatorName, target: disk.target, isid: isid) }
+        keepPaths(disk)
+    }
+
+    /// Puts the paths that a disk has now into its record.
+    func keepPaths(_ disk: AttachedDisk) {
+        guard var record = diskRecords.read(disk.name) else { return }
+        let (plan, wanted) = disk.state.withLock { ($0.plan, $0.wanted) }
+        record.paths = plan.map(DiskRecord.Path.init)
+        record.wanted = DiskRecord.Wanted(wanted)
+        do throws(ControlError) {
+            try keep(record)
+        } catch {
+            logger.error("\(disk.name): \(error.message)")
+        }
     }
 
     // MARK: Interfaces that appear
@@ -118,6 +135,7 @@ extension Supervisor {
             do throws(ControlError) {
                 try addInBackground(disk, own)
                 disk.state.withLock { state in state.wanted.waiting.removeAll { $0 == name } }
+                keepPaths(disk)
                 logger.info("\(disk.name): \(name) has appeared: \(own.count) paths more")
                 disk.remember("\(name) has appeared")
             } catch {
@@ -142,8 +160,12 @@ extension Supervisor {
     }
 
     private func refreshRoutes(_ disk: AttachedDisk, _ plan: [PlannedPath]) {
+        let initiatorName = initiatorName
         let routes = state.withLock { state in
-            plan.compactMap { path in state.routes[disk.target]?[path.isid].map { ($0, path) } }
+            plan.compactMap { path in
+                let name = SessionName(initiator: initiatorName, target: disk.target, isid: path.isid)
+                return state.routes[disk.target]?[name].map { ($0, path) }
+            }
         }
         guard !routes.isEmpty else { return }
         lane.perform { runner in

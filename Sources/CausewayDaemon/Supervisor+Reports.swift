@@ -41,7 +41,7 @@ extension Supervisor {
         let settings = snapshot?.settings.texts ?? [:]
         return DiskReport(
             name: disk.name, device: known.2?.node, socket: disk.request.socket,
-            state: diskState(snapshot, paths), target: disk.request.target, lun: disk.request.lun,
+            state: diskState(disk, snapshot, paths), target: disk.request.target, lun: disk.request.lun,
             sizeBytes: snapshot?.sizeBytes ?? 0, blockLength: report?.limits.logicalBlockLength ?? 0,
             wwid: report?.identity.wwid, vendor: report.map { "\($0.inquiry.vendor)" } ?? "",
             model: report.map { "\($0.inquiry.product)" } ?? "",
@@ -78,7 +78,10 @@ extension Supervisor {
             activations: counters.activations, resets: counters.resets, unfenced: counters.unfenced)
     }
 
-    private func diskState(_ snapshot: DiskSnapshot?, _ paths: [PathReport]) -> DiskState {
+    private func diskState(
+        _ disk: AttachedDisk, _ snapshot: DiskSnapshot?, _ paths: [PathReport]
+    ) -> DiskState {
+        if disk.state.withLock({ $0.origin == .adopting && $0.complaint != nil }) { return .allPathsDown }
         guard let snapshot, snapshot.isReady else { return .attaching }
         if snapshot.isDetaching { return .detaching }
         if snapshot.isLost { return .permanentDeviceLoss }

@@ -27,12 +27,20 @@ extension Supervisor {
             }
         }
         switch answer {
-        case .success: break
+        case .success: try keepSettings(disk.name, request.settings)
         case .failure(let error): throw error
         case .some(nil): throw .busy("\(request.name) is being detached")
         case nil: throw .internalFailure("the lane did not answer")
         }
         return try report(disk)
+    }
+
+    /// So that a successor serves the disk as it was set last.
+    private func keepSettings(_ name: DiskName, _ changes: [String: String]) throws(ControlError) {
+        guard var record = diskRecords.read(name) else { return }
+        record.request.settings = record.request.allSettings.merging(changes) { _, new in new }
+        record.request.policy = nil
+        try keep(record)
     }
 }
 

@@ -20,33 +20,42 @@ final class Supervisor: DiskService {
     let lane: LaneHandle
     let calls = NBDCallRunner()
     let records: SessionRecords
+    /// Held while sessions are put on record.
+    let recording = Mutex(())
+    let diskRecords: DiskRecords
     let devices: DeviceRecords
     let news: Mailbox<SupervisorNews>
     private let watch: NoticeWatch
-    private let manager = ServiceNotification()
+    let manager = ServiceNotification()
 
     struct State {
         var disks: [String: AttachedDisk] = [:]
+        /// Disks of a predecessor, from the start of the daemon until its control socket stands.
+        var adoptions: [Adoption] = []
         /// Kept by the watch thread, in the order of the lane's notices: a lane uses its numbers again.
         var byID: [DiskID: AttachedDisk] = [:]
         /// The routes of every target's paths. Its disks share them, so they stay until the last of these is
         /// gone.
-        var routes: [ISCSIName: [InitiatorSessionID: RouteID]] = [:]
+        var routes: [ISCSIName: [SessionName: RouteID]] = [:]
         private var nextRoute: Int32 = 0
 
-        mutating func route(to target: ISCSIName, _ isid: InitiatorSessionID) -> RouteID {
-            if let known = routes[target]?[isid] { return known }
+        mutating func route(of session: SessionName) -> RouteID {
+            if let known = routes[session.target]?[session] { return known }
             let id = RouteID(rawValue: nextRoute)
             nextRoute &+= 1
-            routes[target, default: [:]][isid] = id
+            routes[session.target, default: [:]][session] = id
             return id
         }
     }
     let state = Mutex(State())
 
-    init(options: DaemonOptions, logger: Logger) throws(DaemonError) {
+    /// - Parameter passed: what the service manager kept from a predecessor, by name; owned from now on.
+    init(
+        options: DaemonOptions, logger: Logger, passed: [(name: String, descriptor: Int32)] = []
+    ) throws(DaemonError) {
         self.options = options
         records = SessionRecords(stateDirectory: options.stateDirectory)
+        diskRecords = DiskRecords(stateDirectory: options.stateDirectory)
         devices = DeviceRecords(stateDirectory: options.stateDirectory)
         self.logger = logger
         let (configuration, problems) = options.configuration.load()
@@ -63,6 +72,7 @@ final class Supervisor: DiskService {
         }
         do throws(SystemError) {
             try records.prepare()
+            try diskRecords.prepare()
             let news = try Mailbox<SupervisorNews>()
             self.news = news
             var settings = LaneSettings()
@@ -79,22 +89,16 @@ final class Supervisor: DiskService {
             throw .system(error)
         }
         logger.info("initiator name \(initiatorName)")
+        reserveForAdoption(passed)
     }
 
-    /// Ends what can be ended without harm. A kernel device outlives the daemon: who uses it only waits.
+    /// Ends what can be ended without harm. A disk is not detached by that: a kernel device stays, and who
+    /// uses it only waits for the next daemon, which brings back the export sockets too.
     func stop() {
         configuredDisks.stop()
         let disks = state.withLock { Array($0.disks.values) }
+        handOver(disks.filter { $0.state.withLock { $0.device != nil } })
         endExports(of: disks.filter { $0.request.socket != nil })
-        for disk in disks {
-            guard let device = disk.state.withLock({ $0.device }) else { continue }
-            let users = DeviceUser.find(of: device).map { "\($0)".escapedForTerminal }
-            logger.notice(
-                """
-                \(disk.name): \(device.node) stays, and I/O to it waits\(users.isEmpty ? "" : "; in use: ")\
-                \(users.joined(separator: ", "))
-                """)
-        }
         watch.stop()
         lane.stop()
     }
@@ -121,28 +125,28 @@ final class Supervisor: DiskService {
         case .ready(let id, let description):
             find(id)?.outcome.fulfil(.success(description))
         case .notReady(let id, let problems):
-            find(id)?.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: problems)))
-        case .loggedIn(let target, let isid, let tag):
-            records.note(portalGroupTag: tag, initiator: initiatorName, target: target, isid: isid)
+            guard let disk = find(id) else { return }
+            if disk.state.withLock({ $0.origin }) == .adopting { return notYet(disk, problems) }
+            disk.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: problems)))
+        case .sessionBegan(let name, let portalGroupTag): sessionBegan(name, portalGroupTag)
+        case .sessionEnded(let name, let number, let unfenced): sessionEnded(name, number, unfenced)
         case .pathChanged(let id, let interface, let portal, let isUp, let reason):
             guard let disk = find(id) else { return }
             // For the log the lane has a line of its own: one for the path, however many disks it carries.
             disk.remember("\(interface) \(portal): " + (isUp ? "active" : "lost: \(reason)"))
-        case .pathRemoved(let id, let isid, let isClean):
-            if let disk = find(id) { pathRemoved(disk, isid, isClean: isClean) }
+        case .pathRemoved(let id, let name):
+            if let disk = find(id) { pathRemoved(disk, name) }
         case .clientGone(let id, let requested):
             guard let disk = find(id), !requested else { return }
-            let isKernel = disk.state.withLock { $0.device != nil && !$0.isDetaching }
-            if isKernel {
-                disk.remember("the kernel closed its connection")
-                logger.error("\(disk.name): the kernel closed its connection")
-            }
+            kernelHungUp(disk)
         case .flushed(let id, let error):
             find(id)?.state.withLock { $0.flush }?.fulfil(error)
-        case .detached(let id, let isClean, let isFlushed):
+        case .detached(let id, let isFlushed):
             let disk = state.withLock { $0.byID.removeValue(forKey: id) }
             disk?.state.withLock { $0.id = nil }
-            disk?.detached.fulfil(DetachOutcome(isClean: isClean, isFlushed: isFlushed))
+            disk?.detached.fulfil(DetachOutcome(isFlushed: isFlushed))
+        case .sizeChanged(let id, let sizeBytes):
+            if let disk = find(id) { sizeChanged(disk, sizeBytes) }
         case .disk(let id, let severity, let text):
             guard let disk = find(id) else { return }
             disk.remember(text)

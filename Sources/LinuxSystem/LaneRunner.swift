@@ -384,6 +384,30 @@ public struct LaneRunner: ~Copyable {
         }
     }
 
+    /// Takes requests of a disk's clients again after `Lane.quiesce`.
+    public mutating func resumeClients(of disk: DiskID) {
+        lane.resume(disk)
+        for id in lane.clients(of: disk)
+        where sockets[Int(id.index)].id == id && !sockets[Int(id.index)].isReadable {
+            sockets[Int(id.index)].isReadable = true
+            sockets.appendReadable(id)
+        }
+    }
+
+    /// Lets go of a quiet disk's clients without closing their sockets, which are the caller's from now on.
+    public mutating func handOverClients(of disk: DiskID) -> [Int32] {
+        var descriptors: [Int32] = []
+        for id in lane.clients(of: disk) {
+            let slot = Int(id.index)
+            guard sockets[slot].id == id, sockets[slot].descriptor >= 0 else { continue }
+            poller.remove(sockets[slot].descriptor, slot: slot)
+            descriptors.append(sockets[slot].descriptor)
+            sockets[slot] = StreamSocket()
+            lane.handOver(id)
+        }
+        return descriptors
+    }
+
     /// The processes that are connected to a disk's export socket; the kernel's driver is none.
     public func clientProcesses(of disk: DiskID) -> [Int32] {
         lane.clients(of: disk).compactMap { id in

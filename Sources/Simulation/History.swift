@@ -23,22 +23,35 @@ public final class History {
     private let swarm: Swarm
     private let world: World
     private let random: RandomStream
+    private let lives: RandomStream
     private let changes: RandomStream
     private var isCalm = false
+    /// Deaths and restarts of the daemon that are still to come.
+    private var livesLeft = 0
     private var faultCount = 0
 
     private static let second: UInt64 = 1_000_000_000
 
-    /// - Parameter chap: in place of what the seed draws; targets of even seeds mistake algorithms then.
+    /// - Parameters:
+    ///   - isCanary: without the barrier: must fail now and then.
+    ///   - hasLives: in some histories the daemon dies or restarts.
+    ///   - forgets: a daemon that follows another knows nothing of its sessions: must fail now and then.
+    ///   - chap: in place of what the seed draws; targets of even seeds mistake algorithms then.
     public init(
-        seed: UInt64, isTracing: Bool = false, isCanary: Bool = false, chap: SimulatedCHAP? = nil
+        seed: UInt64, isTracing: Bool = false, isCanary: Bool = false, hasLives: Bool = true,
+        forgets: Bool = false, chap: SimulatedCHAP? = nil
     ) {
-        var swarm = Swarm(seed: seed, isCanary: isCanary)
+        var swarm = Swarm(seed: seed, isCanary: isCanary || forgets)
         if let chap {
             swarm.options.target.chap = chap
             swarm.options.target.mistakesAlgorithms = seed.isMultiple(of: 2)
         }
         swarm.options.isTracing = isTracing
+        swarm.options.lane.skipsBarrier = isCanary
+        swarm.options.forgetsSessions = forgets
+        lives = RandomStream(seed: seed, "lives")
+        if hasLives && (forgets || lives.chance(400)) { livesLeft = lives.number(1...4) }
+        if forgets { livesLeft = 12 }
         self.swarm = swarm
         world = World(swarm.options)
         random = RandomStream(seed: seed, "faults")
@@ -68,17 +81,26 @@ public final class History {
             client.load(swarm.load, count: swarm.requestCount)
         }
         planFault()
+        planLife()
         planChange()
         world.run(limit: 60 * Self.second) { world.isIdle }
         // Liveness.
         isCalm = true
         healAll()
         enableAll()
+        demand(100 * Self.second, "no daemon serves") { world.isReady && !world.isHandingOver }
+        enableAll()
         for client in world.clients { client.stopLoad() }
         demand(200 * Self.second, "requests are not answered") { world.isIdle }
         demand(100 * Self.second, "the paths do not come back") { world.pathsUp == pathCount }
         demand(100 * Self.second, "a removed path does not go") {
             world.snapshot()?.paths.count == pathCount
+        }
+        // One whose attention was lost is found by the poll.
+        demand(700 * Self.second, "the disk does not grow") { world.hasUnitSize }
+        // After a reset as the fence, a session that goes stays on record: that is no harm.
+        demand(100 * Self.second, "a predecessor's session is not fenced") {
+            !world.hasForeignRecords || swarm.options.settings.failure.fence != .hold
         }
         let isLunLost =
             swarm.faults[Swarm.Fault.lunGone.rawValue] + swarm.faults[Swarm.Fault.otherLUN.rawValue]
@@ -138,6 +160,27 @@ public final class History {
         }
     }
 
+    private func planLife() {
+        guard livesLeft > 0 else { return }
+        livesLeft -= 1
+        let mean = swarm.options.forgetsSessions ? 0 : swarm.interval.upperBound * 4
+        world.timeline.after(lives.nanoseconds(1_000_000...max(mean, 200_000_000))) { [unowned self] in
+            guard !isCalm else { return }
+            if lives.chance(300) { world.growUnit(by: lives.number(1...64)) }
+            var paths = Array(swarm.options.paths.indices)
+            if paths.count > 1 && lives.chance(400) { paths.remove(at: lives.below(paths.count)) }
+            let longest: UInt64 =
+                swarm.options.forgetsSessions ? 5_000_000 : lives.pick([20_000_000, 2_000_000_000])
+            let delay = lives.nanoseconds(1_000_000...longest)
+            if lives.chance(600) {
+                world.crash(paths: paths, successorAfter: delay)
+            } else {
+                world.handOver(paths: paths, successorAfter: delay)
+            }
+            planLife()
+        }
+    }
+
     private func planChange() {
         guard swarm.changesPolicy || swarm.changesPaths else { return }
         world.timeline.after(changes.nanoseconds(swarm.changeInterval)) { [unowned self] in
@@ -151,7 +194,8 @@ public final class History {
         if swarm.changesPolicy && (!swarm.changesPaths || changes.chance(500)) {
             // A path that the policy prefers may be gone.
             let error = world.set(policy: swarm.policy(changes))
-            if let error, !swarm.changesPaths { world.chronicle.fail("a policy is not taken: \(error)") }
+            let isWhole = !swarm.changesPaths && world.daemons == 1
+            if let error, isWhole { world.chronicle.fail("a policy is not taken: \(error)") }
             return
         }
         let interface = changes.below(swarm.options.interfaceCount)

@@ -47,11 +47,13 @@ public final class NBDClient {
         var begun: UInt64
         var mark: UInt64
         var crossedLoss = false
+        /// It was given to a daemon, which may have carried it out.
+        var wasSent = false
         var onAnswer: ((UInt32) -> Void)?
     }
 
-    let toLane: Pipe
-    let fromLane: Pipe
+    private(set) var toLane: Pipe
+    private(set) var fromLane: Pipe
     private let timeline: Timeline
     private let chronicle: Chronicle
     let oracle: Oracle
@@ -64,6 +66,11 @@ public final class NBDClient {
     private var inbox: [UInt8] = []
     private var isLeaving = false
     public private(set) var isClosed = false
+    /// A daemon serves; without one requests wait.
+    private var isServed = true
+    /// Numbers the daemons.
+    private var server = 0
+    private let weather: Weather
 
     private var load = Load()
     /// Requests still to be made by the load.
@@ -89,8 +96,13 @@ public final class NBDClient {
         self.oracle = oracle
         shared = blocks
         self.blockLength = blockLength
+        self.weather = weather
         toLane = Pipe(timeline, random, gates: [], weather: weather)
         fromLane = Pipe(timeline, random, gates: [], weather: weather)
+        listen()
+    }
+
+    private func listen() {
         fromLane.onArrival = { [weak self] in self?.receive() }
         toLane.onRoom = { [weak self] in self?.flushOutbox() }
     }
@@ -170,14 +182,8 @@ public final class NBDClient {
             operation: operation, lba: lba, blocks: blocks, write: 0, begun: timeline.now,
             mark: oracle.sequence,
             onAnswer: onAnswer)
-        var data: [UInt8] = []
         if operation == .write || operation == .writeAndForce {
             request.write = shared.takeWrite()
-            data.reserveCapacity(blocks * blockLength)
-            for block in lba..<lba + blocks {
-                let stamp = BlockPattern.stamp(write: request.write, lba: block)
-                BlockPattern.append(stamp, blockLength: blockLength, to: &data)
-            }
         }
         let isRead = operation == .read
         if operation != .flush {
@@ -187,6 +193,14 @@ public final class NBDClient {
             }
         }
         pending[cookie] = request
+        chronicle.trace("client >", "#\(cookie) \(operation) \(lba)+\(blocks) write \(request.write)")
+        if isServed { send(cookie) }
+    }
+
+    private func send(_ cookie: UInt64) {
+        guard let request = pending[cookie] else { return }
+        pending[cookie]?.wasSent = true
+        let operation = request.operation
         let flags: UInt16 = operation == .writeAndForce || operation == .writeZeroesAndForce ? 1 : 0
         let types: [ClientOperation: UInt16] = [
             .read: 0, .write: 1, .writeAndForce: 1, .flush: 3, .trim: 4, .writeZeroes: 6,
@@ -197,13 +211,63 @@ public final class NBDClient {
         bytes.append(UInt64(flags), bytes: 2)
         bytes.append(UInt64(types[operation] ?? 0), bytes: 2)
         bytes.append(cookie, bytes: 8)
-        bytes.append(UInt64(operation == .flush ? 0 : lba * blockLength), bytes: 8)
-        bytes.append(UInt64(operation == .flush ? 0 : blocks * blockLength), bytes: 4)
+        bytes.append(UInt64(operation == .flush ? 0 : request.lba * blockLength), bytes: 8)
+        bytes.append(UInt64(operation == .flush ? 0 : request.blocks * blockLength), bytes: 4)
         chronicle.mix(cookie << 8 | UInt64(types[operation] ?? 0))
-        chronicle.trace("client >", "#\(cookie) \(operation) \(lba)+\(blocks) write \(request.write)")
         outbox += bytes
-        outbox += data
+        if operation == .write || operation == .writeAndForce {
+            var data: [UInt8] = []
+            data.reserveCapacity(request.blocks * blockLength)
+            for block in request.lba..<request.lba + request.blocks {
+                let stamp = BlockPattern.stamp(write: request.write, lba: block)
+                BlockPattern.append(stamp, blockLength: blockLength, to: &data)
+            }
+            outbox += data
+        }
         flushOutbox()
+    }
+
+    // MARK: The daemon dies
+
+    /// The daemon's end of the connection is gone. What is out stays out: the kernel waits for another.
+    func sever() {
+        toLane.breakOff()
+        fromLane.breakOff()
+        toLane = Pipe(timeline, random, gates: [], weather: weather)
+        fromLane = Pipe(timeline, random, gates: [], weather: weather)
+        listen()
+        outbox = []
+        inbox = []
+        isServed = false
+        server += 1
+    }
+
+    /// Another daemon serves. New requests go out at once; those that the first one had follow when the
+    /// kernel's timer has run, under new cookies.
+    func isServedAgain() {
+        guard !isServed else { return }
+        isServed = true
+        let server = server
+        for cookie in pending.keys.sorted() {
+            guard pending[cookie]?.wasSent == true else {
+                send(cookie)
+                continue
+            }
+            let delay: ClosedRange<UInt64> =
+                random.chance(500) ? 1_000_000...20_000_000 : 100_000_000...5_000_000_000
+            timeline.after(random.nanoseconds(delay)) { [weak self] in
+                self?.replay(cookie, to: server)
+            }
+        }
+    }
+
+    private func replay(_ cookie: UInt64, to server: Int) {
+        guard server == self.server, let request = pending.removeValue(forKey: cookie) else { return }
+        let fresh = nextCookie
+        nextCookie += 1
+        pending[fresh] = request
+        chronicle.trace("client >", "#\(fresh) is #\(cookie) again")
+        send(fresh)
     }
 
     private func stamp(_ request: Pending, _ block: Int) -> UInt64 {

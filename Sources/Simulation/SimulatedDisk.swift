@@ -11,6 +11,9 @@ public final class SimulatedDisk {
     public internal(set) var isDetached = false
     /// Whether its last flush went well.
     public internal(set) var wasFlushed = false
+    var description: DiskDescription?
+    /// As the kernel has it.
+    var sizeBytes: UInt64 = 0
 
     init(
         index: Int, unit: SimulatedUnit, options: WorldOptions, timeline: Timeline, chronicle: Chronicle

@@ -26,9 +26,15 @@ public final class SimulatedTarget {
     /// LUNs of sessions made after a restart have this to say first.
     private var wasRestarted = false
     private var hasLostCache = false
-    /// ISIDs that have acknowledged the news of the last restart. News that a lost connection took away is
-    /// told again: not every real target does so, and no initiator can mend that.
-    var told: Set<UInt64> = []
+    /// Who has acknowledged the news of the last restart. News that a lost connection took away is told
+    /// again: not every real target does so, and no initiator can mend that.
+    var told: Set<Listener> = []
+
+    /// An I_T_L nexus.
+    struct Listener: Hashable {
+        var isid: UInt64
+        var lun: UInt64
+    }
 
     /// Logins that came as far as an answer, and commands carried out after their session had ended.
     public private(set) var loginCount = 0
@@ -143,8 +149,13 @@ public final class SimulatedTarget {
 
     /// Portals that show no LUN 1 at present.
     var blindPortals: Set<Int> = []
-    /// Makes the StatSN of answers to pings, and of asynchronous messages, wrong.
+    /// Makes the StatSN of the next answer to a ping, or of the next asynchronous message, wrong.
     var confusesStatSN = false
+
+    func takesConfusion() -> Bool {
+        defer { confusesStatSN = false }
+        return confusesStatSN
+    }
 
     func unit(_ lun: UInt64, portal: Int) -> SimulatedUnit? {
         if blindPortals.contains(portal), lun == World.lun.rawValue { return nil }
@@ -210,8 +221,9 @@ public final class SimulatedTarget {
             initiatorName: name, isid: isid, tsih: nextTSIH, portalGroup: portalGroup, cmdSN: cmdSN)
         nextTSIH = nextTSIH == .max ? 1 : nextTSIH + 1
         // A unit that lost nothing says no more than that tasks are gone.
-        if wasRestarted, !told.contains(isid) || random.chance(100) {
-            for lun in units.keys {
+        if wasRestarted {
+            let isTalkative = random.chance(100)
+            for lun in units.keys where isTalkative || !told.contains(Listener(isid: isid, lun: lun)) {
                 session.attentions[lun] = [hasLostCache && options.announcesRestart ? .powerOn : .reset]
             }
         }
@@ -434,7 +446,7 @@ public final class SimulatedTarget {
         for session in sessions {
             guard let connection = session.connection else { continue }
             var message = connection.header(.asynchronousMessage, countsStatus: true)
-            if confusesStatSN { message[6] &+= 3 }
+            if takesConfusion() { message[6] &+= 3 }
             message[4] = reservedTag
             connection.send(message, [0, 0])
         }

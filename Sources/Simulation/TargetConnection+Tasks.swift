@@ -201,6 +201,9 @@ extension TargetConnection {
     }
 
     func answer(_ task: TargetTask, _ outcome: Outcome) {
+        if case .check(let sense) = outcome, sense == .powerOn || sense == .reset {
+            restartNews.append((statSN, task.unit.lun))
+        }
         answer(task.tag, outcome, isWrite: task.isWrite, expected: task.expectedLength)
     }
 
@@ -256,7 +259,6 @@ extension TargetConnection {
             header[byte: 3] = status
             send(header)
         case .check(let sense):
-            if sense == .powerOn || sense == .reset { restartStatSN = header[6] }
             if [.lunsChanged, .inquiryChanged, .reset].contains(sense) { replacementStatSN = header[6] }
             header[byte: 3] = 0x02
             send(header, [0, UInt8(sense.bytes.count)] + sense.bytes)

@@ -16,8 +16,8 @@ final class TargetConnection {
     var statSN: UInt32
     private var acknowledged: UInt32?
     private var isHalfClosed = false
-    /// The status that told of a restart.
-    var restartStatSN: UInt32?
+    /// The statuses that told of a restart, and of which LUN.
+    var restartNews: [(statSN: UInt32, lun: UInt64)] = []
     /// Tasks answered before all of their Data-Out had come.
     var endedEarly: Set<UInt32> = []
     /// The status that told of another LUN in place of the one before.
@@ -261,9 +261,9 @@ final class TargetConnection {
             return fail("ExpStatSN \(expStatSN), last \(acknowledged ?? 0), next StatSN \(statSN)")
         }
         acknowledged = expStatSN
-        if let news = restartStatSN, Int32(bitPattern: expStatSN &- news) > 0 {
-            target.told.insert(session.isid)
-            restartStatSN = nil
+        while let news = restartNews.first, Int32(bitPattern: expStatSN &- news.statSN) > 0 {
+            target.told.insert(SimulatedTarget.Listener(isid: session.isid, lun: news.lun))
+            restartNews.removeFirst()
         }
         if hasGap && !header.isImmediate && header.opcode != .scsiDataOut { return }
         if hasGap && header.opcode == .scsiDataOut && session.tasks[header[4]] == nil { return }
@@ -353,7 +353,7 @@ final class TargetConnection {
         var echo = self.header(.nopIn, countsStatus: true)
         echo[4] = header[4]
         echo[5] = reservedTag
-        if target.confusesStatSN { echo[6] &+= 3 }
+        if target.takesConfusion() { echo[6] &+= 3 }
         send(echo, target.options.echoesPings ? data : [])
     }
 

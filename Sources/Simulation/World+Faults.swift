@@ -163,12 +163,21 @@ extension World {
     }
 
     public func failFlushes(_ isFailing: Bool) { unit.failsSynchronization = isFailing }
+    /// The next echo or message has a StatSN out of its order.
     public func confuseStatSN() { target.confusesStatSN = true }
     public func sendAsynchronousMessages() { target.sendAsynchronousMessages() }
 
     /// Every session is told something that asks for no more than a second attempt.
     public func raiseAttention() {
         for disk in disks { target.raise(.modeParametersChanged, lun: disk.unit.lun) }
+    }
+
+    public func growUnit(by count: Int) { resizeUnit(unit.options.blockCount + count) }
+
+    /// The disk is as large as its LUN, unless that has shrunk.
+    public var hasUnitSize: Bool {
+        let size = snapshot()?.sizeBytes ?? 0
+        return size >= UInt64(unit.options.blockCount * unit.options.blockLength)
     }
 
     public func halfClose(path index: Int) {

@@ -22,6 +22,8 @@ public struct WorldOptions: Sendable {
     public var sendBytes = 1 << 20
     /// How often a pipe of the shell is full before its time.
     public var isTracing = false
+    /// A successor knows nothing of its predecessor's sessions: such histories must fail.
+    public var forgetsSessions = false
 
     public init() {}
 
@@ -74,6 +76,14 @@ public final class World {
     public internal(set) var lane: Lane
     /// How flushes ended that no client asked for.
     public private(set) var flushes: [NBDError] = []
+    /// Numbers the daemons that have served: what was meant for an earlier one is not for the next.
+    var life = 0
+    /// Paths that the present daemon makes, of `routes`.
+    public internal(set) var activePaths: [Int]
+    /// Sessions on record, by path.
+    var recorded: [Int: RecordedSession] = [:]
+    /// A daemon is on its way out.
+    public internal(set) var isHandingOver = false
     /// Lines that the lane wrote, if they are kept.
     public var keepsLog = false
     public private(set) var log: [(severity: LaneNotice.Severity, text: String)] = []
@@ -82,7 +92,7 @@ public final class World {
     /// What the lane has said.
     public private(set) var said: [String] = []
 
-    private struct Socket {
+    struct Socket {
         var id: StreamID
         var incoming: Pipe
         var outgoing: Pipe
@@ -96,8 +106,8 @@ public final class World {
     public internal(set) var routes: [(interface: Int, portal: Int)]
     /// Paths that were removed and are gone.
     public private(set) var removedCount = 0
-    private var sockets: [Socket?]
-    private var readable: [StreamID] = []
+    var sockets: [Socket?]
+    var readable: [StreamID] = []
     private var isWorkPlanned = false
     private var checksBoundsAt: UInt64 = 0
     /// How often the lane asked what TCP knows.
@@ -140,6 +150,7 @@ public final class World {
         }
         lane = Lane(settings: options.lane)
         routes = options.paths
+        activePaths = Array(options.paths.indices)
         sockets = Array(repeating: nil, count: options.lane.streamCapacity)
         unsafe vectors = .allocate(capacity: Self.vectorCapacity)
         network.isListening = { [unowned self] _ in !target.isDown }
@@ -179,19 +190,26 @@ public final class World {
 
     /// Attaches the disks; their clients connect as soon as they are ready.
     public func attach() {
-        for disk in disks { attach(disk) }
+        let paths = pathSpecifications()
+        for disk in disks { attach(disk, paths) }
     }
 
-    private func attach(_ disk: SimulatedDisk) {
+    private func attach(_ disk: SimulatedDisk, _ paths: [PathSpecification]) {
         guard let name = try? ISCSIName(Self.targetName),
             let initiator = try? ISCSIName("iqn.2026-01.example:initiator")
         else {
             return chronicle.fail("the simulator's own names are not names")
         }
         var specification = DiskSpecification(
-            name: disk.name, target: name, initiatorName: initiator, lun: disk.lun,
-            paths: options.paths.indices.map(specification), settings: options.settings)
+            name: disk.name, target: name, initiatorName: initiator, lun: disk.lun, paths: paths,
+            settings: options.settings)
         specification.authentication = options.target.chap.authentication(seed: options.seed)
+        if life > 0, let description = disk.description {
+            specification.expected = ExpectedUnit(
+                wwid: description.report.identity.wwid, sizeBytes: disk.sizeBytes,
+                logicalBlockLength: description.report.limits.logicalBlockLength)
+            specification.mayHaveUnflushedWrites = true
+        }
         do throws(AttachError) {
             disk.id = try lane.attach(specification, now: instant)
         } catch {
@@ -204,7 +222,7 @@ public final class World {
     public func attachAgain(_ disk: SimulatedDisk) {
         disk.isReady = false
         disk.isDetached = false
-        attach(disk)
+        attach(disk, pathSpecifications())
     }
 
     public func flush() {
@@ -221,14 +239,6 @@ public final class World {
         work()
     }
 
-    func specification(_ route: Int) -> PathSpecification {
-        let path = routes[route]
-        return PathSpecification(
-            route: RouteID(rawValue: Int32(route)), interface: "eth\(path.interface)",
-            sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
-            isid: InitiatorSessionID(hash: UInt64(route) &+ 77))
-    }
-
     private func connect(_ client: NBDClient, of disk: SimulatedDisk) {
         guard let id = lane.addClient(disk.id, negotiates: false, now: instant) else {
             return chronicle.fail("the lane refuses its client")
@@ -237,6 +247,7 @@ public final class World {
             Socket(
                 id: id, incoming: client.toLane, outgoing: client.fromLane, connection: nil,
                 isConnecting: false))
+        if life > 0 { client.isServedAgain() }
     }
 
     // MARK: Time
@@ -306,6 +317,8 @@ public final class World {
         }
         if isMoving && !readable.isEmpty { planWork() }
     }
+
+    private func isCurrent(_ id: StreamID, in life: Int) -> Bool { life == self.life && isCurrent(id) }
 
     private func isCurrent(_ id: StreamID) -> Bool { sockets[Int(id.index)]?.id == id }
 
@@ -388,7 +401,7 @@ public final class World {
 
     // MARK: Effects
 
-    private func drainEffects() {
+    func drainEffects() {
         while let effect = lane.takeEffect() {
             switch effect {
             case .connect(let id, let route, _): connect(id, route)
@@ -410,13 +423,14 @@ public final class World {
         let id = socket.id
         guard sockets[Int(id.index)] == nil else { return chronicle.fail("stream \(id.index) is used twice") }
         sockets[Int(id.index)] = socket
+        let life = life
         socket.incoming.onArrival = { [unowned self] in
-            guard isCurrent(id) else { return }
+            guard isCurrent(id, in: life) else { return }
             listReadable(id)
             planWork()
         }
         socket.outgoing.onRoom = { [unowned self] in
-            guard isCurrent(id) else { return }
+            guard isCurrent(id, in: life) else { return }
             send(id)
             work()
         }
@@ -441,9 +455,10 @@ public final class World {
     private func connect(_ id: StreamID, _ route: RouteID, portal: Int? = nil) {
         var path = routes[Int(route.rawValue)]
         if let portal { path.portal = portal }
+        let life = life
         let connection = network.connect(interface: path.interface, portal: path.portal) {
             [unowned self] connection, problem in
-            guard isCurrent(id) else { return }
+            guard isCurrent(id, in: life) else { return }
             if let problem {
                 lane.connectFailed(id, reason: problem, now: instant)
             } else {
@@ -457,7 +472,7 @@ public final class World {
             "connects c\(connection.number), stream \(id.index), eth\(path.interface) portal \(path.portal)"
         )
         connection.onResetAtInitiator = { [unowned self] in
-            guard isCurrent(id) else { return }
+            guard isCurrent(id, in: life) else { return }
             sockets[Int(id.index)]?.wasReset = true
             listReadable(id)
             planWork()
@@ -469,7 +484,7 @@ public final class World {
                 isConnecting: true))
     }
 
-    private func close(_ id: StreamID) {
+    func close(_ id: StreamID) {
         guard isCurrent(id), let socket = sockets[Int(id.index)] else {
             return chronicle.fail("the lane closes stream \(id.index), which is not open")
         }
@@ -488,34 +503,48 @@ public final class World {
 
     private func take(_ notice: LaneNotice) {
         switch notice {
-        case .ready(let id, _):
+        case .ready(let id, let description):
             guard let disk = disks.first(where: { $0.id == id }) else {
                 return chronicle.fail("another disk is ready")
             }
             chronicle.trace("lane", "\(disk.name) is ready")
             disk.isReady = true
+            disk.description = description
+            disk.sizeBytes = max(disk.sizeBytes, description.export.sizeBytes)
             for client in disk.clients { connect(client, of: disk) }
         case .notReady(_, let problems):
             self.problems = problems
             for problem in problems { chronicle.trace("lane", "not ready: \(problem.text)") }
-        case .loggedIn: break
+        case .sessionBegan(let name, let tag):
+            if let path = pathIndex(of: name) { recorded[path]?.portalGroupTag = tag }
+        case .sessionEnded(let name, _, let unfenced):
+            chronicle.trace("lane", "session \(name.isid) ended, unfenced \(unfenced.sorted())")
+            guard let path = pathIndex(of: name) else { break }
+            if unfenced.isEmpty { recorded[path] = nil } else { recorded[path]?.units = unfenced }
         case .pathChanged(_, let interface, let portal, let isUp, let reason):
             if !isUp && said.count < 1000 { said.append(reason) }
             chronicle.trace("lane", "\(interface) \(portal) \(isUp ? "up" : "down \(reason)")")
-        case .pathRemoved(_, let isid, let isClean):
+        case .pathRemoved(_, let name):
             removedCount += 1
-            chronicle.trace("lane", "path \(isid) removed, clean \(isClean)")
+            chronicle.trace("lane", "path \(name.isid) removed")
         case .clientGone: chronicle.trace("lane", "client gone")
         case .flushed(_, let error):
             chronicle.trace("lane", "flushed: \(error)")
             flushes.append(error)
-        case .detached(let id, _, let isFlushed):
+        case .detached(let id, let isFlushed):
             guard let disk = disks.first(where: { $0.id == id }) else {
                 return chronicle.fail("another disk is detached")
             }
             chronicle.trace("lane", "\(disk.name) is detached")
             disk.isDetached = true
             disk.wasFlushed = isFlushed
+        case .sizeChanged(let id, let size):
+            chronicle.trace("lane", "the LUN has \(size) bytes")
+            guard let disk = disks.first(where: { $0.id == id }), size > disk.sizeBytes else {
+                return chronicle.fail("a disk is to shrink to \(size) bytes")
+            }
+            disk.sizeBytes = size
+            lane.resize(id, sizeBytes: size, now: instant)
         case .disk(_, let severity, let text), .event(let severity, let text):
             if said.count < 1000 { said.append(text) }
             chronicle.trace("lane", text)

@@ -1,7 +1,6 @@
 import ArgumentParser
 import CausewayControl
 
-@main
 struct Causeway: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "causeway",
@@ -9,9 +8,7 @@ struct Causeway: ParsableCommand {
         discussion: "The daemon causewayd does the work; see causeway(1) and causewayd(8).",
         version: "causeway \(CausewayVersion.current)",
         subcommands: [
-            Discover.self, Attach.self, Change.self, PathCommand.self, Detach.self, List.self, Status.self,
-            Params.self,
-            Config.self,
-            Version.self,
+            Discover.self, Attach.self, Change.self, PathCommand.self, Detach.self, Rescan.self, List.self,
+            Status.self, Params.self, Config.self, Version.self,
         ])
 }

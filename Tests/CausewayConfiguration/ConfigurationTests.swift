@@ -209,8 +209,7 @@ import Testing
         ),
         (
             "secret = \"hunter2hunter2\"",
-            "f:2: there is no \"secret\" in [chap]; there are level, user, secret-file, secret-credential, "
-                + "mutual-level, mutual-user, mutual-secret-file, mutual-secret-credential, algorithms"
+            "f:2: there is no \"secret\" in [chap]; did you mean \"secret-file\"?"
         ),
         (
             "secret-file = \"a.secret\"",

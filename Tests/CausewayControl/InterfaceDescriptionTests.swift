@@ -64,10 +64,11 @@ import Testing
             #expect(try methods[method] == keys(ChangePathsRequest(name: Samples.name(), paths: ["a"])))
         }
         #expect(try methods["Detach"] == keys(DetachRequest(name: Samples.name())))
+        #expect(try methods["Rescan"] == keys(RescanRequest(name: Samples.name())))
         #expect(try methods["Params"] == keys(StatusRequest(name: Samples.name())))
         #expect(methods["List"] == [])
         #expect(try methods["Status"] == keys(StatusRequest(name: Samples.name())))
-        #expect(methods.count == 12)
+        #expect(methods.count == 13)
     }
 
     @Test func errorsMatchTheKinds() {

@@ -646,6 +646,66 @@ test_target_comes_late() {
     grep -q 'causeway.toml.wrong:1: there is no "queue-depth"' "$work/said" ||
         fail "the daemon says: $(cat "$work/said")"
 }
+# A daemon that dies or is restarted brings its disks back.
+test_restart() {
+    disk_up
+    random_file before 4194304
+    nbdcopy "$work/before" "$uri"
+    local number
+    for number in 1 2 3; do
+        case $number in
+            2) daemon_stop ;;
+            *)
+                kill -9 "$daemon"
+                wait "$daemon" || true
+                ;;
+        esac
+        daemon_start
+        wait_until 30 "start $number: the disk is served again" path_active disk1 p1
+        wait_until 30 "start $number: its socket is there" nbd_answers
+        nbdcopy "$uri" "$work/after"
+        cmp -n 4194304 "$work/before" "$work/after"
+    done
+    disk_down
+    daemon_start_again_finds_nothing
+}
+nbd_answers() { nbdinfo --size "$uri" >/dev/null 2>&1; }
+daemon_start_again_finds_nothing() {
+    daemon_stop
+    daemon_start
+    [ "$(causeway list --json | jq length)" = 0 ] || fail 'a detached disk came back'
+    [ -z "$(find "$work/state/disks" "$work/state/sessions" -type f)" ] || fail "records are left: $(find "$work/state")"
+}
+
+# Nothing is left of disks that came and went. CYCLES=1000 for the long run.
+test_cycles() {
+    links_up
+    tgt_start 64M
+    daemon_start
+    local cycle cycles=${CYCLES:-60} early=0 files threads memory
+    for cycle in $(seq "$cycles"); do
+        causeway attach disk1 --target "$iqn" --portal "$portal1" --portal "$portal2" --bind p1 --bind p2 --lun 1 \
+            --socket "$socket" >"$work/attach.out"
+        [ $((cycle % 10)) != 0 ] || nbdinfo --size "$uri" >"$work/size"
+        causeway detach disk1
+        # What is made once is there after some cycles.
+        if [ "$cycle" = $((cycles / 3)) ]; then
+            files=$(find "/proc/$daemon/fd" -type l | wc -l)
+            threads=$(find "/proc/$daemon/task" -maxdepth 1 | wc -l)
+            early=$(resident)
+        fi
+    done
+    say "after a third of $cycles cycles: $files descriptors, $((threads - 1)) threads, $early KiB; now $(resident) KiB"
+    wait_until 10 'as many descriptors as before' fewer_than "/proc/$daemon/fd" $((files + 2))
+    wait_until 10 'as many threads as before' fewer_than "/proc/$daemon/task" $((threads + 2))
+    memory=$(($(resident) - early))
+    [ "$memory" -lt 4096 ] || fail "$memory KiB more in use than after a third of the cycles"
+    wait_until 10 'the target has no session left' no_sessions tgt
+    [ -z "$(find "$work/state/disks" "$work/state/sessions" -type f)" ] || fail 'records are left'
+}
+resident() { awk '/^VmRSS/ { print $2 }' "/proc/$daemon/status"; }
+fewer_than() { [ "$(find "$1" -maxdepth 1 | wc -l)" -lt "$2" ]; }
+
 waits_for_target() { causeway status disk1 2>&1 | grep -q 'configured and not attached yet: .*198.18'; }
 
 our_secret='secret of host1' their_secret='secret of the array'

@@ -292,12 +292,12 @@ no_sessions() { [ "$("${1}_sessions")" = 0 ]; }
 
 causeway() { near timeout "${CAUSEWAY_PATIENCE:-90}" "$binaries/causeway" "$@"; }
 
-# daemon_start [OPTION…]
+# daemon_start [OPTION…]. DAEMON_UNDER names a program that starts it, in the place of a service manager.
 daemon_start() {
     [ -x "$binaries/causewayd" ] || fail "there is no $binaries/causewayd; type: make"
     mkdir -p "$work/state"
     # Not through `near`: a function in the background is a shell, and the daemon would be its child.
-    ${NEAR:+ip netns exec "$NEAR"} "$binaries/causewayd" --control "$control" --state-dir "$work/state" \
+    ${NEAR:+ip netns exec "$NEAR"} ${DAEMON_UNDER:+"$DAEMON_UNDER"} "$binaries/causewayd" --control "$control" --state-dir "$work/state" \
         --config "$configuration" --initiator-name "$initiator" --log-level "${CAUSEWAY_LOG_LEVEL:-debug}" "$@" >>"$work/causewayd.log" 2>&1 &
     daemon=$!
     wait_until 10 'causewayd listens on its control socket' daemon_ready
@@ -353,6 +353,12 @@ nbd_devices() {
         pid=${pid%/pid}
         say "${pid##*/}"
     done
+}
+# After a detach nothing is on record any more.
+no_records() {
+    local left
+    left=$(find "$work/state/disks" "$work/state/sessions" -type f)
+    [ -z "$left" ] || fail "detach left records: $left"
 }
 no_nbd_devices() { [ -z "$(nbd_devices)" ]; }
 

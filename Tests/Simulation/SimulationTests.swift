@@ -26,12 +26,18 @@ struct HistoryTests {
 
     @Test("seeds that found a bug find it no more", arguments: named)
     func namedSeeds(_ seed: (seed: UInt64, was: String)) {
-        #expect(History(seed: seed.seed).run().failure == nil, "once: \(seed.was)")
+        #expect(History(seed: seed.seed, hasLives: false).run().failure == nil, "once: \(seed.was)")
     }
 
     @Test("without the barrier the oracle finds the ghost")
     func canary() {
         let failures = (UInt64(1)...100).compactMap { History(seed: $0, isCanary: true).run().failure }
+        #expect(failures.contains { $0.contains("returned write") })
+    }
+
+    @Test("a daemon that forgets its predecessor's sessions lets the ghost through")
+    func forgottenSessions() {
+        let failures = (UInt64(1)...200).compactMap { History(seed: $0, forgets: true).run().failure }
         #expect(failures.contains { $0.contains("returned write") })
     }
 

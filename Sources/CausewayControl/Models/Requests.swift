@@ -254,3 +254,21 @@ public struct StatusRequest: Codable, Equatable, Sendable {
         self.name = name
     }
 }
+
+/// The parameters of `io.causeway.Rescan`.
+public struct RescanRequest: Codable, Equatable, Sendable {
+    public var name: DiskName
+    /// Make the disk smaller if its LUN is: what its file system keeps beyond is lost.
+    public var allowShrink: Bool
+
+    public init(name: DiskName, allowShrink: Bool = false) {
+        self.name = name
+        self.allowShrink = allowShrink
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        name = try values.decode(DiskName.self, forKey: .name)
+        allowShrink = try values.decodeIfPresent(Bool.self, forKey: .allowShrink) ?? false
+    }
+}

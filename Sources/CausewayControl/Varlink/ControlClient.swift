@@ -62,6 +62,11 @@ public struct ControlClient: ~Copyable {
         let _: NoParameters = try call(InterfaceDescription.Method.detach, request)
     }
 
+    public mutating func rescan(_ request: RescanRequest) throws(ControlClientError) -> DiskReport {
+        let result: DiskResult = try call(InterfaceDescription.Method.rescan, request)
+        return result.disk
+    }
+
     public mutating func list() throws(ControlClientError) -> [DiskSummary] {
         let result: DiskList = try call(InterfaceDescription.Method.list, NoParameters())
         return result.disks

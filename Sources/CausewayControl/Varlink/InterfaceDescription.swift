@@ -13,6 +13,7 @@ public enum InterfaceDescription {
         public static let disablePaths = "io.causeway.DisablePaths"
         public static let enablePaths = "io.causeway.EnablePaths"
         public static let detach = "io.causeway.Detach"
+        public static let rescan = "io.causeway.Rescan"
         public static let list = "io.causeway.List"
         public static let status = "io.causeway.Status"
         public static let params = "io.causeway.Params"
@@ -215,6 +216,10 @@ public enum InterfaceDescription {
         # Flushes, takes the device away and logs out. A device in use stays, unless force is true. With forget
         # the disk's file is removed too, also of a disk that is not attached.
         method Detach(name: string, force: ?bool, forget: ?bool) -> ()
+
+        # Asks every path how large the LUN is now. A larger LUN makes the disk larger without that; a smaller
+        # one makes it smaller only with allowShrink.
+        method Rescan(name: string, allowShrink: ?bool) -> (disk: Disk)
 
         method List() -> (disks: []DiskSummary)
 

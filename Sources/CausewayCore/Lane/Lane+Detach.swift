@@ -90,6 +90,7 @@ extension Lane {
             path.serials[disk] = nil
             path.gone[disk] = nil
             path.sweeps[disk] = nil
+            path.shownBlocks[disk] = nil
         }
         for index in 0..<Int32(streams.capacity)
         where (streams[index].kind == .nbd || streams[index].kind == .negotiation)
@@ -128,21 +129,28 @@ extension Lane {
     /// The last path of a target has logged out.
     mutating func pathRemoved(_ path: Path) {
         let target = targets[Int(path.target)]
-        let isClean = !owesFence(path) && path.unfenced.isEmpty
+        effects.append(
+            .notice(
+                .sessionEnded(
+                    sessionName(path), recordNumber: path.specification.recordNumber,
+                    unfenced: unfencedUnits(path))))
         failTasks(of: path)
         target.paths.removeAll { $0 == path.index }
         targetPaths[target.index].indices[Int(path.ordinal)] = -1
         leaveHealth(path)
-        if target.lastDisk == nil { tellRemoved(path, target, isClean: isClean) }
+        if target.lastDisk == nil { tellRemoved(path, target) }
         if target.paths.isEmpty, let disk = target.lastDisk { diskIsGone(disk, target) }
+    }
+
+    /// LUN fields to which sent writes over this path may still be on their way.
+    private func unfencedUnits(_ path: Path) -> Set<UInt64> {
+        let disks = targets[Int(path.target)].disks + [targets[Int(path.target)].lastDisk].compactMap { $0 }
+        return path.unfenced.union(disks.filter { owesFence(path, $0) }.map { diskQueues[$0].lun })
     }
 
     /// What a path that goes for ever still held. The fence it owes is written in the log.
     private mutating func failTasks(of path: Path) {
         let count = pathQueues[path.index].held.count
-        if count > 0 || !path.debts.isEmpty || !path.unfenced.isEmpty {
-            targets[Int(path.target)].leftWrites = true
-        }
         if count > 0 || !path.debts.isEmpty {
             log(
                 .error,
@@ -185,9 +193,6 @@ extension Lane {
             // Its secrets are wiped when nobody holds them any more.
             target.authentication = .none
         }
-        effects.append(
-            .notice(
-                .detached(
-                    DiskID(rawValue: disk), isClean: !target.leftWrites, isFlushed: !cold.flushFailed)))
+        effects.append(.notice(.detached(DiskID(rawValue: disk), isFlushed: !cold.flushFailed)))
     }
 }

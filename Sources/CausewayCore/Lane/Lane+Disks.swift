@@ -6,6 +6,10 @@ public struct DiskSpecification: Sendable {
     public var lun: LogicalUnitNumber
     public var paths: [PathSpecification]
     public var isReadOnly: Bool
+    /// For a disk that the kernel holds from a predecessor: a path that shows something else does not join.
+    public var expected: ExpectedUnit?
+    /// A predecessor may have acknowledged writes that no FLUSH has covered yet.
+    public var mayHaveUnflushedWrites = false
     public var authentication = Authentication.none
     /// What its sessions ask for; the digests are among the settings.
     public var parameters = WantedParameters()
@@ -73,12 +77,14 @@ extension Lane {
         let index = Int32(slot)
         let disk = Disk(
             index: index, name: specification.name, target: target.index, lun: specification.lun,
-            wantsReadOnly: specification.isReadOnly, settings: specification.settings)
+            wantsReadOnly: specification.isReadOnly, settings: specification.settings,
+            expected: specification.expected)
         if slot == disks.count { disks.append(disk) } else { disks[slot] = disk }
         var queue = DiskQueue()
         queue.isInUse = true
         queue.target = target.index
         queue.lun = specification.lun.rawValue
+        if specification.mayHaveUnflushedWrites { queue.acknowledgedWrites = 1 }
         diskQueues[index] = queue
         target.disks.append(index)
         joinHealth(target)
@@ -90,29 +96,10 @@ extension Lane {
         }
         apply(disk.settings, to: index)
         pathsChanged(target)
-        oweFences(index, target)
+        oweFences(target)
         for path in target.paths where paths[Int(path)].isUp { beginProbe(paths[Int(path)], index) }
         wake(at: now)
         return DiskID(rawValue: index)
-    }
-
-    /// Writes of a predecessor, or of a disk that went by force, may still come: none of a new disk's before
-    /// their fence, on whichever path.
-    private mutating func oweFences(_ disk: Int32, _ target: Target) {
-        let lun = diskQueues[disk].lun
-        for index in target.paths {
-            let path = paths[Int(index)]
-            guard path.unfenced.contains(lun) || path.debts.contains(where: { diskQueues[$0].lun == lun })
-            else { continue }
-            if path.debts.insert(disk).inserted { diskQueues[disk].fenceDebts += 1 }
-            // A login asks for itself.
-            guard pathQueues[index].isFullFeature else { continue }
-            if path.proof == .waitsForTasks {
-                connectionLost(path, "earlier writes to the LUN of \(disks[Int(disk)].name) must end first")
-            } else if !sendBarrier(path, disk) {
-                connectionLost(path, "no task is free for the barrier")
-            }
-        }
     }
 
     private func freeSlot(_ removed: [Bool], capacity: Int) -> Int? {
@@ -138,9 +125,7 @@ extension Lane {
     }
 
     mutating func addPath(_ specification: PathSpecification, _ target: Target) throws(AttachError) {
-        for path in target.paths where paths[Int(path)].specification.isid == specification.isid {
-            return enable(paths[Int(path)])
-        }
+        if sharePath(specification, target) { return }
         var ordinal: Int32 = 0
         while ordinal < TargetPaths.capacity && targetPaths[target.index].indices[Int(ordinal)] >= 0 {
             ordinal += 1
@@ -152,6 +137,7 @@ extension Lane {
         guard let slot = freeSlot(removed, capacity: pathQueues.capacity) else { throw .full("paths") }
         let index = Int32(slot)
         let path = Path(index: index, target: target.index, ordinal: ordinal, specification: specification)
+        if specification.isFenceOnly { path.intent = .removed }
         path.retryAt = now
         path.downSince = now
         if slot == paths.count { paths.append(path) } else { paths[slot] = path }
@@ -170,7 +156,7 @@ extension Lane {
         let cold = disks[Int(disk)]
         let limits = report.limits
         diskQueues[disk].blockShift = UInt8(limits.logicalBlockShift)
-        diskQueues[disk].sizeBytes = limits.byteCount
+        diskQueues[disk].sizeBytes = cold.expected?.sizeBytes ?? limits.byteCount
         diskQueues[disk].isReadOnly = cold.wantsReadOnly || limits.isWriteProtected
         diskQueues[disk].writeCacheEnabled = limits.writeCacheEnabled
         diskQueues[disk].supportsFUA = limits.supportsFUA
@@ -214,12 +200,13 @@ extension Lane {
             let cold = disks[Int(disk)]
             guard !cold.wasReady, !cold.problemsWereTold, !diskQueues[disk].isDetaching else { continue }
             var problems: [PathProblem] = []
-            for index in targets[Int(target)].paths {
+            let carriers = targets[Int(target)].paths.filter { !paths[Int($0)].isFenceOnly }
+            for index in carriers {
                 let path = paths[Int(index)]
                 let problem = path.diskProblems[disk] ?? path.problem ?? accessProblem(path, cold)
                 if let problem, path.wasTried { problems.append(problem) }
             }
-            guard problems.count == targets[Int(target)].paths.count else { continue }
+            guard problems.count == carriers.count else { continue }
             cold.problemsWereTold = true
             effects.append(.notice(.notReady(DiskID(rawValue: disk), problems)))
         }

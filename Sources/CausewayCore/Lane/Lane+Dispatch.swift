@@ -109,6 +109,7 @@ extension Lane {
         }
         // A path that was idle is watched from now on.
         if pathQueues[path].inFlight.count == 1 {
+            pathQueues[path].busy.begin(now)
             wake(at: Instant(nanoseconds: now.nanoseconds &+ PathHealth.shortestPatience))
         }
     }

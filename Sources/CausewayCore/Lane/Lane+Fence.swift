@@ -15,6 +15,7 @@ extension Lane {
             }
         }
         if isProved { path.unfenced = [] }
+        tellFence(path)
         beginUse(path)
     }
 
@@ -91,10 +92,9 @@ extension Lane {
         case .good:
             releaseTask(task)
             fenceDone(path, disk)
-            if path.isUp {
-                beginProbe(path, disk)
-                leave(path)
-            }
+            tellFence(path)
+            beginProbe(path, disk)
+            leave(path)
             return beginUse(path)
         case .retry where tasks[task].attempts < 16:
             tasks[task].attempts += 1
@@ -181,15 +181,15 @@ extension Lane {
     /// The fence of a disk is complete: nothing that lost sessions of this path had sent to it can reach the
     /// medium any more.
     private mutating func fenceDone(_ path: Path, _ disk: Int32) {
-        let took = now.nanoseconds(since: path.fenceBegan ?? now)
-        let wasOwed = path.debts.contains(disk)
+        path.fenced.took = now.nanoseconds(since: path.fenceBegan ?? path.fencePatience?.since ?? now)
+        if path.debts.contains(disk) { path.fenced.wasOwed = true }
         path.barriers[disk] = nil
         path.diskProblems[disk] = nil
         path.accessDebts.remove(disk)
         path.unfenced.remove(diskQueues[disk].lun)
         let count = release(path, disk)
         diskQueues[disk].counters.fencedWrites &+= UInt64(count)
-        if count > 0 || wasOwed { fenceIsHad(path, took, count) }
+        path.fenced.writes += count
         pumpPending()
     }
 
@@ -213,8 +213,13 @@ extension Lane {
         tellProblems(path.target)
     }
 
-    /// Counts a fence and tells of it, together with the loss if that was not told yet.
-    private mutating func fenceIsHad(_ path: Path, _ took: UInt64, _ count: Int) {
+    /// Counts a fence and tells of it once, for all disks that it was taken for, together with the loss if that
+    /// was not told yet. A LUN that does not answer with GOOD is told of by itself.
+    private mutating func tellFence(_ path: Path) {
+        guard path.barriers.values.allSatisfy({ $0.isAside }) else { return }
+        let (took, count, wasOwed) = (path.fenced.took, path.fenced.writes, path.fenced.wasOwed)
+        path.fenced = Path.Fenced()
+        guard count > 0 || wasOwed else { return }
         let index = path.index
         pathQueues[index].counters.fences &+= 1
         pathQueues[index].counters.lastFenceNanoseconds = took
@@ -411,6 +416,8 @@ extension Lane {
             // Mode page 8 can change under a disk; what was promised to its clients is kept by other means.
             diskQueues[disk].writeCacheEnabled = report.limits.writeCacheEnabled
             diskQueues[disk].supportsFUA = diskQueues[disk].supportsFUA && report.limits.supportsFUA
+        } else if let difference = cold.expected?.difference(from: report) {
+            return problem(path, disk, .otherLUN, "this is not the disk's LUN: \(difference)")
         } else {
             do throws(ExportDescriptionError) {
                 try adopt(report, disk)
@@ -426,7 +433,6 @@ extension Lane {
             let tenths = now.nanoseconds(since: since) / 100_000_000
             log(.information, "\(label(path)): path is back after \(tenths / 10).\(tenths % 10) s")
         }
-        noteCapacity(report.limits, path, cold)
         noteAccess(report.identified, path, cold)
         lunIsBack(path, disk)
         path.diskProblems[disk] = nil
@@ -437,24 +443,6 @@ extension Lane {
         askInventory(target, soon: target.inventory.isStale)
         checkAllPathsDown(path.target)
         tellProblems(path.target)
-    }
-
-    /// A LUN may grow and shrink under a disk, which keeps its size: what lies beyond the end of a shrunken
-    /// LUN ends with an error (5/21/00) and fails no path.
-    private mutating func noteCapacity(_ limits: LogicalUnitLimits, _ path: Path, _ cold: Disk) {
-        guard let known = cold.blockCount, known != limits.blockCount else {
-            return cold.blockCount = limits.blockCount
-        }
-        cold.blockCount = limits.blockCount
-        let size = diskQueues[cold.index].sizeBytes
-        let isShort = limits.byteCount < size
-        tell(
-            isShort ? .error : .warning, cold,
-            "\(path.name): the LUN has \(limits.byteCount) bytes now; the disk keeps its \(size) until it is "
-                + "attached anew" + (isShort ? ", and I/O beyond the LUN's end fails" : ""))
-        for other in targets[Int(path.target)].paths where other != path.index {
-            paths[Int(other)].reprobeAt = paths[Int(other)].reprobeAt ?? now
-            wake(at: now)
-        }
+        sizeShown(report.limits, path, disk)
     }
 }

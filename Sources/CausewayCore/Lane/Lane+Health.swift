@@ -344,20 +344,24 @@ extension Lane {
         guard target.comparesAt <= now else { return }
         target.comparesAt = now.adding(milliseconds: 1000)
         target.comparisons &+= 1
-        var best: UInt64?
+        var best: AnswerWindow.Showing?
         for index in target.paths {
             let counters = pathQueues[index].counters
             paths[Int(index)].window.close(
-                commands: counters.commands, nanoseconds: counters.latencyNanoseconds)
-            if let mean = paths[Int(index)].window.mean { best = min(best ?? mean, mean) }
+                AnswerWindow.Totals(
+                    commands: counters.commands, bytes: counters.readBytes &+ counters.writtenBytes,
+                    latency: counters.latencyNanoseconds, busy: pathQueues[index].busy.total(now)))
+            if let showing = paths[Int(index)].window.showing, showing.mean < best?.mean ?? .max {
+                best = showing
+            }
             if target.comparisons % 32 == 0 { pathQueues[index].history.age() }
         }
         guard let best else { return }
         for index in target.paths {
             let slow = paths[Int(index)]
-            guard slow.isUp, !slow.quarantine.isActive, let own = slow.window.mean else { continue }
+            guard slow.isUp, !slow.quarantine.isActive, let own = slow.window.showing else { continue }
             if slow.window.compare(best: best, isOnProbation: slow.quarantine.isOnProbation(now)) {
-                beginQuarantine(slow, .slow(own: own, best: best))
+                beginQuarantine(slow, .slow(own: own.mean, best: best.mean))
             }
         }
     }

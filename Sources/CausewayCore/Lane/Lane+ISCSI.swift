@@ -202,6 +202,7 @@ extension Lane {
     @inline(__always)
     mutating func taskAnswered(_ task: Int32, _ path: Int32) {
         pathQueues[path].inFlight.remove(task, tasks)
+        if pathQueues[path].inFlight.isEmpty { pathQueues[path].busy.end(now) }
         // Answered before all of its data was sent: the rest is not wanted any more.
         if transfers[task].count > 0 { dropTransfers(task) }
         let latency = now.nanoseconds(since: tasks[task].issuedAt)

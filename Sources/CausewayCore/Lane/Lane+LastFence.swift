@@ -199,6 +199,7 @@ extension Lane {
             guard path.downSince == downSince, path.target == cold.target else { continue }
             let count = release(path, cold.index)
             path.accessDebts.remove(cold.index)
+            path.unfenced.remove(diskQueues[cold.index].lun)
             pathQueues[index].counters.fences &+= 1
             path.lastFence = "LOGICAL UNIT RESET through another path, after \(took) ms, \(count) writes"
             tell(

@@ -46,7 +46,9 @@ extension Lane {
     @inline(__always)
     private func hasRoomForRequest(_ index: Int32) -> Bool {
         Int(streams[index].requests) &+ streams[index].send.count < Int(settings.requestsPerClient)
-            && freeRequests.count > 0 && chunks.freeCount > reservedChunks / 2
+            && freeRequests.count > 0
+            // One needs no more than the chunk that it lies in, and may be what all others wait for.
+            && (chunks.freeCount > reservedChunks / 2 || streams[index].requests == 0)
             && freeTasks.count > settings.reservedTasks
             && streams[index].send.room > 2 &* Int(streams[index].requests) &+ Self.replyReserve
             && chunks.heapBytes < settings.heapLimitBytes

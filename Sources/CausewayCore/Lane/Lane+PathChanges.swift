@@ -28,20 +28,10 @@ extension Lane {
                 guard case .full(let table) = error else { continue }
                 throw .full(table)
             }
-            guard !specification.predecessorUnits.isEmpty, let path = path(target, specification.isid) else {
-                continue
-            }
-            // Writes of a predecessor may still come: none of ours before their fence, on whichever path.
-            for disk in target.disks where path.unfenced.contains(diskQueues[disk].lun) {
-                if path.debts.insert(disk).inserted { diskQueues[disk].fenceDebts += 1 }
-            }
         }
+        oweFences(target)
         pathsChanged(target)
         wake(at: now)
-    }
-
-    private func path(_ target: Target, _ isid: InitiatorSessionID) -> Path? {
-        target.paths.first { paths[Int($0)].specification.isid == isid }.map { paths[Int($0)] }
     }
 
     /// Takes paths out of use: no new I/O goes there, what is under way ends, sessions are logged out. Writes
@@ -180,7 +170,7 @@ extension Lane {
         path.downSince = now
         path.attemptsSinceLoss = 0
         path.retries.reset()
-        guard path.intent == .disabled else {
+        guard path.intent == .disabled, !owesFence(path) else {
             path.retryAt = now
             return wake(at: now)
         }
@@ -192,11 +182,10 @@ extension Lane {
     }
 
     /// A path is gone for ever, and its target lives on.
-    mutating func tellRemoved(_ path: Path, _ target: Target, isClean: Bool) {
+    mutating func tellRemoved(_ path: Path, _ target: Target) {
         for disk in target.disks {
             diskQueues[disk].choice.forget(path.ordinal)
-            effects.append(
-                .notice(.pathRemoved(DiskID(rawValue: disk), path.specification.isid, isClean: isClean)))
+            effects.append(.notice(.pathRemoved(DiskID(rawValue: disk), sessionName(path))))
         }
         // Who stands in over its route looks at its own interface from now on: the number may be reused.
         for sibling in target.paths where paths[Int(sibling)].via == path.index {

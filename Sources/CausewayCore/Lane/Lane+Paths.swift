@@ -11,7 +11,8 @@ extension Lane {
         path.retryAt = nil
         let owes = owesFence(path)
         let ordinal = FenceRoute.choose(
-            attempt: path.attemptsSinceLoss, siblings: siblingsUp(path), own: path.ordinal, owesFence: owes)
+            attempt: path.attemptsSinceLoss, siblings: siblingsForFence(path), own: path.ordinal,
+            owesFence: owes)
         let by = paths[Int(targetPaths[path.target].indices[Int(ordinal)])]
         path.attemptsSinceLoss += 1
         guard let stream = openStream(.iscsi, owner: path.index) else {
@@ -44,20 +45,6 @@ extension Lane {
         UInt32(clamping: targets[Int(path.target)].timers.recoveryTimeoutMilliseconds)
     }
 
-    /// Paths that are up and lead to the portal group of a lost session, as a mask of ordinals: a login
-    /// through another group would be another session.
-    func siblingsUp(_ path: Path) -> UInt32 {
-        var mask: UInt32 = 0
-        for index in targets[Int(path.target)].paths where index != path.index {
-            let sibling = paths[Int(index)]
-            guard sibling.isUp, path.portalGroupTag == nil || sibling.portalGroupTag == path.portalGroupTag
-            else { continue }
-            mask |= 1 << UInt32(sibling.ordinal)
-        }
-        let trusted = mask & ~targets[Int(path.target)].suspects
-        return trusted != 0 ? trusted : mask
-    }
-
     private func path(of id: StreamID) -> Path? {
         guard isCurrent(id), streams[id.index].kind == .iscsi else { return nil }
         return paths[Int(streams[id.index].owner)]
@@ -88,7 +75,8 @@ extension Lane {
         if pathQueues[path.index].stream >= 0 { abandonSession(path) }
         let target = targets[Int(path.target)]
         var options = LoginOptions(
-            initiatorName: target.initiatorName, targetName: target.name, isid: path.specification.isid)
+            initiatorName: path.specification.initiatorName ?? target.initiatorName,
+            targetName: target.name, isid: path.specification.isid)
         options.wanted = wantedParameters(target)
         let authentication =
             target.offersMD5Alone ? target.authentication.withMD5Alone : target.authentication
@@ -266,7 +254,8 @@ extension Lane {
 
     private mutating func loggedIn(_ path: Path, _ parameters: NegotiatedParameters) {
         guard let attempt = path.attempt else { return }
-        if attempt.isForeign || owesFence(path), let tag = path.portalGroupTag,
+        let endsEarlier = attempt.isForeign || owesFence(path) || !path.unfenced.isEmpty
+        if endsEarlier, let tag = path.portalGroupTag,
             tag != parameters.targetPortalGroupTag
         {
             return attemptFailed(
@@ -300,11 +289,7 @@ extension Lane {
         path.depthLimit = depth > 0 ? depth : settings.depthPerPath
         path.depthGrowsAt = nil
         pathQueues[index].depth = path.depthLimit
-        effects.append(
-            .notice(
-                .loggedIn(
-                    target: targets[Int(path.target)].name, isid: path.specification.isid,
-                    portalGroupTag: path.portalGroupTag)))
+        effects.append(.notice(.sessionBegan(sessionName(path), portalGroupTag: path.portalGroupTag)))
         if !attempt.isForeign { checkSegments(path) }
         beginBarriers(path, isForeign: attempt.isForeign)
         wake(at: now)
@@ -400,6 +385,7 @@ extension Lane {
         leaveStream(stream, path)
         path.probes = [:]
         path.barriers = [:]
+        path.fenced = Path.Fenced()
         dropInternal(path)
         path.ping = PingState()
         path.management = nil
@@ -428,6 +414,7 @@ extension Lane {
         pathQueues[index].firstTransfer = -1
         pathQueues[index].lastTransfer = -1
         pathQueues[index].load.empty()
+        pathQueues[index].busy.end(now)
         for task in moved.reversed() { sendAgain(task, first: true) }
         loseResets(path)
         return moved.count
@@ -542,7 +529,8 @@ extension Lane {
     @inline(never)
     mutating func sessionEnded(_ path: Path) {
         if pathQueues[path.index].stream >= 0 { _ = emptyPath(path) }
-        if path.intent != .removed && targets[Int(path.target)].lastDisk == nil { return rest(path) }
+        let isToReturn = path.intent != .removed || owesFence(path)
+        if isToReturn && targets[Int(path.target)].lastDisk == nil { return rest(path) }
         path.state = .removed
         pathRemoved(path)
     }

@@ -56,6 +56,7 @@ extension Lane {
         guard isCurrent(id) else { return nil }
         let index = id.index
         if streams[index].isBlocked || streams[index].isDisconnecting { return nil }
+        if streams[index].stopsAtBoundary { return spaceToBoundary(index) }
         if !makeRoom(index) { return nil }
         let stream = streams[index]
         let base = unsafe chunks.base(stream.chunk)
@@ -93,7 +94,7 @@ extension Lane {
     }
 
     @inline(__always)
-    private mutating func makeRoom(_ index: Int32) -> Bool {
+    mutating func makeRoom(_ index: Int32) -> Bool {
         let chunk = streams[index].chunk
         guard chunk.isSome else {
             guard let fresh = takeChunk(for: index) else { return false }

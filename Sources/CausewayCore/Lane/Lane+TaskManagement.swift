@@ -233,6 +233,7 @@ extension Lane {
     /// Takes a task off its path that gets no answer there.
     mutating func takeOff(_ task: Int32, _ path: Int32) {
         pathQueues[path].inFlight.remove(task, tasks)
+        if pathQueues[path].inFlight.isEmpty { pathQueues[path].busy.end(now) }
         if transfers[task].count > 0 { dropTransfers(task) }
         pathQueues[path].load.abandoned(bytes: tasks[task].byteCount)
     }

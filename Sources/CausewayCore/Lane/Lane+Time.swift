@@ -129,7 +129,8 @@ extension Lane {
     }
 
     private mutating func reprobe(_ path: Path) {
-        path.reprobeAt = nil
+        path.reprobeAt = now.adding(milliseconds: settings.capacityPollMilliseconds)
+        wake(at: path.reprobeAt ?? .never)
         guard path.isUp else { return }
         for disk in targets[Int(path.target)].disks where path.probes[disk] == nil { beginProbe(path, disk) }
     }

@@ -168,6 +168,8 @@ public struct LaneSettings: Sendable {
     public var ownRouteRetryMilliseconds: UInt64 = 500
     /// How often a LUN that a path does not show is asked for again.
     public var reprobeMilliseconds: UInt64 = 2000
+    /// How often a LUN that serves is asked again for what it is: it may have grown without saying so.
+    public var capacityPollMilliseconds: UInt64 = 300_000
     /// So long the fences of a lost session are tried before a disk's `fence` setting is looked at. Longer
     /// than a packet lives in a network.
     public var lastFenceMilliseconds: UInt64 = 5000

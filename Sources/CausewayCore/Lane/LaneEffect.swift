@@ -29,6 +29,19 @@ public struct DiskID: BitwiseCopyable, Hashable, Sendable {
     public init(rawValue: Int32) { self.rawValue = rawValue }
 }
 
+/// What sets a session apart at its target, beside the portal group (RFC 7143 §4.4.3).
+public struct SessionName: Hashable, Sendable {
+    public var initiator: ISCSIName
+    public var target: ISCSIName
+    public var isid: InitiatorSessionID
+
+    public init(initiator: ISCSIName, target: ISCSIName, isid: InitiatorSessionID) {
+        self.initiator = initiator
+        self.target = target
+        self.isid = isid
+    }
+}
+
 /// News for the supervisor.
 public enum LaneNotice: Sendable {
     /// The first path is up and has shown the LUN: the disk may be exported.
@@ -36,16 +49,21 @@ public enum LaneNotice: Sendable {
     /// Every path was tried once and none showed the LUN; the reasons, path by path. The lane goes on trying.
     case notReady(DiskID, [PathProblem])
     /// A session stands. What a successor needs to know of it: its portal group.
-    case loggedIn(target: ISCSIName, isid: InitiatorSessionID, portalGroupTag: UInt16?)
+    case sessionBegan(SessionName, portalGroupTag: UInt16?)
+    /// A path has let go of its session for ever. `unfenced` are the LUN fields to which it may still be
+    /// writing.
+    case sessionEnded(SessionName, recordNumber: UInt64, unfenced: Set<UInt64>)
     case pathChanged(DiskID, interface: String, portal: String, isUp: Bool, reason: String)
-    /// A path that was to be removed is gone; `isClean` unless it left writes without a fence.
-    case pathRemoved(DiskID, InitiatorSessionID, isClean: Bool)
+    /// A path that was to be removed is gone; its disk lives on.
+    case pathRemoved(DiskID, SessionName)
     /// An NBD client went away; `requested` if it said so with DISC.
     case clientGone(DiskID, requested: Bool)
     /// A flush that was asked for with `flush`, or the last one of a disk, has ended.
     case flushed(DiskID, error: NBDError)
-    /// `isClean` unless it left sent writes without a fence, `isFlushed` unless its last flush failed.
-    case detached(DiskID, isClean: Bool, isFlushed: Bool)
+    /// All paths that carry the disk show this size, which is not the disk's.
+    case sizeChanged(DiskID, sizeBytes: UInt64)
+    /// `isFlushed` unless its last flush failed.
+    case detached(DiskID, isFlushed: Bool)
     /// What happened to a disk, for the log and for its status.
     case disk(DiskID, severity: Severity, text: String)
     /// A line for the log.

@@ -129,7 +129,8 @@ extension Lane {
             let bytes = blocks * UInt64(report.limits.logicalBlockLength)
             if bytes != diskQueues[disk.index].sizeBytes {
                 notes.append(
-                    "the LUN has \(bytes) bytes now; the disk keeps its size until it is attached anew")
+                    "the LUN has \(bytes) bytes now, and the disk \(diskQueues[disk.index].sizeBytes): see "
+                        + "causeway rescan")
             }
         }
         let inventory = targets[Int(disk.target)].inventory

@@ -50,6 +50,13 @@ final class Path {
         var tellAt: Instant
     }
 
+    /// What the disks' fences of a session come to, until it is told.
+    struct Fenced {
+        var writes = 0
+        var wasOwed = false
+        var took: UInt64 = 0
+    }
+
     let index: Int32
     let target: Int32
     let ordinal: Int32
@@ -94,6 +101,8 @@ final class Path {
     /// Why a disk is not carried although the session stands.
     var diskProblems: [Int32: PathProblem] = [:]
     var reprobeAt: Instant?
+    /// The LUN's size as this path showed it last, in blocks, by disk.
+    var shownBlocks: [Int32: UInt64] = [:]
     /// The barriers that are out, by disk.
     var barriers: [Int32: Barrier] = [:]
     /// Disks of which earlier writes may still reach the medium though nobody waits for them any more.
@@ -111,6 +120,7 @@ final class Path {
     var serials: [Int32: TargetText] = [:]
     /// Since when writes are held.
     var fenceBegan: Instant?
+    var fenced = Fenced()
     var fencePatience: FencePatience?
     var lastFence: String?
     /// What is still to be said in the log of the newest loss.
@@ -154,6 +164,9 @@ final class Path {
         portalGroupTag = specification.predecessorGroupTag
     }
 
+    /// Made for the fence of a predecessor's session alone: it never carries I/O.
+    var isFenceOnly: Bool { specification.isFenceOnly }
+
     var name: String { "\(specification.interface)->\(specification.portal)" }
     var isUp: Bool { if case .up = state { true } else { false } }
     var stateIsDown: Bool { if case .down = state { true } else { false } }
@@ -178,8 +191,16 @@ public struct PathSpecification: Sendable {
     /// LUN fields to which an earlier session of this very name may still be writing, and nobody waits for it
     /// any more.
     public var predecessorUnits: Set<UInt64> = []
-    /// The portal group of that session, if it is known: a login elsewhere does not end it.
+    /// The portal group of that session, where it is on record. Without it only the session's own portal
+    /// leads to a fence: through another group, the login would make another session (RFC 7143 §4.4.3).
     public var predecessorGroupTag: UInt16?
+    /// Comes back when the session has ended, for whoever keeps the record.
+    public var recordNumber: UInt64 = 0
+    /// There is no such path any more: log in as the predecessor's session over any route, take the barrier,
+    /// log out.
+    public var isFenceOnly = false
+    /// The initiator name of that session; nil: the disk's.
+    public var initiatorName: ISCSIName?
     /// Commands under way at most; 0: as the lane has it.
     public var depth: Int32 = 0
 
@@ -210,8 +231,6 @@ final class Target {
     /// The newest challenges of its logins, which none may use again.
     var challenges: [[UInt8]] = []
     static let challengesMax = 64
-    /// A path was removed with sent writes for which there was no fence.
-    var leftWrites = false
     /// The disk with which the target goes.
     var lastDisk: Int32?
     var timers = SessionTimers()
@@ -238,6 +257,12 @@ final class Disk {
     let target: Int32
     let lun: LogicalUnitNumber
     let wantsReadOnly: Bool
+    /// What the LUN must be, for a disk that exists already.
+    let expected: ExpectedUnit?
+    /// The disk may follow when its LUN shrinks.
+    var allowsShrink = false
+    /// The size in bytes that the supervisor was told of last.
+    var toldBytes: UInt64?
     var settings: DiskSettings
     /// The LUN as the first path showed it; later paths must show the same.
     var report: LogicalUnitReport?
@@ -263,7 +288,7 @@ final class Disk {
     var resetNotBefore = Instant(nanoseconds: 0)
     /// Held writes for which the LUN has no space: since when, and when one was last refused.
     var spaceFull: (since: Instant, refusedAt: Instant)?
-    /// As the LUN last said; the disk keeps the size that it was attached with.
+    /// As the LUN last said; the disk follows when every path that works says so.
     var blockCount: UInt64?
     var problemsWereTold = false
     var failBack = FailBack()
@@ -273,9 +298,10 @@ final class Disk {
 
     init(
         index: Int32, name: String, target: Int32, lun: LogicalUnitNumber, wantsReadOnly: Bool,
-        settings: DiskSettings
+        settings: DiskSettings, expected: ExpectedUnit? = nil
     ) {
         self.index = index
+        self.expected = expected
         self.name = name
         self.target = target
         self.lun = lun

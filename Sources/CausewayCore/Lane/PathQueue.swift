@@ -34,6 +34,7 @@ struct PathQueue: BitwiseCopyable {
     var firstTransfer: Int32 = -1
     var lastTransfer: Int32 = -1
 
+    var busy = BusyTime()
     /// For the policy service-time.
     var load = PathLoad()
     /// When bytes last came from the target.

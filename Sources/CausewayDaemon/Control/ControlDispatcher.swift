@@ -76,6 +76,11 @@ struct ControlDispatcher: Sendable {
                     try service.detach(request)
                     return .success(NoParameters())
                 }
+            case Method.rescan:
+                let request: RescanRequest = try parameters(of: message)
+                return change("rescan disks", access) { () throws(ControlError) in
+                    .success(DiskResult(disk: try service.rescan(request)))
+                }
             case Method.list:
                 return look { () throws(ControlError) in .success(DiskList(disks: try service.list())) }
             case Method.status:

@@ -15,6 +15,8 @@ public protocol DiskService: Sendable {
     func addPaths(_ request: AddPathsRequest) throws(ControlError) -> DiskReport
     func changePaths(_ request: ChangePathsRequest, _ change: PathChange) throws(ControlError) -> DiskReport
     func detach(_ request: DetachRequest) throws(ControlError)
+    /// Asks every path how large its LUN is now.
+    func rescan(_ request: RescanRequest) throws(ControlError) -> DiskReport
     func list() throws(ControlError) -> [DiskSummary]
     func status(_ name: DiskName) throws(ControlError) -> DiskReport
     func parameters(_ name: DiskName) throws(ControlError) -> ParametersReport

@@ -150,13 +150,16 @@ struct QuarantineTests {
     @Test("of a slow path takes seconds in a row")
     func slow() {
         var window = AnswerWindow()
-        var commands: UInt64 = 0
-        var time: UInt64 = 0
-        func next(_ mean: UInt64, count: UInt64 = 100) -> Bool {
-            commands += count
-            time += count * mean
-            window.close(commands: commands, nanoseconds: time)
-            return window.compare(best: 1_000_000, isOnProbation: false)
+        var totals = AnswerWindow.Totals()
+        // One after the other, 4 KiB each; the best is so fast.
+        let best = AnswerWindow.Showing(mean: 1_000_000, rate: 8_192_000)
+        func next(_ mean: UInt64, count: UInt64 = 100, atOnce: UInt64 = 1) -> Bool {
+            totals.commands += count
+            totals.bytes += 4096 * count
+            totals.latency += count * mean
+            totals.busy += count * mean / atOnce
+            window.close(totals)
+            return window.compare(best: best, isOnProbation: false)
         }
         for _ in 0..<4 { #expect(!next(50_000_000)) }
         #expect(!next(1_000_000))
@@ -167,6 +170,10 @@ struct QuarantineTests {
         // Eight times as slow, and yet fast.
         window.reset()
         for _ in 0..<20 { #expect(!next(5_000_000)) }
+        // Slow only because it has much to do: a third of the best's rate.
+        for _ in 0..<20 { #expect(!next(50_000_000, atOnce: 17)) }
+        for _ in 0..<4 { #expect(!next(50_000_000, atOnce: 5)) }
+        #expect(next(50_000_000, atOnce: 5))
     }
 }
 

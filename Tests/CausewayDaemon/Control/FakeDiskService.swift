@@ -130,6 +130,10 @@ final class FakeDiskService: DiskService {
         if let error { throw error }
     }
 
+    func rescan(_ request: RescanRequest) throws(ControlError) -> DiskReport {
+        try status(request.name)
+    }
+
     func list() throws(ControlError) -> [DiskSummary] {
         disks.withLock { $0.values.sorted { $0.name.text < $1.name.text } }.map {
             DiskSummary(
