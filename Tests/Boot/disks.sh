@@ -58,9 +58,17 @@ check 'attach --persist writes, detach --forget removes' "causeway detach vault 
     causeway attach vault --target $iqn --lun 3 --portal 10.0.1.2:$port 10.0.2.2:$port --bind eth0 --bind eth1 \
         --wait-for-interfaces --persist && test -e /etc/causeway/disks/vault.toml"
 
-# eth1 appears.
+# Who uses a disk is said once, although every service in a sandbox sees the mount.
+guest 'causeway detach data' >"$work/refused.log" && fail 'a mounted disk was detached'
+grep -q 'mounted on /srv/data' "$work/refused.log" || fail "not explained: $(cat "$work/refused.log")"
+[ "$(grep -o 'mounted on /srv/data' "$work/refused.log" | wc -l)" = 1 ] || fail "more than once: $(cat "$work/refused.log")"
+
+# eth1 appears: the daemon, which somebody has stopped, is started by that, and takes its disks back.
 has_sessions 1 || fail "the target has $(sessions) sessions, not 1"
+check 'the daemon stops' 'systemctl stop causewayd'
+wait_until 10 'it has logged out' has_sessions 0
 plug_eth1
+wait_until 60 'the interface starts the daemon' guest 'systemctl is-active --quiet causewayd'
 wait_until 60 'the target sees the second path' has_sessions 2
 wait_until 40 'the second path carries I/O' guest 'causeway status data | grep -q "eth1 .* active"'
 
