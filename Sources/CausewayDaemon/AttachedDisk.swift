@@ -34,6 +34,12 @@ final class AttachedDisk: Sendable {
         /// Its paths as they were planned.
         var plan: [PlannedPath] = []
         var wanted = WantedPaths()
+        /// Portals that the target lists and that no path leads to.
+        var otherPortals: [SocketAddress] = []
+        /// Each was told of, or taken, once: a path that somebody removed does not come back.
+        var seenPortals: [SocketAddress] = []
+        /// When the target is asked for its portals next.
+        var nextDiscovery: Instant?
         /// `address:port` of each path.
         var portals: [String] = []
         var description: DiskDescription?

@@ -70,13 +70,18 @@ final class SessionRecords: Sendable {
         if record != known { try write(record) }
     }
 
-    /// The session is over. On record stays to which LUNs it may still be writing.
-    func end(_ name: SessionName, number: UInt64, unfenced: Set<UInt64>) throws(SystemError) {
+    /// The session is over. On record stays to which LUNs it may still be writing. False if it was begun anew
+    /// meanwhile.
+    func end(_ name: SessionName, number: UInt64, unfenced: Set<UInt64>) throws(SystemError) -> Bool {
         try begun.withLock { begun throws(SystemError) in
-            guard begun[name] == number else { return }
+            guard begun[name] == number else { return false }
             begun[name] = nil
-            guard unfenced.isEmpty else { return try amend(name) { $0.units = unfenced } }
-            unsafe unlink(path(name))
+            if unfenced.isEmpty {
+                unsafe unlink(path(name))
+            } else {
+                try amend(name) { $0.units = unfenced }
+            }
+            return true
         }
     }
 

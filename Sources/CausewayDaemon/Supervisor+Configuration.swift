@@ -11,6 +11,8 @@ extension Supervisor {
 
     /// Attaches a disk that is described by the request; what it does not say is inherited.
     func attach(_ request: AttachRequest) throws(ControlError) -> DiskReport {
+        // Those of files are checked where they are read.
+        _ = try changed(DiskSettings(), request.allSettings)
         let disk = DiskConfiguration(request, target: try targetName(request))
         let report = try attach(disk, force: request.force, waits: request.waitForInterfaces)
         guard request.persist else { return report }

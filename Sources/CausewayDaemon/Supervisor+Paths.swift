@@ -89,14 +89,14 @@ extension Supervisor {
         if let error = answer { throw ControlError(error, disk.name) }
     }
 
-    /// A path is gone from the lane, and its route goes.
+    /// A path is gone from the lane.
     func pathRemoved(_ disk: AttachedDisk, _ name: SessionName) {
+        // Fenced for a predecessor of another name, it never was the disk's.
+        guard name.initiator == initiatorName else { return }
         disk.state.withLock { state in
             state.sessions.removeAll { $0 == name.isid }
             state.plan.removeAll { $0.isid == name.isid }
         }
-        let route = state.withLock { $0.routes[disk.target]?.removeValue(forKey: name) }
-        if let route { lane.perform { $0.removeRoute(route) } }
         keepPaths(disk)
     }
 

@@ -47,7 +47,14 @@ extension Supervisor {
             model: report.map { "\($0.inquiry.product)" } ?? "",
             readOnly: known.1?.isReadOnly ?? disk.request.readOnly, policy: settings["policy"] ?? "",
             settings: settings, paths: paths, counters: counters(snapshot),
-            notes: (snapshot?.notes ?? []) + NetworkAdvice.warnings(wanted), events: known.3)
+            notes: (snapshot?.notes ?? []) + NetworkAdvice.warnings(wanted) + portalNotes(disk),
+            events: known.3)
+    }
+
+    private func portalNotes(_ disk: AttachedDisk) -> [String] {
+        let others = disk.state.withLock { $0.otherPortals }
+        guard !others.isEmpty else { return [] }
+        return ["the target has other portals: \(others.map { "\($0)" }.joined(separator: ", "))"]
     }
 
     /// What will become of interfaces that are not there yet.

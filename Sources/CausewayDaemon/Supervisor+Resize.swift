@@ -16,6 +16,7 @@ extension Supervisor {
             throw .busy("\(request.name) is not attached yet")
         }
         lane.perform { $0.lane.rescan(id, allowsShrink: request.allowShrink, now: $0.time) }
+        if disk.settings()?.portalDiscovery != .ignore { lookForPortals([disk]) }
         // A moment for the answers, so that the report shows what came of it.
         Pause.milliseconds(300)
         for _ in 0..<200 where disk.state.withLock({ $0.isResizing }) { Pause.milliseconds(50) }

@@ -73,18 +73,20 @@ extension Supervisor {
         _ disk: AttachedDisk, _ lun: LogicalUnitNumber, besides paths: [PathSpecification]
     ) throws(ControlError) -> [PathSpecification] {
         do throws(SystemError) {
-            let (found, unreadable) = try records.sessions(with: disk.target)
-            for file in unreadable {
-                logger.error("\(file) cannot be read: the session that it stands for is not fenced")
+            return try recording.withLock { _ throws(SystemError) in
+                let (found, unreadable) = try records.sessions(with: disk.target)
+                for file in unreadable {
+                    logger.error("\(file) cannot be read: the session that it stands for is not fenced")
+                }
+                let planned = Set(paths.map(\.isid))
+                var fences: [PathSpecification] = []
+                for record in found
+                where record.name.initiator != initiatorName || !planned.contains(record.name.isid) {
+                    guard record.units.isEmpty || record.units.contains(lun.rawValue) else { continue }
+                    fences.append(try specifyFence(record, disk, lun))
+                }
+                return fences
             }
-            let planned = Set(paths.map(\.isid))
-            var fences: [PathSpecification] = []
-            for record in found
-            where record.name.initiator != initiatorName || !planned.contains(record.name.isid) {
-                guard record.units.isEmpty || record.units.contains(lun.rawValue) else { continue }
-                fences.append(try specifyFence(record, disk, lun))
-            }
-            return fences
         } catch {
             throw .internalFailure("sessions on record cannot be read: \(error)")
         }
@@ -129,11 +131,16 @@ extension Supervisor {
         }
     }
 
+    /// A session goes off the record, and its route goes, unless somebody has begun it anew.
     func sessionEnded(_ name: SessionName, _ number: UInt64, _ unfenced: Set<UInt64>) {
-        do throws(SystemError) {
-            try records.end(name, number: number, unfenced: unfenced)
-        } catch {
-            logger.error("what a session left behind cannot be put on record: \(error)")
+        recording.withLock { _ in
+            do throws(SystemError) {
+                guard try records.end(name, number: number, unfenced: unfenced) else { return }
+            } catch {
+                logger.error("what a session left behind cannot be put on record: \(error)")
+            }
+            let route = state.withLock { $0.routes[name.target]?.removeValue(forKey: name) }
+            if let route { lane.perform { $0.removeRoute(route) } }
         }
     }
 }

@@ -20,12 +20,13 @@ final class Supervisor: DiskService {
     let lane: LaneHandle
     let calls = NBDCallRunner()
     let records: SessionRecords
-    /// Held while sessions are put on record.
+    /// Held while sessions are put on record, or taken off.
     let recording = Mutex(())
     let diskRecords: DiskRecords
     let devices: DeviceRecords
     let news: Mailbox<SupervisorNews>
     private let watch: NoticeWatch
+    private let portalWatch = PortalWatch()
     let manager = ServiceNotification()
 
     struct State {
@@ -85,6 +86,7 @@ final class Supervisor: DiskService {
         }
         do throws(SystemError) {
             try watch.start { [weak self] news in self?.hear(news) }
+            try portalWatch.start { [weak self] in self?.lookForPortals() ?? 1000 }
         } catch {
             throw .system(error)
         }
@@ -96,6 +98,7 @@ final class Supervisor: DiskService {
     /// uses it only waits for the next daemon, which brings back the export sockets too.
     func stop() {
         configuredDisks.stop()
+        portalWatch.stop()
         let disks = state.withLock { Array($0.disks.values) }
         handOver(disks.filter { $0.state.withLock { $0.device != nil } })
         endExports(of: disks.filter { $0.request.socket != nil })

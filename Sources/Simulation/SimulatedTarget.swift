@@ -129,9 +129,12 @@ public final class SimulatedTarget {
         chronicle.trace("target", "LUN reset, \(tasks.count) tasks")
         for task in tasks {
             let isAnswered = task.session !== session && random.chance(300)
-            task.session.tasks[task.tag] = nil
-            task.session.connection?.abortedTags.insert(task.tag)
-            if isAnswered { task.session.connection?.answer(task, .status(0x40)) }
+            // One that was ended before, and whose tag may be another's, is only still being carried out.
+            if task.session.tasks[task.tag] === task {
+                task.session.tasks[task.tag] = nil
+                task.session.connection?.abortedTags.insert(task.tag)
+                if isAnswered { task.session.connection?.answer(task, .status(0x40)) }
+            }
             if task.state != .executing { remove(task) }
         }
         for other in sessions where other !== session {

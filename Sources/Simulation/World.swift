@@ -108,6 +108,8 @@ public final class World {
     public private(set) var removedCount = 0
     var sockets: [Socket?]
     var readable: [StreamID] = []
+    /// Disks that are ready, their clients not yet connected.
+    private var arrived: [SimulatedDisk] = []
     private var isWorkPlanned = false
     private var checksBoundsAt: UInt64 = 0
     /// How often the lane asked what TCP knows.
@@ -402,21 +404,35 @@ public final class World {
     // MARK: Effects
 
     func drainEffects() {
-        while let effect = lane.takeEffect() {
-            switch effect {
-            case .connect(let id, let route, _): connect(id, route)
-            case .connectElsewhere(let id, let route, let address, _):
-                guard let portal = Self.portal(address) else {
-                    lane.connectFailed(id, reason: "no route to \(address)", now: instant)
-                    continue
-                }
-                connect(id, route, portal: portal)
-            case .inspect(let id): inspect(id)
-            case .close(let id): close(id)
-            case .abort(let id): if isCurrent(id) { sockets[Int(id.index)]?.connection?.toTarget.abort() }
-            case .notice(let notice): take(notice)
+        repeat {
+            while let effect = lane.takeEffect() { carryOut(effect) }
+            // Not in the middle of effects: the stream may be one that is still to be closed.
+        } while connectClients()
+    }
+
+    private func carryOut(_ effect: LaneEffect) {
+        switch effect {
+        case .connect(let id, let route, _): connect(id, route)
+        case .connectElsewhere(let id, let route, let address, _):
+            guard let portal = Self.portal(address) else {
+                return lane.connectFailed(id, reason: "no route to \(address)", now: instant)
             }
+            connect(id, route, portal: portal)
+        case .inspect(let id): inspect(id)
+        case .close(let id): close(id)
+        case .abort(let id): if isCurrent(id) { sockets[Int(id.index)]?.connection?.toTarget.abort() }
+        case .notice(let notice): take(notice)
         }
+    }
+
+    /// False if there is none to connect.
+    private func connectClients() -> Bool {
+        let disks = arrived
+        arrived = []
+        for disk in disks {
+            for client in disk.clients { connect(client, of: disk) }
+        }
+        return !disks.isEmpty
     }
 
     private func open(_ socket: Socket) {
@@ -511,7 +527,7 @@ public final class World {
             disk.isReady = true
             disk.description = description
             disk.sizeBytes = max(disk.sizeBytes, description.export.sizeBytes)
-            for client in disk.clients { connect(client, of: disk) }
+            arrived.append(disk)
         case .notReady(_, let problems):
             self.problems = problems
             for problem in problems { chronicle.trace("lane", "not ready: \(problem.text)") }

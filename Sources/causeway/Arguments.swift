@@ -29,3 +29,11 @@ func usage<Value>(_ check: () throws(ControlError) -> Value) throws -> Value {
         throw ValidationError("\(error.message.escapedForTerminal); \(error.remedy.escapedForTerminal)")
     }
 }
+
+extension Array where Element: Hashable {
+    /// What is given twice counts once.
+    var withoutRepeats: [Element] {
+        var seen: Set<Element> = []
+        return filter { seen.insert($0).inserted }
+    }
+}

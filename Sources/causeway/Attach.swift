@@ -92,7 +92,7 @@ struct Attach: ParsableCommand {
         let suffix = number.map { "-lun\($0)" } ?? ""
         return AttachRequest(
             name: try usage { () throws(ControlError) in try DiskName(name.text + suffix) }, target: target,
-            portals: portals, interfaces: interfaces, lun: lun,
+            portals: portals.withoutRepeats, interfaces: interfaces.withoutRepeats, lun: lun,
             socket: socket.map { FilePath.absolute($0) + suffix }, readOnly: readOnly, force: force,
             policy: policy, settings: try usage { () throws(ControlError) in try Setting.byKey(settings) },
             queueDepth: queueDepth, waitForInterfaces: waitForInterfaces, persist: persist,
@@ -121,7 +121,7 @@ struct Attach: ParsableCommand {
     private func attachAll() throws {
         guard let target else { return }
         let question = DiscoverRequest(
-            portals: portals, interfaces: interfaces, luns: true, chap: try chap.request())
+            portals: portals.withoutRepeats, interfaces: interfaces.withoutRepeats, luns: true, chap: try chap.request())
         let discovery = try connection.ask { client throws(ControlClientError) in
             try client.discover(question)
         }

@@ -26,7 +26,7 @@ struct Discover: ParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     private func request() throws -> DiscoverRequest {
-        DiscoverRequest(portals: portal, interfaces: interfaces, luns: luns, chap: try chap.request())
+        DiscoverRequest(portals: portal.withoutRepeats, interfaces: interfaces.withoutRepeats, luns: luns, chap: try chap.request())
     }
 
     func validate() throws {

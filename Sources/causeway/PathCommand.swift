@@ -32,7 +32,8 @@ struct PathCommand: ParsableCommand {
         @OptionGroup var connection: ConnectionOptions
 
         private var request: AddPathsRequest {
-            AddPathsRequest(name: name, interfaces: interfaces, portals: portals)
+            AddPathsRequest(
+                name: name, interfaces: interfaces.withoutRepeats, portals: portals.withoutRepeats)
         }
 
         func validate() throws {

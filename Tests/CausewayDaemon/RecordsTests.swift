@@ -54,7 +54,7 @@ import Testing
             record.units = [1, 3, 4, second]
             let last = try records.begin(try Self.record(7))
             #expect(last.earlier == record)
-            try records.end(name, number: last.number, unfenced: [])
+            #expect(try records.end(name, number: last.number, unfenced: []))
             // What is no longer on record is not put there again by late news.
             try records.note(portalGroupTag: 7, of: name)
             #expect(try records.begin(try Self.record(7)).earlier == nil)
@@ -82,7 +82,7 @@ import Testing
             let records = SessionRecords(stateDirectory: folder)
             try records.prepare()
             let begun = try records.begin(try Self.record(7, [1, 2]))
-            try records.end(try Self.session(7), number: begun.number, unfenced: [2])
+            #expect(try records.end(try Self.session(7), number: begun.number, unfenced: [2]))
             #expect(try records.begin(try Self.record(7)).earlier?.units == [2])
         }
     }
@@ -94,9 +94,9 @@ import Testing
             try records.prepare()
             let earlier = try records.begin(try Self.record(7))
             let later = try records.begin(try Self.record(7))
-            try records.end(try Self.session(7), number: earlier.number, unfenced: [])
+            #expect(try !records.end(try Self.session(7), number: earlier.number, unfenced: []))
             #expect(try records.sessions(with: try Self.session(7).target).records.count == 1)
-            try records.end(try Self.session(7), number: later.number, unfenced: [])
+            #expect(try records.end(try Self.session(7), number: later.number, unfenced: []))
             #expect(try records.sessions(with: try Self.session(7).target).records.isEmpty)
         }
     }

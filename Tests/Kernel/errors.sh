@@ -59,7 +59,7 @@ refused 'caller not root' 'root|permission' -- \
 
 tgt_admin --op new --mode account --user someone --password 'twelve bytes at least'
 tgt_admin --op bind --mode account --tid 1 --user someone
-refused 'login refused' 'authent' 'status 0x0201' -- causeway attach disk1 "${lun[@]}" "${portals[@]}" "${both[@]}"
+refused 'login refused' 'wants CHAP' 'login status 0201' 'chap-user' -- causeway attach disk1 "${lun[@]}" "${portals[@]}" "${both[@]}"
 [ "$(grep -o '0201' "$work/said" | wc -l)" = 1 ] || fail "the status is told more than once: $(cat "$work/said")"
 tgt_admin --op unbind --mode account --tid 1 --user someone
 
@@ -110,7 +110,7 @@ opener=''
 wait_until 10 'detach --force leaves no session' no_sessions tgt
 wait_until 10 'detach --force leaves no device' no_nbd_devices
 
-# A device that is in use outlives its daemon, and the log says by whom it is used.
+# A device outlives its daemon.
 attach disk1
 sleep 60 9<"$device" &
 opener=$!
@@ -121,5 +121,5 @@ wait "$daemon" || status=$?
 daemon=''
 [ $status = 0 ] || fail "causewayd ended with status $status on SIGTERM"
 [ "/dev/$(nbd_devices)" = "$device" ] || fail "the end of causewayd took the device in use away: $(nbd_devices)"
-grep -q "disk1: $device stays.*$opener (sleep)" "$work/causewayd.log" || fail 'the log does not say who uses it'
+grep -q "disk1: $device stays" "$work/causewayd.log" || fail 'the log does not say what becomes of it'
 [ $wrong = 0 ] || fail "$wrong answers were not as they should be"

@@ -83,15 +83,27 @@ lab_evidence() {
     fi
 }
 
+# Processes that $1 has started, and that these have.
+descendants() {
+    local child
+    while read -r child; do
+        echo "$child"
+        descendants "$child"
+    done < <(pgrep -P "$1")
+}
+# A process and those that it has started: a client that does not end by itself is not left to run on.
 end_process() {
     [ -n "$1" ] && kill -0 "$1" 2>/dev/null || return 0
+    local turn family
+    family=$(descendants "$1")
     kill "$1" 2>/dev/null
-    local turn
     for turn in $(seq 50); do
         kill -0 "$1" 2>/dev/null || break
         sleep 0.1
         [ "$turn" != 50 ] || kill -9 "$1" 2>/dev/null
     done
+    # shellcheck disable=SC2086
+    [ -z "$family" ] || kill -9 $family 2>/dev/null
     wait "$1" 2>/dev/null || true
 }
 

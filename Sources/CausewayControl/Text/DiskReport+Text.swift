@@ -58,8 +58,9 @@ extension DiskReport {
     }
 
     private var headline: String {
-        "\(name)  \(device ?? socket ?? TextTable.blank)  \(Quantities.bytes(sizeBytes))  \(state.rawValue)"
-            .escapedForTerminal
+        let place = device ?? socket ?? TextTable.blank
+        let line = "\(name)  \(place)  \(Quantities.bytes(sizeBytes))  \(state.rawValue)"
+        return (line + (readOnly ? " (read-only)" : "")).escapedForTerminal
     }
 
     private func field(_ title: String, _ value: String) -> [String] {

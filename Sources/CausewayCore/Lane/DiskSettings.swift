@@ -9,10 +9,23 @@ public struct DiskSettings: Equatable, Sendable {
     /// A command without an answer for so long, on a path that answers pings, is aborted; 0: never.
     public var commandTimeoutMilliseconds: UInt64 = 60_000
     public var resetOnTimeout = TimeoutReset.none
+    /// What becomes of portals that the target has beside those that were given, and how often it is asked.
+    public var portalDiscovery = PortalDiscovery.report
+    public var discoveryIntervalMilliseconds: UInt64 = 300_000
     /// Of the sessions. Disks of one target share them: each timer is the shortest that one of them wants.
     public var timers = SessionTimers()
 
     public init() {}
+}
+
+/// What is done with portals that a target lists and that were not given at attach.
+public enum PortalDiscovery: String, CaseIterable, Sendable {
+    /// Said once, and shown by `status`.
+    case report
+    /// Paths are made to them.
+    case add
+    /// The target is not asked.
+    case ignore
 }
 
 /// A setting as people name it: a row of `DiskSetting.all`. Adding a setting is adding a field above and a
@@ -84,6 +97,16 @@ public struct DiskSetting: Sendable {
             set: { (settings, text) throws(WrongSettingValue) in
                 settings.commandTimeoutMilliseconds =
                     text == "never" ? 0 : try SettingText.milliseconds(1000...3_600_000)(text)
+            }),
+        DiskSetting(
+            key: "portal-discovery", allowed: "report, add or ignore", text: { $0.portalDiscovery.rawValue },
+            set: { (settings, text) throws(WrongSettingValue) in settings.portalDiscovery = try word(text) }),
+        DiskSetting(
+            key: "discovery-interval", allowed: "10s to 24h",
+            text: { SettingText.time($0.discoveryIntervalMilliseconds) },
+            set: { (settings, text) throws(WrongSettingValue) in
+                settings.discoveryIntervalMilliseconds =
+                    try SettingText.milliseconds(10_000...86_400_000)(text)
             }),
         DiskSetting(
             key: "reset-on-timeout", allowed: "none, lun, target", text: { $0.resetOnTimeout.rawValue },

@@ -440,7 +440,8 @@ extension Lane {
         regroup(disk)
         wake(at: cold.access.askAt ?? .never)
         let target = targets[Int(path.target)]
-        askInventory(target, soon: target.inventory.isStale)
+        let isListed = target.inventory.luns?.contains(cold.lun) ?? true
+        askInventory(target, soon: target.inventory.isStale || !isListed)
         checkAllPathsDown(path.target)
         tellProblems(path.target)
         sizeShown(report.limits, path, disk)

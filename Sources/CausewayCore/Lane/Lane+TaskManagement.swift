@@ -173,7 +173,9 @@ extension Lane {
         // The command ended by itself meanwhile: nothing is wrong with it any more.
         if case .abortTask(let task, _) = function, !isUnderWay(task, path) { return }
         let disk = function.disk
-        let allowed = diskQueues[disk].isInUse ? disks[Int(disk)].settings.resetOnTimeout : .none
+        var allowed = diskQueues[disk].isInUse ? disks[Int(disk)].settings.resetOnTimeout : .none
+        // A question of the lane's own is not worth everyone's tasks.
+        if case .abortTask(let task, _) = function, tasks[task.slot].request < 0 { allowed = .none }
         let next: TaskManagement.Function
         switch function {
         case .abortTask where allowed != .none: next = .logicalUnitReset(disk: disk)
