@@ -91,7 +91,7 @@ check 'entries for the next boot' 'mkdir -p /srv/home /srv/secret &&
     mount /dev/lab/home /srv/home && mount /dev/mapper/secret /srv/secret'
 # shellcheck disable=SC2016  # expanded in the machine
 check 'files' 'for folder in /srv/data /srv/mail /srv/home /srv/secret /mnt/hand; do
-    head -c 3000000 /dev/urandom >$folder/file && sha256sum $folder/file >>/root/sums; done'
+    head -c 3000000 /dev/urandom >$folder/file && sha256sum $folder/file >>/opt/sums; done'
 
 # ---- reboot
 
@@ -110,7 +110,7 @@ guest 'systemctl is-system-running --wait' 240 >/dev/null || true
     fail "the machine is $(guest 'systemctl is-system-running; systemctl --failed --no-legend')"
 say "up after $(logged_at 'Reached target multi-user.target') s"
 check 'the mount by hand' 'mount /dev/causeway/vault-part1 /mnt/hand'
-check 'the data' 'sha256sum --quiet -c /root/sums'
+check 'the data' 'sha256sum --quiet -c /opt/sums'
 has_sessions 2 || fail "the target has $(sessions) sessions, not 2"
 power_off
 [ "$logged_out" = yes ] || fail 'the target was left with sessions'

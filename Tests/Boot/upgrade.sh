@@ -18,7 +18,7 @@ load_start /srv/data
 sleep 3
 daemon() { guest 'systemctl show -P MainPID causewayd'; }
 first=$(daemon)
-check 'the upgrade' 'dpkg -i /root/causeway-next.deb' 120
+check 'the upgrade' 'dpkg -i /opt/causeway-next.deb' 120
 guest "dpkg-query -W -f '\${Version}' causeway" | grep -q '+next$' || fail 'not upgraded'
 [ "$(daemon)" != "$first" ] || fail 'the daemon is the old one'
 wait_until 60 'its status' guest 'systemctl show -P StatusText causewayd | grep -q "^1 disk: data 2/2 paths"'
