@@ -20,6 +20,7 @@ public enum Daemon {
             start: {
                 $0.adoptAll()
                 $0.attachConfiguredDisks()
+                $0.showLife()
             },
             stop: { $0.stop() })
     }

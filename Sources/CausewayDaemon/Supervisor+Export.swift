@@ -91,7 +91,8 @@ extension Supervisor {
 
     /// Before the kernel's first event of the device, which asks for it.
     private func describe(_ disk: AttachedDisk, _ description: DiskDescription) {
-        let portals = disk.state.withLock(\.portals)
+        // Those of interfaces that are not there yet, too: links do not change when they come.
+        let portals = disk.state.withLock { $0.portals + $0.wanted.portals.map(\.description) }
         let properties = DeviceProperties(
             name: disk.name, target: disk.target, lun: disk.request.lun, portals: portals,
             inquiry: description.report.inquiry, unitSerial: description.report.serial,

@@ -108,8 +108,7 @@ final class Supervisor: DiskService {
 
     /// What `systemctl status` shows.
     func tellManager() {
-        let count = state.withLock { $0.disks.count }
-        try? manager?.status("\(count == 0 ? "no disks" : count == 1 ? "1 disk" : "\(count) disks")")
+        try? manager?.status(statusLine())
     }
 
     // MARK: News from the lane
@@ -117,7 +116,9 @@ final class Supervisor: DiskService {
     private func hear(_ news: SupervisorNews) {
         switch news {
         case .attached(let id, let disk): state.withLock { $0.byID[id] = disk }
-        case .interfaceAppeared(let name): interfaceAppeared(name)
+        case .interfaceAppeared(let name):
+            interfaceAppeared(name)
+            configuredDisks.hurry(for: name)
         case .notice(let notice): hear(notice)
         }
     }

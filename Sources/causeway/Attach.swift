@@ -27,7 +27,8 @@ struct Attach: ParsableCommand {
 
     @Option(
         name: .customLong("bind"), parsing: .upToNextOption,
-        help: ArgumentHelp("An interface to bind paths to. May be repeated.", valueName: "interface"))
+        help: ArgumentHelp("An interface to bind paths to. May be repeated.", valueName: "interface"),
+        completion: .networkInterfaces)
     var interfaces: [String] = []
 
     @Option(help: "The LUN's number.")

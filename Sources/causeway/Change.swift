@@ -7,7 +7,7 @@ struct Change: ParsableCommand {
         abstract: "Change settings of a disk while it lives, or show them.",
         discussion: "The settings are described in causeway(1).")
 
-    @Argument(help: "The disk's name.", transform: DiskName.argument)
+    @Argument(help: "The disk's name.", completion: .attachedDisks, transform: DiskName.argument)
     var name: DiskName
 
     @Argument(

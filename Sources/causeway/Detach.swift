@@ -7,7 +7,7 @@ struct Detach: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Flush a disk, take its device away and log out.")
 
-    @Argument(help: "The disk's name.", transform: DiskName.argument)
+    @Argument(help: "The disk's name.", completion: .attachedDisks, transform: DiskName.argument)
     var name: DiskName
 
     @Flag(help: "Detach although the disk is in use; what still waits is answered with an error.")

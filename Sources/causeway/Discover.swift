@@ -11,7 +11,8 @@ struct Discover: ParsableCommand {
 
     @Option(
         name: .customLong("bind"), parsing: .upToNextOption,
-        help: ArgumentHelp("Ask through these interfaces.", valueName: "interface"))
+        help: ArgumentHelp("Ask through these interfaces.", valueName: "interface"),
+        completion: .networkInterfaces)
     var interfaces: [String] = []
 
     @Flag(help: "Log in to each target and list its LUNs.")

@@ -5,7 +5,7 @@ struct Params: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show the parameters of a disk's sessions: wanted, negotiated, and what they may be.")
 
-    @Argument(help: "The disk's name.", transform: DiskName.argument)
+    @Argument(help: "The disk's name.", completion: .attachedDisks, transform: DiskName.argument)
     var name: DiskName
 
     @Flag(help: "Print JSON.")

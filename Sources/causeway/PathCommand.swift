@@ -15,12 +15,13 @@ struct PathCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Add paths: over more interfaces, to more portals, or both.")
 
-        @Argument(help: "The disk's name.", transform: DiskName.argument)
+        @Argument(help: "The disk's name.", completion: .attachedDisks, transform: DiskName.argument)
         var name: DiskName
 
         @Option(
             name: .customLong("bind"), parsing: .upToNextOption,
-            help: ArgumentHelp("An interface; without, those that the disk has.", valueName: "interface"))
+            help: ArgumentHelp("An interface; without, those that the disk has.", valueName: "interface"),
+            completion: .networkInterfaces)
         var interfaces: [String] = []
 
         @Option(
@@ -48,7 +49,7 @@ struct PathCommand: ParsableCommand {
 
     /// What the commands for paths that are there have in common.
     struct Paths: ParsableArguments {
-        @Argument(help: "The disk's name.", transform: DiskName.argument)
+        @Argument(help: "The disk's name.", completion: .attachedDisks, transform: DiskName.argument)
         var name: DiskName
 
         @Argument(help: "Each an interface, a portal, or INTERFACE/PORTAL.")

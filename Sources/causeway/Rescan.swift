@@ -5,7 +5,7 @@ struct Rescan: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Ask a disk's LUN how large it is now, and make the disk as large.")
 
-    @Argument(help: "The disk's name.", transform: DiskName.argument)
+    @Argument(help: "The disk's name.", completion: .attachedDisks, transform: DiskName.argument)
     var name: DiskName
 
     @Flag(help: "Make the disk smaller if its LUN is; what was kept beyond is lost.")

@@ -63,6 +63,20 @@ final class ConfiguredDisks: Sendable {
         state.withLock { $0.disks.removeValue(forKey: name.text) != nil }
     }
 
+    /// The names of those that wait.
+    var waiting: [String] { state.withLock { Array($0.disks.keys) } }
+
+    /// Tries those at once that wait, and may be reached through this interface.
+    func hurry(for interface: String) {
+        state.withLock { state in
+            for (name, waiting) in state.disks
+            where waiting.disk.interfaces.isEmpty || waiting.disk.interfaces.contains(interface) {
+                state.disks[name]?.due = Instant(nanoseconds: 0)
+                state.disks[name]?.delay = Self.firstDelayMilliseconds
+            }
+        }
+    }
+
     /// What to say of a disk that waits; nil if it does not.
     func explanation(of name: DiskName) -> ControlError? {
         guard let waiting = state.withLock({ $0.disks[name.text] }) else { return nil }
