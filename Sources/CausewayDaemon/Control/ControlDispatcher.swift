@@ -81,6 +81,11 @@ struct ControlDispatcher: Sendable {
                 return change("rescan disks", access) { () throws(ControlError) in
                     .success(DiskResult(disk: try service.rescan(request)))
                 }
+            case Method.reload:
+                let request: ReloadRequest = try parameters(of: message)
+                return change("reload the configuration", access) { () throws(ControlError) in
+                    .success(try service.reload(request))
+                }
             case Method.list:
                 return look { () throws(ControlError) in .success(DiskList(disks: try service.list())) }
             case Method.status:
