@@ -59,8 +59,8 @@ extension Supervisor {
         return try open(request, try DiskLogin(settings), disk)
     }
 
-    /// With what a disk of a predecessor logs in, and what it is reloaded from. As its file says where it has one: no secret, and nothing
-    /// that leads to one but the name of a file, is on record.
+    /// With what a disk of a predecessor logs in, and what it is reloaded from. As its file says where it has
+    /// one: no secret, and nothing that leads to one but the name of a file, is on record.
     func inherited(
         _ request: AttachRequest, _ target: ISCSIName
     ) throws(ControlError) -> (DiskLogin, DiskConfiguration) {

@@ -258,7 +258,7 @@ extension Supervisor {
     private func awaitPath(_ disk: AttachedDisk, besides leaving: [DiskPathName]) {
         for _ in 0..<100 {
             let isUp = disk.pathNames().contains { path in
-                !leaving.contains(path) && [.active, .standby].contains(path.standing)
+                !leaving.contains(path) && path.carriesDisk
             }
             if isUp { return }
             Pause.milliseconds(100)

@@ -23,7 +23,7 @@ extension Supervisor {
     func noteOldLogins(_ disk: AttachedDisk, _ names: [String]) {
         guard !names.isEmpty else { return }
         let isids = isids(disk.target)
-        let standing = disk.pathNames().filter { $0.standing.hasSession }.compactMap { isids[$0.text] }
+        let standing = disk.pathNames().filter(\.hasSession).compactMap { isids[$0.text] }
         let sessions = standing.map {
             SessionName(initiator: initiatorName, target: disk.target, isid: $0)
         }
@@ -90,11 +90,11 @@ extension Supervisor {
                 waited += Self.stepMilliseconds
             }
         }
-        let hasLeft = awaitPath(disk, path, Self.leaveMilliseconds) { $0 == .disabled }
+        let hasLeft = awaitPath(disk, path, Self.leaveMilliseconds) { !$0.hasSession }
         // Whatever came of it: what this disabled is not to stay so.
         _ = try changePaths(leave, .enable)
         guard hasLeft else { throw .busy("its commands do not end, so it is not logged in anew") }
-        guard awaitPath(disk, path, Self.loginMilliseconds, { [.active, .standby].contains($0) }) else {
+        guard awaitPath(disk, path, Self.loginMilliseconds, \.carriesDisk) else {
             let reason = (try? report(disk))?.paths.first {
                 ($0.interface ?? "") == path.interface && "\($0.portal)" == path.portal
             }?.reason
@@ -103,10 +103,10 @@ extension Supervisor {
     }
 
     private func awaitPath(
-        _ disk: AttachedDisk, _ path: DiskPathName, _ milliseconds: Int, _ isReached: (PathStanding) -> Bool
+        _ disk: AttachedDisk, _ path: DiskPathName, _ milliseconds: Int, _ isReached: (DiskPathName) -> Bool
     ) -> Bool {
         for _ in 0..<milliseconds / Self.stepMilliseconds {
-            if disk.pathNames().contains(where: { $0 == path && isReached($0.standing) }) { return true }
+            if disk.pathNames().contains(where: { $0 == path && isReached($0) }) { return true }
             Pause.milliseconds(Self.stepMilliseconds)
         }
         return false
@@ -125,8 +125,7 @@ extension Supervisor {
         var isids: [String: InitiatorSessionID] = [:]
         for disk in state.withLock({ $0.disks.values.filter { $0.target == target } }) {
             for path in disk.state.withLock({ $0.plan }) {
-                let name = DiskPathName(
-                    interface: path.interface ?? "", portal: "\(path.portal)", standing: .down)
+                let name = DiskPathName(interface: path.interface ?? "", portal: "\(path.portal)")
                 isids[name.text] = path.isid
             }
         }
@@ -140,7 +139,11 @@ struct DiskPathName: Equatable, CustomStringConvertible {
     var interface: String
     /// `address:port`
     var portal: String
-    var standing: PathStanding
+    var standing = PathStanding.down
+    var hasSession = false
+
+    /// It carries the disk's I/O, or could.
+    var carriesDisk: Bool { standing == .active || standing == .standby }
 
     var text: String { interface.isEmpty ? portal : "\(interface)/\(portal)" }
     var description: String { text }
@@ -159,17 +162,8 @@ extension AttachedDisk {
             let snapshot = lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil
         else { return [] }
         return snapshot.paths.map {
-            DiskPathName(interface: $0.interface, portal: $0.portal, standing: $0.standing)
-        }
-    }
-}
-
-extension PathStanding {
-    /// Whether a session may stand that was made before now.
-    fileprivate var hasSession: Bool {
-        switch self {
-        case .fencing, .verifying, .active, .suspect, .quarantined, .standby, .unusable: true
-        case .down, .connecting, .loggingIn, .loggingOut, .disabled, .removing: false
+            DiskPathName(
+                interface: $0.interface, portal: $0.portal, standing: $0.standing, hasSession: $0.hasSession)
         }
     }
 }

@@ -11,7 +11,7 @@ struct Import: ParsableCommand {
             commandName: "open-iscsi",
             abstract: "Make a causeway.toml of open-iscsi's node records; no daemon is needed.",
             discussion: """
-                Prints the sections of a causeway.toml, and for each target the command that attaches its LUNs.
+                Prints the sections of a causeway.toml, and for each target what attaches its LUNs.
                 CHAP secrets are never printed. Values that open-iscsi comes with are left to Causeway's own.
                 The status is 1 if a record was skipped, or if nothing was written with --write.
                 """)
@@ -52,25 +52,31 @@ struct Import: ParsableCommand {
                 throw ExitCode.failure
             }
             if write {
-                do throws(OpenISCSIImportError) {
-                    Terminal.write(try found.write(to: adapter).map { "wrote \($0)".escapedForTerminal })
-                } catch {
-                    Terminal.complain(error.message, remedy: error.remedy)
-                    throw ExitCode.failure
-                }
-                Terminal.write(
-                    ["", "Once open-iscsi is logged out of these targets (iscsiadm --mode node --logoutall=all):"]
-                        + ["  causeway reload"] + found.commands.map { "  \($0)".escapedForTerminal })
+                try put(found, adapter)
             } else {
-                Terminal.write(found.text.split(separator: "\n", omittingEmptySubsequences: false).map {
-                    String($0).escapedForTerminal
-                })
-                Terminal.write(
-                    found.secretFiles.map {
-                        "# The secret of \($0.source) would go into \($0.path).".escapedForTerminal
-                    } + ["# Nothing is written: --write does that."])
+                show(found)
             }
             if found.problems.contains(where: \.isError) { throw ExitCode.failure }
+        }
+
+        private func show(_ found: OpenISCSIImport) {
+            var lines = found.text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+            lines += found.secretFiles.map { "# The secret in \($0.source) would go into \($0.path)." }
+            lines.append("# Nothing is written: --write does that.")
+            Terminal.write(lines.map(\.escapedForTerminal))
+        }
+
+        private func put(_ found: OpenISCSIImport, _ adapter: String) throws {
+            var lines: [String] = []
+            do throws(OpenISCSIImportError) {
+                lines = try found.write(to: adapter).map { "wrote \($0)" }
+            } catch {
+                Terminal.complain(error.message, remedy: error.remedy)
+                throw ExitCode.failure
+            }
+            lines += ["", "Once open-iscsi is logged out of them (iscsiadm -m node --logoutall=all):"]
+            lines += (["causeway reload"] + found.commands).map { "  \($0)" }
+            Terminal.write(lines.map(\.escapedForTerminal))
         }
     }
 }

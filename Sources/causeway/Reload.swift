@@ -5,11 +5,11 @@ struct Reload: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Have the daemon read its configuration again and apply it to the disks in use.",
         discussion: """
-            Where a file has a mistake nothing is changed. What a disk's file says goes before what was set by hand
-            since. The status is 1 if something could not be done.
+            Where a file has a mistake nothing is changed. What a disk's file says goes before what was set by
+            hand since. The status is 1 if something could not be done.
             """)
 
-    @Flag(help: "Log paths in anew where changes wait for that: one after the other, never the last that works.")
+    @Flag(help: "Log paths in anew where changes wait for that: one after the other, never the last one.")
     var relogin = false
 
     @Flag(help: "Print JSON.")

@@ -12,8 +12,8 @@ struct OpenISCSINode: Sendable {
     var record: OpenISCSIRecord
 }
 
-/// open-iscsi's files: `nodes/TARGET/ADDRESS,PORT,TPGT/IFACE`, with the older layouts in which the last folder
-/// is the record itself or has no TPGT, and `ifaces/IFACE` and `initiatorname.iscsi` beside `nodes`.
+/// open-iscsi's files: `nodes/TARGET/ADDRESS,PORT,TPGT/IFACE`, with the older layouts in which the last
+/// folder is the record itself or has no TPGT, and `ifaces/IFACE` and `initiatorname.iscsi` beside `nodes`.
 struct OpenISCSIFiles {
     /// A longer file is no record.
     private static let bytesMax = 1 << 16
@@ -133,7 +133,8 @@ struct OpenISCSIFiles {
         }
         if let name, name.text != "default", own == nil {
             return skip(
-                record.file, name.line, "its interface \"\(name.text)\" has no file \(root)/ifaces/\(name.text)")
+                record.file, name.line,
+                "its interface \"\(name.text)\" has no file \(root)/ifaces/\(name.text)")
         }
         return .found(nil)
     }

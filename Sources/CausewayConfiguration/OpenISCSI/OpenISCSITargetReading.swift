@@ -101,8 +101,8 @@ struct OpenISCSITargetReading {
         guard let (record, found) = agreed(setting.key), !setting.usual.contains(found.text) else { return }
         warn(
             record, setting.key,
-            "\(found.text) s until dm-multipath has the I/O back: not taken, as paths are changed at once here; "
-                + "how long it waits without any path is \(setting.name)")
+            "\(found.text) s until dm-multipath has the I/O back: not taken, as paths are changed at once "
+                + "here; how long it waits without any path is \(setting.name)")
     }
 
     // MARK: CHAP

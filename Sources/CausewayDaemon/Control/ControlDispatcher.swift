@@ -50,11 +50,7 @@ struct ControlDispatcher: Sendable {
                     try request.validate()
                     return .success(DiskResult(disk: try service.attach(request)))
                 }
-            case Method.attachConfigured:
-                let request: AttachConfiguredRequest = try parameters(of: message)
-                return change("attach disks", access) { () throws(ControlError) in
-                    .success(DiskResult(disk: try service.attachConfigured(request.name)))
-                }
+            case Method.attachConfigured: return try attachConfigured(message, access)
             case Method.set:
                 let request: SetRequest = try parameters(of: message)
                 return change("change settings", access) { () throws(ControlError) in
@@ -76,16 +72,8 @@ struct ControlDispatcher: Sendable {
                     try service.detach(request)
                     return .success(NoParameters())
                 }
-            case Method.rescan:
-                let request: RescanRequest = try parameters(of: message)
-                return change("rescan disks", access) { () throws(ControlError) in
-                    .success(DiskResult(disk: try service.rescan(request)))
-                }
-            case Method.reload:
-                let request: ReloadRequest = try parameters(of: message)
-                return change("reload the configuration", access) { () throws(ControlError) in
-                    .success(try service.reload(request))
-                }
+            case Method.rescan: return try rescan(message, access)
+            case Method.reload: return try reload(message, access)
             case Method.list:
                 return look { () throws(ControlError) in .success(DiskList(disks: try service.list())) }
             case Method.status:
@@ -113,6 +101,27 @@ struct ControlDispatcher: Sendable {
                 return .serviceError(
                     ServiceError.invalidParameter, ServiceErrorParameters(parameter: "parameters"))
             }
+        }
+    }
+
+    private func attachConfigured(_ message: [UInt8], _ access: Access) throws(WireError) -> Reply {
+        let request: AttachConfiguredRequest = try parameters(of: message)
+        return change("attach disks", access) { () throws(ControlError) in
+            .success(DiskResult(disk: try service.attachConfigured(request.name)))
+        }
+    }
+
+    private func rescan(_ message: [UInt8], _ access: Access) throws(WireError) -> Reply {
+        let request: RescanRequest = try parameters(of: message)
+        return change("rescan disks", access) { () throws(ControlError) in
+            .success(DiskResult(disk: try service.rescan(request)))
+        }
+    }
+
+    private func reload(_ message: [UInt8], _ access: Access) throws(WireError) -> Reply {
+        let request: ReloadRequest = try parameters(of: message)
+        return change("reload the configuration", access) { () throws(ControlError) in
+            .success(try service.reload(request))
         }
     }
 
