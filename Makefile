@@ -102,7 +102,7 @@ install:
 	@[ -x $(RELEASE)/causewayd ] || { echo "not built yet; type: make" >&2; exit 1; }
 	install -D -m 755 $(RELEASE)/causewayd $(DESTDIR)$(PREFIX)/sbin/causewayd
 	install -D -m 755 $(RELEASE)/causeway $(DESTDIR)$(PREFIX)/bin/causeway
-	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' systemd/causewayd.service | \
+	sed 's|/usr/sbin/|$(PREFIX)/sbin/|; s|/usr/bin/|$(PREFIX)/bin/|' systemd/causewayd.service | \
 		install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/causewayd.service
 	install -D -m 644 udev/59-causeway.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/59-causeway.rules
 	install -D -m 644 systemd/causeway.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/causeway.conf
