@@ -180,7 +180,8 @@ extension SettingLayer {
 }
 
 extension SettingValue {
-    fileprivate var written: String {
+    /// As a file has it.
+    var written: String {
         switch self {
         case .text(let text): DiskConfiguration.quoted(text)
         case .list(let texts): DiskConfiguration.quoted(texts)

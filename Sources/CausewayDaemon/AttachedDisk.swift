@@ -1,3 +1,4 @@
+import CausewayConfiguration
 import CausewayControl
 import CausewayCore
 import LinuxSystem
@@ -30,6 +31,10 @@ final class AttachedDisk: Sendable {
     /// What changes while it lives.
     struct State {
         var id: DiskID?
+        /// What it was attached with, or what the newest reload made of it; nil before the lane has it.
+        var configuration: DiskConfiguration?
+        /// What its paths log in with, as it said last.
+        var login: DiskLogin?
         var sessions: [InitiatorSessionID] = []
         /// Its paths as they were planned.
         var plan: [PlannedPath] = []

@@ -25,7 +25,7 @@ public enum Daemon {
             stop: { $0.stop() })
     }
 
-    /// Serves until SIGTERM or SIGINT, then stops in order.
+    /// Serves until SIGTERM or SIGINT, then stops in order. SIGHUP has the configuration read again.
     ///
     /// `makeService` is called once the signals are blocked, so that threads it starts do not take them;
     /// `start` when the control socket stands, so that only one daemon gets there; `stop` after the last
@@ -38,6 +38,7 @@ public enum Daemon {
         unsafe sigemptyset(&signals)
         unsafe sigaddset(&signals, SIGTERM)
         unsafe sigaddset(&signals, SIGINT)
+        unsafe sigaddset(&signals, SIGHUP)
         unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
         // A reader of the log or a peer that goes away is an error of that write, never the daemon's end.
         signal(SIGPIPE, SIG_IGN)
@@ -69,10 +70,31 @@ public enum Daemon {
         let manager = ServiceNotification()
         try? manager?.ready(status: "serves \(options.controlPath)")
         var signal: Int32 = 0
-        while unsafe sigwait(&signals, &signal) != 0 {}
+        while unsafe sigwait(&signals, &signal) != 0 || signal == SIGHUP {
+            if signal == SIGHUP { reload(service, logger) }
+            signal = 0
+        }
         try? manager?.stopping()
         logger.info("stopping on \(signal == SIGTERM ? "SIGTERM" : "SIGINT")")
         server.stop()
         stop(service)
+    }
+
+    /// On a thread of its own: a reload may wait for paths, and SIGTERM does not wait for that.
+    private static func reload(_ service: some DiskService, _ logger: Logger) {
+        do throws(SystemError) {
+            let thread = try startThread(name: "reload") {
+                do throws(ControlError) {
+                    let report = try service.reload(ReloadRequest())
+                    let count = report.disks.count { $0.outcome == .changed }
+                    logger.info("reloaded on SIGHUP: \(count) disks are changed")
+                } catch {
+                    logger.error("not reloaded on SIGHUP: \(error.message.escapedForTerminal)")
+                }
+            }
+            _ = consume thread
+        } catch {
+            logger.error("not reloaded on SIGHUP: no thread can be started: \(error)")
+        }
     }
 }

@@ -183,10 +183,14 @@ extension Supervisor {
         guard let lun = LogicalUnitNumber(Int(clamping: disk.request.lun)) else {
             throw .internalFailure("its record names LUN \(disk.request.lun)")
         }
-        let (authentication, parameters) = try inherited(disk.request, disk.target)
+        let (login, configuration) = try inherited(disk.request, disk.target)
+        disk.state.withLock {
+            $0.configuration = configuration
+            $0.login = login
+        }
         var specification = try makeSpecification(
             disk, record.paths.compactMap(\.planned), lun,
-            try changed(DiskSettings(), disk.request.allSettings), authentication, parameters)
+            try changed(DiskSettings(), disk.request.allSettings), login)
         specification.expected = ExpectedUnit(
             wwid: record.wwid, sizeBytes: record.sizeBytes, logicalBlockLength: record.blockLength)
         specification.mayHaveUnflushedWrites = !record.isDrained

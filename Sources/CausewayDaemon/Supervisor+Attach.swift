@@ -1,3 +1,4 @@
+import CausewayConfiguration
 import CausewayControl
 import CausewayCore
 import LinuxSystem
@@ -12,7 +13,7 @@ extension Supervisor {
 
     /// Attaches a disk whose settings are all in force: what it does not say itself is inherited already.
     func open(
-        _ request: AttachRequest, _ authentication: Authentication, _ parameters: WantedParameters
+        _ request: AttachRequest, _ login: DiskLogin, _ configuration: DiskConfiguration
     ) throws(ControlError) -> DiskReport {
         let settings = try changed(DiskSettings(), request.allSettings)
         guard let lun = LogicalUnitNumber(Int(clamping: request.lun)) else {
@@ -31,11 +32,14 @@ extension Supervisor {
             interfaces: request.interfaces, portals: portals, waiting: plan.unusable.map(\.interface))
         for warning in NetworkAdvice.warnings(wanted) { logger.warning("\(request.name): \(warning)") }
         let disk = AttachedDisk(request: request, target: target, lane: lane)
-        disk.state.withLock { $0.wanted = wanted }
+        disk.state.withLock {
+            $0.wanted = wanted
+            $0.configuration = configuration
+            $0.login = login
+        }
         try reserve(disk)
         do throws(ControlError) {
-            let specification = try makeSpecification(
-                disk, plan.paths, lun, settings, authentication, parameters)
+            let specification = try makeSpecification(disk, plan.paths, lun, settings, login)
             try attachToLane(disk, specification)
             let description = try awaitFirstPath(disk)
             try checkIdentity(disk, description)
@@ -112,7 +116,7 @@ extension Supervisor {
     /// be writing to the disk's LUN. Their routes are made known to the lane.
     func makeSpecification(
         _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings,
-        _ authentication: Authentication, _ parameters: WantedParameters
+        _ login: DiskLogin
     ) throws(ControlError) -> DiskSpecification {
         let made = try specify(plan, disk)
         lane.perform { runner in
@@ -122,8 +126,8 @@ extension Supervisor {
         var specification = DiskSpecification(
             name: disk.name.text, target: disk.target, initiatorName: initiatorName, lun: lun,
             paths: made.paths + fences, isReadOnly: disk.request.readOnly, settings: settings)
-        specification.authentication = authentication
-        specification.parameters = parameters
+        specification.authentication = login.authentication
+        specification.parameters = login.parameters
         specification.mayLackPreferred = disk.state.withLock {
             !$0.wanted.waiting.isEmpty || $0.origin == .adopting
         }
@@ -256,6 +260,7 @@ extension Supervisor {
         let routes = state.withLock { state -> [SessionName: RouteID] in
             if state.disks[disk.name.text] === disk { state.disks[disk.name.text] = nil }
             guard !state.disks.values.contains(where: { $0.target == disk.target }) else { return [:] }
+            state.oldLogins[disk.target] = nil
             return state.routes.removeValue(forKey: disk.target) ?? [:]
         }
         lane.perform { runner in

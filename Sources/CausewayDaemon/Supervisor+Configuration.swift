@@ -7,7 +7,7 @@ import Synchronization
 
 /// Disks and their files.
 extension Supervisor {
-    private var files: ConfigurationFiles { options.configuration }
+    var files: ConfigurationFiles { options.configuration }
 
     /// Attaches a disk that is described by the request; what it does not say is inherited.
     func attach(_ request: AttachRequest) throws(ControlError) -> DiskReport {
@@ -21,6 +21,7 @@ extension Supervisor {
         } catch {
             throw .internalFailure("\(request.name) is attached, but its file cannot be written: \(error)")
         }
+        configured.withLock { _ = $0.disks.insert(disk.name.text) }
         logger.info("\(request.name): will be attached at every start, by \(files.path(of: request.name))")
         return report
     }
@@ -33,6 +34,7 @@ extension Supervisor {
         guard let disk else { throw .notConfigured(name, path: files.path(of: name)) }
         let report = try attach(disk, force: false, waits: true)
         configuredDisks.drop(name)
+        configured.withLock { _ = $0.disks.insert(name.text) }
         return report
     }
 
@@ -54,14 +56,14 @@ extension Supervisor {
         var request = disk.request(settings)
         request.force = force
         request.waitForInterfaces = waits
-        return try open(request, try settings.chap.authentication(), settings.parameters)
+        return try open(request, try DiskLogin(settings), disk)
     }
 
-    /// With what a disk of a predecessor logs in. As its file says where it has one: no secret, and nothing
-    /// that leads to one but the name of a file, is on record.
+    /// With what a disk of a predecessor logs in, and what it is reloaded from. As its file says where it has
+    /// one: no secret, and nothing that leads to one but the name of a file, is on record.
     func inherited(
         _ request: AttachRequest, _ target: ISCSIName
-    ) throws(ControlError) -> (Authentication, WantedParameters) {
+    ) throws(ControlError) -> (DiskLogin, DiskConfiguration) {
         var configuration = Configuration()
         configuration.adapter = adapter
         var problems: [ConfigurationProblem] = []
@@ -71,8 +73,11 @@ extension Supervisor {
         {
             disk = file
         }
-        let settings = configuration.settings(of: disk)
-        return (try settings.chap.authentication(), settings.parameters)
+        let login = try DiskLogin(configuration.settings(of: disk))
+        // Its paths are those of the record: what the file says beside them is for a reload.
+        disk.portals = request.portals
+        disk.interfaces = request.interfaces
+        return (login, disk)
     }
 
     func detach(_ request: DetachRequest) throws(ControlError) {
@@ -90,6 +95,7 @@ extension Supervisor {
         guard existed || isAttached else {
             throw .notConfigured(request.name, path: files.path(of: request.name))
         }
+        configured.withLock { _ = $0.disks.remove(request.name.text) }
         if existed { logger.info("\(request.name): forgotten") }
     }
 }

@@ -97,6 +97,7 @@ extension Supervisor {
             state.sessions.removeAll { $0 == name.isid }
             state.plan.removeAll { $0.isid == name.isid }
         }
+        forgetOldLogin(name)
         keepPaths(disk)
     }
 
@@ -200,6 +201,21 @@ struct WantedPaths: Equatable, Sendable {
         all.interfaces += interfaces.filter { !self.interfaces.contains($0) }
         all.portals += portals.filter { !self.portals.contains($0) }
         return all
+    }
+
+    /// Whether a path belongs to it; an unbound one has no interface.
+    func covers(interface: String, portal: String) -> Bool {
+        (interfaces.isEmpty ? interface.isEmpty : interfaces.contains(interface))
+            && portals.contains { "\($0)" == portal }
+    }
+
+    /// With `new` in the place of `old`; what neither of them has stays.
+    func replacing(_ old: WantedPaths, with new: WantedPaths) -> WantedPaths {
+        WantedPaths(
+            interfaces: new.interfaces
+                + interfaces.filter { !new.interfaces.contains($0) && !old.interfaces.contains($0) },
+            portals: new.portals + portals.filter { !new.portals.contains($0) && !old.portals.contains($0) },
+            waiting: waiting.filter { new.interfaces.contains($0) || !old.interfaces.contains($0) })
     }
 }
 

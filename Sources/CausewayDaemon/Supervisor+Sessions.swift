@@ -13,6 +13,8 @@ extension Supervisor {
     ) throws(ControlError) -> (paths: [PathSpecification], routes: [(RouteID, Route)]) {
         var paths: [PathSpecification] = []
         var routes: [(RouteID, Route)] = []
+        let login = disk.state.withLock { $0.login }
+        let depth = login?.depth ?? Int32(clamping: disk.request.queueDepth ?? 0)
         do throws(SystemError) {
             // One disk of a target at a time: whichever comes last puts all LUNs on record of all sessions.
             try recording.withLock { _ throws(SystemError) in
@@ -25,7 +27,7 @@ extension Supervisor {
                         route: id, interface: path.interface ?? "",
                         sourceAddress: path.source?.description ?? "", portal: path.portal.description,
                         isid: path.isid)
-                    specification.depth = Int32(clamping: disk.request.queueDepth ?? 0)
+                    specification.depth = depth
                     let record = SessionRecord(
                         name: name, portal: "\(path.portal)", disk: disk.name.text, units: units)
                     try begin(record, &specification)

@@ -11,8 +11,16 @@ extension Supervisor {
         guard let id = disk.state.withLock({ $0.id }) else {
             throw .busy("\(request.name) is being attached or detached")
         }
+        try change(disk, id, request.settings)
+        return try report(disk)
+    }
+
+    /// Changes settings by key, all or none, and puts them on record.
+    func change(
+        _ disk: AttachedDisk, _ id: DiskID, _ changes: [String: String]
+    ) throws(ControlError) {
         // Read and changed in one piece on the lane's thread: two clients may change settings at once.
-        let answer = lane.ask { [changes = request.settings] runner -> Result<Void, ControlError>? in
+        let answer = lane.ask { runner -> Result<Void, ControlError>? in
             guard let settings = runner.lane.settings(of: id) else { return nil }
             do throws(ControlError) {
                 let wanted = try changed(settings, changes)
@@ -27,12 +35,11 @@ extension Supervisor {
             }
         }
         switch answer {
-        case .success: try keepSettings(disk.name, request.settings)
+        case .success: try keepSettings(disk.name, changes)
         case .failure(let error): throw error
-        case .some(nil): throw .busy("\(request.name) is being detached")
+        case .some(nil): throw .busy("\(disk.name) is being detached")
         case nil: throw .internalFailure("the lane did not answer")
         }
-        return try report(disk)
     }
 
     /// So that a successor serves the disk as it was set last.

@@ -15,7 +15,9 @@ final class Supervisor: DiskService {
     let options: DaemonOptions
     let logger: Logger
     let initiatorName: ISCSIName
-    let adapter: AdapterConfiguration
+    let configured: Mutex<Configured>
+    /// Held while the configuration is read again and applied.
+    let reloading = Mutex(())
     let configuredDisks: ConfiguredDisks
     let lane: LaneHandle
     let calls = NBDCallRunner()
@@ -29,6 +31,14 @@ final class Supervisor: DiskService {
     private let portalWatch = PortalWatch()
     let manager = ServiceNotification()
 
+    /// The configuration as it was read last.
+    struct Configured {
+        var adapter: AdapterConfiguration
+        /// Disks that have a file: one of them that is not attached was detached by hand.
+        var disks: Set<String>
+    }
+    var adapter: AdapterConfiguration { configured.withLock { $0.adapter } }
+
     struct State {
         var disks: [String: AttachedDisk] = [:]
         /// Disks of a predecessor, from the start of the daemon until its control socket stands.
@@ -38,6 +48,8 @@ final class Supervisor: DiskService {
         /// The routes of every target's paths. Its disks share them, so they stay until the last of these is
         /// gone.
         var routes: [ISCSIName: [SessionName: RouteID]] = [:]
+        /// Sessions that stand with other login settings than a login would have now.
+        var oldLogins: [ISCSIName: OldLogins] = [:]
         private var nextRoute: Int32 = 0
 
         mutating func route(of session: SessionName) -> RouteID {
@@ -63,7 +75,9 @@ final class Supervisor: DiskService {
         let mistakes = problems.filter { $0.isError && $0.file == options.configuration.adapter }
         guard mistakes.isEmpty else { throw .configuration(mistakes) }
         for problem in problems { logger.log(level: problem.isError ? .error : .warning, "\(problem)") }
-        adapter = configuration.adapter
+        let adapter = configuration.adapter
+        configured = Mutex(
+            Configured(adapter: adapter, disks: Set(configuration.disks.map(\.name.text))))
         configuredDisks = ConfiguredDisks(configuration.disks, logger: logger)
         do throws(InitiatorNameError) {
             initiatorName = try InitiatorName.load(
@@ -131,7 +145,9 @@ final class Supervisor: DiskService {
             guard let disk = find(id) else { return }
             if disk.state.withLock({ $0.origin }) == .adopting { return notYet(disk, problems) }
             disk.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: problems)))
-        case .sessionBegan(let name, let portalGroupTag): sessionBegan(name, portalGroupTag)
+        case .sessionBegan(let name, let portalGroupTag):
+            forgetOldLogin(name)
+            sessionBegan(name, portalGroupTag)
         case .sessionEnded(let name, let number, let unfenced): sessionEnded(name, number, unfenced)
         case .pathChanged(let id, let interface, let portal, let isUp, let reason):
             guard let disk = find(id) else { return }

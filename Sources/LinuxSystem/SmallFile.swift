@@ -48,6 +48,35 @@ public enum SmallFile {
         syncFolder(of: path)
     }
 
+    /// Makes a file that is not there yet, and only for those that `mode` names from its first byte on: the
+    /// whole of it or nothing. EEXIST if something has the name.
+    public static func create(_ path: String, with text: String, mode: UInt32) throws(SystemError) {
+        let flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
+        let descriptor = unsafe open(path, flags, mode)
+        guard descriptor >= 0 else { throw failure("open", path) }
+        let file = OwnedDescriptor(adopting: descriptor)
+        do throws(SystemError) {
+            var text = text
+            let count = text.withUTF8 { unsafe Glibc.write(file.rawValue, $0.baseAddress, $0.count) }
+            guard count == text.utf8.count else {
+                throw SystemError(
+                    call: "write", errno: Errno(rawValue: count < 0 ? Glibc.errno : EIO), subject: path)
+            }
+            try require(fchmod(file.rawValue, mode), "fchmod", path)
+            try require(fsync(file.rawValue), "fsync", path)
+        } catch {
+            _ = unsafe unlink(path)
+            throw error
+        }
+        syncFolder(of: path)
+    }
+
+    /// Whether something has the name, be it a link that leads nowhere.
+    public static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return unsafe lstat(path, &status) == 0
+    }
+
     /// Whether there was one.
     public static func remove(_ path: String) throws(SystemError) -> Bool {
         if unsafe unlink(path) == 0 {
@@ -58,14 +87,15 @@ public enum SmallFile {
         return false
     }
 
-    /// Makes a folder and those above it that are not there, open to all for reading.
-    public static func makeFolder(_ path: String) throws(SystemError) {
-        guard unsafe mkdir(path, 0o755) != 0, errno != EEXIST else { return }
+    /// Makes a folder and those above it that are not there, open to all for reading unless `mode` says
+    /// otherwise of the folder itself.
+    public static func makeFolder(_ path: String, mode: UInt32 = 0o755) throws(SystemError) {
+        guard unsafe mkdir(path, mode) != 0, errno != EEXIST else { return }
         guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex else {
             throw failure("mkdir", path)
         }
         try makeFolder(String(path[..<slash]))
-        guard unsafe mkdir(path, 0o755) == 0 || errno == EEXIST else { throw failure("mkdir", path) }
+        guard unsafe mkdir(path, mode) == 0 || errno == EEXIST else { throw failure("mkdir", path) }
     }
 
     /// The names in a folder, without . and .., in no order.

@@ -55,6 +55,14 @@ extension World {
         return nil
     }
 
+    /// Changes what the disk's paths log in with, from their next logins on.
+    public func changeLogins(_ parameters: WantedParameters, depth: Int32) {
+        chronicle.trace("admin", "other login settings")
+        lane.change(
+            disk, authentication: .none, parameters: parameters, depth: depth, now: instant)
+        work()
+    }
+
     /// Changes the policy of the living disk. Returns why it was not taken.
     @discardableResult
     public func set(policy: PathPolicy) -> DiskSettingError? {

@@ -9,6 +9,6 @@ struct Causeway: ParsableCommand {
         version: "causeway \(CausewayVersion.current)",
         subcommands: [
             Discover.self, Attach.self, Change.self, PathCommand.self, Detach.self, Rescan.self, List.self,
-            Status.self, Params.self, Config.self, Version.self,
+            Status.self, Params.self, Config.self, Reload.self, Import.self, Version.self,
         ])
 }

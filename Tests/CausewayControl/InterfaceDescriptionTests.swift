@@ -40,7 +40,8 @@ import Testing
         #expect(try types["Disk"] == keys(Samples.report))
         #expect(try types["ParameterKey"] == keys(Samples.parameters.keys[0]))
         #expect(try types["PathParameters"] == keys(Samples.parameters.paths[0]))
-        #expect(types.count == 12)
+        #expect(try types["ReloadedDisk"] == keys(Samples.reload.disks[0]))
+        #expect(types.count == 13)
     }
 
     @Test func methodsMatchTheRequests() throws {
@@ -66,9 +67,10 @@ import Testing
         #expect(try methods["Detach"] == keys(DetachRequest(name: Samples.name())))
         #expect(try methods["Rescan"] == keys(RescanRequest(name: Samples.name())))
         #expect(try methods["Params"] == keys(StatusRequest(name: Samples.name())))
+        #expect(try methods["Reload"] == keys(ReloadRequest(relogin: true)))
         #expect(methods["List"] == [])
         #expect(try methods["Status"] == keys(StatusRequest(name: Samples.name())))
-        #expect(methods.count == 13)
+        #expect(methods.count == 14)
     }
 
     @Test func errorsMatchTheKinds() {
@@ -78,6 +80,7 @@ import Testing
             #expect(fields.isSuperset(of: ["message", "remedy"]), "\(name)")
         }
         #expect(errors["DeviceInUse"]?.contains("holders") == true)
+        #expect(errors["WrongConfiguration"]?.contains("problems") == true)
         #expect(errors["LoginRefused"]?.isSuperset(of: ["statusClass", "statusDetail"]) == true)
     }
 

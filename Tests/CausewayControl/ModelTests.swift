@@ -30,6 +30,27 @@ import Testing
             """)
     }
 
+    @Test func reload() throws {
+        try check(
+            Samples.reload,
+            """
+            {"disks":[{"applied":["policy is fixed; it was round-robin"],
+            "loggedIn":["eth2/10.0.2.1:3260"],
+            "name":"data1",
+            "needsAttach":["lun is 2; it was 1"],
+            "needsLogin":["chap"],
+            "oldLogins":["eth1/10.0.1.1:3260"],
+            "outcome":"changed",
+            "problems":["x\\u001b"]},
+            {"applied":[],"loggedIn":[],"name":"data2","needsAttach":[],"needsLogin":[],"oldLogins":[],
+            "outcome":"attaching","problems":[]}],
+            "notes":["a note"]}
+            """)
+        try check(ReloadRequest(relogin: true), #"{"relogin":true}"#)
+        let plain = try MessageCodec.decode(ReloadRequest.self, from: Array("{}".utf8))
+        #expect(plain == ReloadRequest(relogin: false))
+    }
+
     @Test func absentFieldsOfRequestsMeanTheDefaults() throws {
         let attach = try MessageCodec.decode(
             AttachRequest.self, from: Array(#"{"name":"d","target":"t","portals":["1.2.3.4"],"lun":0}"#.utf8))

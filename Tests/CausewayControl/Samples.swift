@@ -19,6 +19,17 @@ enum Samples {
                 interface: "eth1", portal: PortalAddress(host: "10.0.1.1"), wanted: ["InitialR2T": "No"],
                 negotiated: ["InitialR2T": "Yes"])
         ])
+    static var reload: ReloadReport {
+        var disk = ReloadedDisk(name: name(), outcome: .changed)
+        disk.applied = ["policy is fixed; it was round-robin"]
+        disk.needsLogin = ["chap"]
+        disk.oldLogins = ["eth1/10.0.1.1:3260"]
+        disk.loggedIn = ["eth2/10.0.2.1:3260"]
+        disk.needsAttach = ["lun is 2; it was 1"]
+        disk.problems = ["x\u{1b}"]
+        return ReloadReport(
+            disks: [disk, ReloadedDisk(name: name("data2"), outcome: .attaching)], notes: ["a note"])
+    }
     static let attach = AttachRequest(
         name: name(), target: iqn, portals: [portal, portal6], interfaces: ["eth1", "eth2"], lun: 1,
         socket: "/run/data1.sock", readOnly: true, force: true, policy: "round-robin",

@@ -60,6 +60,25 @@ import Testing
         #expect(lines.joined(separator: "\n") == golden)
     }
 
+    @Test func reload() {
+        expect(
+            Samples.reload.lines,
+            """
+            ! a note
+            data1  changed
+              policy is fixed; it was round-robin
+              eth2/10.0.2.1:3260 is logged in anew
+              from the next login on: chap; not yet on eth1/10.0.1.1:3260
+              only after detach and attach: lun is 2; it was 1
+            data2  is being attached
+
+            To log paths in anew, one after the other: causeway reload --relogin
+            """)
+        #expect(ReloadReport(disks: []).lines == ["no disks"])
+        #expect(Samples.reload.problems == ["data1: x\u{1b}"])
+        #expect(Samples.reload.hasProblems)
+    }
+
     @Test func discovery() {
         expect(
             Samples.discovery.lines,

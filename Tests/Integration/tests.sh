@@ -846,6 +846,165 @@ parameter() { # wanted|negotiated KEY VALUE: on both paths
         fail "$1 $2 is not $3"
 }
 
+# The configuration is read again while the disk is in use: what can be changed is, what waits for a login is said
+# and done path by path, and what cannot be is left alone.
+test_reload() {
+    links_up
+    tgt_start 64M
+    mkdir -p "$work/etc/disks"
+    local file=$work/etc/disks/disk1.toml writer
+    printf 'target = "%s"\nportals = ["%s"]\nbind = ["p1"]\nlun = 1\nsocket = "%s"\n' \
+        "$iqn" "$portal1" "$socket" >"$file"
+    daemon_start
+    wait_until 20 'the disk of the file is there' path_active disk1 p1
+    verified_fio_in_background reload --rw=randwrite --bsrange=4k-64k --blockalign=4k --iodepth=8 --size=48M --rate=3M
+    writer=$!
+    # One mistake anywhere, and nothing is changed.
+    printf '[disk]\npolicy = "fixed"\n' >"$configuration"
+    printf 'lun = 1\nportal = "x"\n' >"$work/etc/disks/disk2.toml"
+    if causeway reload >"$work/said" 2>&1; then fail 'reload takes a wrong file'; fi
+    grep -q 'disks/disk2.toml:2: there is no "portal"' "$work/said" || fail "reload says: $(cat "$work/said")"
+    grep -q '"target" is missing' "$work/said" || fail "reload does not name all that is wrong: $(cat "$work/said")"
+    setting_is policy round-robin,ios=8,bytes=64k || fail 'a setting was changed although a file is wrong'
+    # Settings, paths and a new disk. The file goes before what was set by hand.
+    causeway set disk1 command-timeout=30s
+    printf 'target = "%s"\nportals = ["%s", "%s"]\nbind = ["p1", "p2"]\nlun = 1\nsocket = "%s"\n' \
+        "$iqn" "$portal1" "$portal2" "$socket" >"$file"
+    printf 'target = "%s"\nportals = ["198.18.1.7"]\nlun = 1\nsocket = "%s/disk2.sock"\n' \
+        "$iqn.absent" "$work" >"$work/etc/disks/disk2.toml"
+    printf '[disk]\nnoop-interval = "3s"\n' >"$configuration"
+    causeway reload | tee "$work/said"
+    grep -q '^disk2  is being attached' "$work/said" || fail 'reload does not say that disk2 is being attached'
+    grep -q 'noop-interval is 3s; it was 5s' "$work/said" || fail 'reload does not say what it has set'
+    grep -q "path p2/$portal2 is added" "$work/said" || fail 'reload does not say that p2 is added'
+    setting_is command-timeout 60s || fail 'what was set by hand goes before the file'
+    wait_until 20 'the new path comes up' path_active disk1 p2
+    causeway status disk2 2>&1 | grep -q 'configured and not attached yet' || fail 'disk2 is not waited for'
+    causeway reload | grep -q '^disk1  unchanged' || fail 'a second reload changes something'
+    # Login settings: first only said, then one path after the other, with the load going on.
+    printf '[disk]\nnoop-interval = "3s"\n[parameters]\nMaxBurstLength = 65536\n' >"$configuration"
+    causeway reload | tee "$work/said"
+    grep -q 'from the next login on: MaxBurstLength; not yet on p1/' "$work/said" || fail 'no path needs a login'
+    said=$(causeway params disk1 --json)
+    parameter wanted MaxBurstLength 65536
+    if (parameter negotiated MaxBurstLength 65536) 2>"$work/said"; then fail 'reload has logged in unasked'; fi
+    causeway reload --relogin --json | tee "$work/said"
+    jq -e '.disks[] | select(.name == "disk1") | (.loggedIn | length) == 2 and .oldLogins == []' "$work/said" >/dev/null ||
+        fail 'the paths were not logged in anew'
+    said=$(causeway params disk1 --json)
+    parameter negotiated MaxBurstLength 65536
+    wait "$writer" || fail 'fio failed while the configuration was reloaded'
+    # What cannot be changed is named; a path that the file has no more goes; a file that is gone is said.
+    printf 'target = "%s"\nportals = ["%s"]\nbind = ["p2"]\nlun = 2\nread-only = true\n' "$iqn" "$portal2" >"$file"
+    rm "$work/etc/disks/disk2.toml"
+    causeway reload | tee "$work/said"
+    grep -q "path p1/$portal1 is removed" "$work/said" || fail 'reload does not say that p1 is removed'
+    grep -q 'only after detach and attach: lun is 2; it was 1' "$work/said" || fail 'reload does not name the LUN'
+    grep -q 'only after detach and attach: read-only is true' "$work/said" || fail 'reload does not name read-only'
+    grep -q '^disk2  is not tried any more' "$work/said" || fail 'disk2 is still tried'
+    wait_until 10 'no session over p1' no_connections 1
+    nbdinfo --size "$uri"
+    rm "$file"
+    causeway reload | grep -q '^disk1  stays attached, and its file is gone' || fail 'reload says nothing of the file'
+    # SIGHUP does the same. The disk has no file any more, and follows causeway.toml.
+    printf '[disk]\nnoop-interval = "4s"\n[parameters]\nMaxBurstLength = 65536\n' >"$configuration"
+    kill -HUP "$daemon"
+    wait_until 10 'SIGHUP has the configuration read again' setting_is noop-interval 4s
+    disk_down
+}
+setting_is() { causeway status disk1 --json | jq -e --arg key "$1" --arg value "$2" '.settings[$key] == $value' >/dev/null; }
+
+# A secret that is changed on both sides reaches the sessions one by one; a wrong one costs one path and no I/O.
+test_reload_secret() {
+    links_up
+    tgt_start 64M
+    tgt_chap host1 "$our_secret"
+    mkdir -p "$work/etc"
+    local file
+    file=$(secret our "$our_secret")
+    printf '[target."%s".chap]\nuser = "host1"\nsecret-file = "%s"\n' "$iqn" "$file" >"$configuration"
+    daemon_start
+    attach disk1 --socket "$socket" --persist
+    causeway reload | grep -q '^disk1  unchanged' || fail 'reload changes something where nothing was'
+    secret our 'a newer secret of host1' >/dev/null
+    chmod 640 "$file"
+    if causeway reload 2>"$work/said"; then fail 'reload takes a secret that others can read'; fi
+    grep -q "disks/disk1.toml: .*chmod 600 $file" "$work/said" || fail "reload says: $(cat "$work/said")"
+    chmod 600 "$file"
+    causeway reload | tee "$work/said"
+    grep -q 'from the next login on: chap; not yet on p1/' "$work/said" || fail 'no path needs a login'
+    # The target does not know it yet: the first path stays down, the second one keeps its session.
+    if CAUSEWAY_PATIENCE=120 causeway reload --relogin >"$work/said" 2>&1; then fail 'a wrong secret is no problem'; fi
+    cat "$work/said"
+    grep -q 'p1/.*: it is not up again: .*; the paths after it keep their sessions' "$work/said" ||
+        fail 'reload does not say which path is down'
+    path_active disk1 p2 || fail 'the second path was logged in anew after the first one failed'
+    nbdinfo --size "$uri"
+    tgt_admin --op unbind --mode account --tid 1 --user host1
+    tgt_admin --op delete --mode account --user host1
+    tgt_chap host1 'a newer secret of host1'
+    wait_until 30 'the first path comes up with the newer secret' path_active disk1 p1
+    causeway reload --relogin | tee "$work/said"
+    grep -q "p2/$portal2 is logged in anew" "$work/said" || fail 'the second path was not logged in anew'
+    ! grep -q 'next login' "$work/said" || fail 'a path still needs a login'
+    no_trace_of "$our_secret" 'a newer secret of host1'
+    disk_down
+}
+
+# The records of another initiator become a configuration by which the same target is attached.
+test_import() {
+    links_up
+    tgt_start 64M
+    tgt_chap host1 "$our_secret"
+    local nodes=$work/iscsi/nodes number
+    mkdir -p "$work/iscsi/ifaces" "$nodes/$iqn"
+    echo "InitiatorName=$initiator" >"$work/iscsi/initiatorname.iscsi"
+    for number in 1 2; do
+        printf 'iface.net_ifacename = p%s\niface.transport_name = tcp\n' "$number" >"$work/iscsi/ifaces/port$number"
+        mkdir "$nodes/$iqn/198.18.$number.1,3260,1"
+        cat >"$nodes/$iqn/198.18.$number.1,3260,1/port$number" <<END
+# BEGIN RECORD 2.1.8
+node.name = $iqn
+node.conn[0].address = 198.18.$number.1
+node.conn[0].port = 3260
+iface.iscsi_ifacename = port$number
+node.session.auth.authmethod = CHAP
+node.session.auth.username = host1
+node.session.auth.password = $our_secret
+node.conn[0].timeo.noop_out_interval = 7
+# END RECORD
+END
+    done
+    echo 'not a record' >"$nodes/$iqn/198.18.3.1,3260,1"
+    if causeway import open-iscsi --nodes "$nodes" --config "$configuration" >"$work/said" 2>"$work/problems"; then
+        fail 'a wrong record is passed over'
+    fi
+    grep -q '198.18.3.1,3260,1:1: this is not "key = value": skipped' "$work/problems" ||
+        fail "import says: $(cat "$work/problems")"
+    rm "$nodes/$iqn/198.18.3.1,3260,1"
+    causeway import open-iscsi --nodes "$nodes" --config "$configuration" >"$work/said"
+    [ ! -e "$configuration" ] || fail 'a dry run writes'
+    grep -q 'disk.noop-interval = "7s"' "$work/said" || fail "import prints: $(cat "$work/said")"
+    ! grep -qF "$our_secret" "$work/said" "$work/problems" || fail 'import prints a secret'
+    causeway import open-iscsi --nodes "$nodes" --config "$configuration" --write >"$work/said"
+    [ "$(stat -c %a "$work/etc/secrets/$iqn.secret")" = 600 ] || fail 'others can read the secret'
+    causeway config check --config "$configuration"
+    if causeway import open-iscsi --nodes "$nodes" --config "$configuration" --write >"$work/said2" 2>&1; then
+        fail 'import writes over what is there'
+    fi
+    daemon_start
+    # The command that was printed, and only the place of the disk added.
+    local -a words
+    read -ra words <<<"$(grep '^  causeway attach' "$work/said")"
+    [ "${words[0]} ${words[1]}" = 'causeway attach' ] || fail "import prints no command: $(cat "$work/said")"
+    "${words[@]}" --socket "$work/imported.sock" | tee "$work/said2"
+    causeway status disk-lun1 --json | jq -e '.settings["noop-interval"] == "7s" and (.paths | length) == 2' >/dev/null ||
+        fail 'the disk is not as the records have it'
+    [ -f "$work/etc/disks/disk-lun1.toml" ] || fail 'the disk has no file'
+    causeway detach disk-lun1 --forget
+    wait_until 10 'the target has no session left' no_sessions tgt
+}
+
 # shellcheck source=Tests/Integration/input.sh
 . "$(dirname "$(realpath "$0")")/input.sh"
 # shellcheck source=Tests/Integration/stress.sh

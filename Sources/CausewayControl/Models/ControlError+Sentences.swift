@@ -153,7 +153,7 @@ extension ControlError {
         ControlError(
             kind: .wrongConfiguration,
             message: "the configuration cannot be used: \(problems.joined(separator: "; "))",
-            remedy: "correct it; causeway config check shows all that is wrong")
+            remedy: "correct it; causeway config check shows all that is wrong", problems: problems)
     }
 
     /// `action` is what was asked for, such as `attach`.

@@ -44,10 +44,12 @@ public struct ControlError: Error, Equatable, Sendable {
     /// `LoginRefused`: the login response's Status-Class and Status-Detail (RFC 7143 §11.13.5).
     public var statusClass: UInt8?
     public var statusDetail: UInt8?
+    /// `WrongConfiguration`: every mistake with its file and line.
+    public var problems: [String]?
 
     public init(
         kind: Kind, message: String, remedy: String, holders: [String]? = nil, statusClass: UInt8? = nil,
-        statusDetail: UInt8? = nil
+        statusDetail: UInt8? = nil, problems: [String]? = nil
     ) {
         self.kind = kind
         self.message = message
@@ -55,6 +57,7 @@ public struct ControlError: Error, Equatable, Sendable {
         self.holders = holders
         self.statusClass = statusClass
         self.statusDetail = statusDetail
+        self.problems = problems
     }
 }
 
@@ -69,12 +72,13 @@ extension ControlError {
         public var holders: [String]?
         public var statusClass: UInt8?
         public var statusDetail: UInt8?
+        public var problems: [String]?
     }
 
     public var parameters: Parameters {
         Parameters(
             message: message, remedy: remedy, holders: holders, statusClass: statusClass,
-            statusDetail: statusDetail)
+            statusDetail: statusDetail, problems: problems)
     }
 
     /// nil when `varlinkName` is not an error of `io.causeway`.
@@ -84,6 +88,6 @@ extension ControlError {
         self.init(
             kind: Kind(rawValue: String(varlinkName.dropFirst(prefix.count))), message: parameters.message,
             remedy: parameters.remedy, holders: parameters.holders, statusClass: parameters.statusClass,
-            statusDetail: parameters.statusDetail)
+            statusDetail: parameters.statusDetail, problems: parameters.problems)
     }
 }

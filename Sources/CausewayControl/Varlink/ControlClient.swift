@@ -67,6 +67,10 @@ public struct ControlClient: ~Copyable {
         return result.disk
     }
 
+    public mutating func reload(_ request: ReloadRequest) throws(ControlClientError) -> ReloadReport {
+        try call(InterfaceDescription.Method.reload, request)
+    }
+
     public mutating func list() throws(ControlClientError) -> [DiskSummary] {
         let result: DiskList = try call(InterfaceDescription.Method.list, NoParameters())
         return result.disks

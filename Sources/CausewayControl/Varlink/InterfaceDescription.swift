@@ -14,6 +14,7 @@ public enum InterfaceDescription {
         public static let enablePaths = "io.causeway.EnablePaths"
         public static let detach = "io.causeway.Detach"
         public static let rescan = "io.causeway.Rescan"
+        public static let reload = "io.causeway.Reload"
         public static let list = "io.causeway.List"
         public static let status = "io.causeway.Status"
         public static let params = "io.causeway.Params"
@@ -169,6 +170,20 @@ public enum InterfaceDescription {
         # Names, and paths of files that hold the secrets and that only root can read.
         type CHAP (user: string, secretFile: string, mutualUser: ?string, mutualSecretFile: ?string)
 
+        # What Reload did with a disk. The outcome is one of attaching, unchanged, changed, detached,
+        # file-removed, given-up, busy; later versions may add others. needsLogin holds from a path's next login
+        # on, oldLogins are the paths that have not made it; needsAttach was left alone.
+        type ReloadedDisk (
+          name: string,
+          outcome: string,
+          applied: []string,
+          needsLogin: []string,
+          oldLogins: []string,
+          loggedIn: []string,
+          needsAttach: []string,
+          problems: []string
+        )
+
         # Asks portals (ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT) for their targets, through each of the
         # interfaces. With luns, logs in to every target and describes its logical units.
         method Discover(portals: []string, interfaces: ?[]string, luns: ?bool, chap: ?CHAP) -> (
@@ -221,6 +236,11 @@ public enum InterfaceDescription {
         # one makes it smaller only with allowShrink.
         method Rescan(name: string, allowShrink: ?bool) -> (disk: Disk)
 
+        # Reads the configuration again and applies it, to disks in use too. Where a file has a mistake nothing
+        # is changed, and the error has all of them. With relogin, paths whose login settings have changed are
+        # logged in anew, one after the other and never the last one that works.
+        method Reload(relogin: ?bool) -> (disks: []ReloadedDisk, notes: []string)
+
         method List() -> (disks: []DiskSummary)
 
         method Status(name: string) -> (disk: Disk)
@@ -244,7 +264,8 @@ public enum InterfaceDescription {
         error FlushFailed (message: string, remedy: string)
         error NBDModuleAbsent (message: string, remedy: string)
         error NoSuchDisk (message: string, remedy: string)
-        error WrongConfiguration (message: string, remedy: string)
+        # The problems name file and line each.
+        error WrongConfiguration (message: string, remedy: string, problems: ?[]string)
         error PermissionDenied (message: string, remedy: string)
         error InvalidName (message: string, remedy: string)
         error InvalidArgument (message: string, remedy: string)

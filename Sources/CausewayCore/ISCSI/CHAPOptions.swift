@@ -99,6 +99,17 @@ public struct CHAPOptions: Sendable {
         mutualSecret != nil && (mutualLevel == .preferred || mutualLevel == .required)
     }
 
+    /// Whether the same is set, secrets included; the challenges that are known do not count.
+    func isSame(as other: CHAPOptions) -> Bool {
+        guard level == other.level, user == other.user, secret.isSame(as: other.secret),
+            mutualLevel == other.mutualLevel, mutualUser == other.mutualUser, algorithms == other.algorithms
+        else { return false }
+        guard let mutualSecret, let theirs = other.mutualSecret else {
+            return mutualSecret == nil && other.mutualSecret == nil
+        }
+        return mutualSecret.isSame(as: theirs)
+    }
+
     /// Why these options cannot be used; nil if they can.
     public var problem: String? {
         let bytes = CHAPSecret.byteCounts
@@ -148,6 +159,15 @@ public enum Authentication: Sendable {
             case .preferred: "CHAP,None"
             case .required: "CHAP"
             }
+        }
+    }
+
+    /// Whether it proves the same in the same way.
+    public func isSame(as other: Authentication) -> Bool {
+        switch (self, other) {
+        case (.none, .none): true
+        case (.chap(let a), .chap(let b)): a.isSame(as: b)
+        case (.none, .chap), (.chap, .none): false
         }
     }
 

@@ -53,6 +53,8 @@ public struct PathSnapshot: Sendable {
     public var portal: String
     public var portalGroupTag: UInt16?
     public var standing: PathStanding
+    /// A session stands, or is on its way out: also of a path that is out of use.
+    public var hasSession: Bool
     public var reason: String?
     public var inFlight: Int
     /// Commands that may be under way at once.
@@ -156,6 +158,7 @@ extension Lane {
             interface: path.specification.interface, sourceAddress: path.specification.sourceAddress,
             portal: path.specification.portal, portalGroupTag: path.portalGroupTag,
             standing: carries && !isChosen ? passedOver(path) : standing(path, disk, carries: carries),
+            hasSession: !path.stateIsDown,
             reason: reason(path, disk, carries: carries),
             inFlight: Int(queue.inFlight.count), depth: Int(queue.depth),
             held: Int(queue.held.count),

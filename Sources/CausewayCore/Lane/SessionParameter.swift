@@ -94,6 +94,11 @@ public struct SessionParameter: Sendable {
         }
     }
 
+    /// The names of keys that are wanted otherwise.
+    public static func differences(_ a: WantedParameters, _ b: WantedParameters) -> [String] {
+        all.filter { $0.text(a) != $0.text(b) }.map(\.key.name)
+    }
+
     /// Takes a flag as 0 or 1. False if it is not among what it may be.
     public func set(_ number: Int, in wanted: inout WantedParameters) -> Bool {
         switch values {

@@ -24,9 +24,14 @@ final class ConfiguredDisks: Sendable {
         var problem: String?
     }
 
+    typealias Attach = @Sendable (DiskConfiguration) throws(ControlError) -> Void
+
     private struct State {
         var disks: [String: Waiting] = [:]
         var isStopping = false
+        /// How to attach; nil until the daemon has started.
+        var attach: Attach?
+        var threads = 0
     }
 
     private let state: Mutex<State>
@@ -34,20 +39,45 @@ final class ConfiguredDisks: Sendable {
 
     init(_ disks: [DiskConfiguration], logger: Logger) {
         self.logger = logger
-        var state = State()
-        for disk in disks {
-            state.disks[disk.name.text] = Waiting(disk: disk, due: Instant(nanoseconds: 0))
-        }
-        self.state = Mutex(state)
+        state = Mutex(State())
+        add(disks)
     }
 
-    func start(_ attach: @escaping @Sendable (DiskConfiguration) throws(ControlError) -> Void) {
-        let count = state.withLock { $0.disks.count }
-        for _ in 0..<min(count, Self.threadsMax) {
+    func start(_ attach: @escaping Attach) {
+        state.withLock { $0.attach = attach }
+        startThreads()
+    }
+
+    /// Has more disks attached, or the same ones in another way: each is tried at once.
+    func add(_ disks: [DiskConfiguration]) {
+        state.withLock { state in
+            for disk in disks {
+                var waiting = Waiting(disk: disk, due: Instant(nanoseconds: 0))
+                // One that is tried just now is tried again when that has ended.
+                waiting.isTried = state.disks[disk.name.text]?.isTried ?? false
+                state.disks[disk.name.text] = waiting
+            }
+        }
+        startThreads()
+    }
+
+    /// The disks that wait.
+    var names: Set<String> { state.withLock { Set($0.disks.keys) } }
+
+    private func startThreads() {
+        let (missing, attach) = state.withLock { state -> (Int, Attach?) in
+            guard let attach = state.attach, !state.isStopping else { return (0, nil) }
+            let missing = max(0, min(state.disks.count, Self.threadsMax) - state.threads)
+            state.threads += missing
+            return (missing, attach)
+        }
+        guard let attach else { return }
+        for _ in 0..<missing {
             do throws(SystemError) {
                 let thread = try startThread(name: "causeway disks") { [self] in run(attach) }
                 _ = consume thread
             } catch {
+                state.withLock { $0.threads -= 1 }
                 logger.error("configured disks wait for ever: \(error)")
             }
         }
@@ -86,7 +116,7 @@ final class ConfiguredDisks: Sendable {
             remedy: "it is tried again; causeway detach \(name) gives it up until the next start")
     }
 
-    private func run(_ attach: (DiskConfiguration) throws(ControlError) -> Void) {
+    private func run(_ attach: Attach) {
         while true {
             let disk: DiskConfiguration
             switch next() {
@@ -118,7 +148,10 @@ final class ConfiguredDisks: Sendable {
     private func next() -> Next {
         let now = LinuxSystem.MonotonicClock.now()
         return state.withLock { state in
-            guard !state.disks.isEmpty, !state.isStopping else { return .over }
+            guard !state.disks.isEmpty, !state.isStopping else {
+                state.threads -= 1
+                return .over
+            }
             let due = state.disks.filter { !$0.value.isTried && $0.value.due <= now }
             guard let first = due.min(by: { ($0.value.due, $0.key) < ($1.value.due, $1.key) }) else {
                 return .noneDue

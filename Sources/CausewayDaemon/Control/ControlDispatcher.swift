@@ -117,7 +117,15 @@ struct ControlDispatcher: Sendable {
             return change("rescan disks", access) { () throws(ControlError) in
                 .success(DiskResult(disk: try service.rescan(request)))
             }
+        case Method.reload: return try reload(message, access)
         default: return nil
+        }
+    }
+
+    private func reload(_ message: [UInt8], _ access: Access) throws(WireError) -> Reply {
+        let request: ReloadRequest = try parameters(of: message)
+        return change("reload the configuration", access) { () throws(ControlError) in
+            .success(try service.reload(request))
         }
     }
 

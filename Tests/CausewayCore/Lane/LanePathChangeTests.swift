@@ -47,6 +47,35 @@ struct LanePathChangeTests {
         #expect(world.client.errors == 0)
     }
 
+    @Test("other login settings hold from a path's next login on, and disturb no session")
+    func otherLogins() {
+        let world = world()
+        func burst(_ path: Int) -> String? {
+            let row = SessionParameter.all.firstIndex { $0.key == .maxBurstLength }
+            let shown = world.lane.parameters(of: world.disk)
+            return row.flatMap { row in shown?[path].negotiated?[row] }
+        }
+        let before = burst(0)
+        var wanted = WantedParameters()
+        wanted.maxBurstLength = 8192
+        world.client.load(count: 1500)
+        world.changeLogins(wanted, depth: 3)
+        world.run(limit: 20 * .millisecond)
+        #expect(burst(0) == before && before != "8192")
+        #expect(world.snapshot()?.paths.map(\.depth).contains(3) == false)
+        let logins = world.target.loginCount
+        #expect(world.retirePath(interface: 0, portal: 0, isRemoval: false) == nil)
+        #expect(standings(world)[0] == .disabled && world.snapshot()?.paths[0].hasSession == true)
+        #expect(world.run(limit: 5 * .second) { world.snapshot()?.paths[0].hasSession == false })
+        #expect(world.enablePath(interface: 0, portal: 0) == nil)
+        #expect(world.run(limit: 5 * .second) { standings(world)[0] == .active })
+        settle(world)
+        #expect(world.target.loginCount == logins + 1)
+        #expect(burst(0) == "8192" && burst(1) == before)
+        #expect(world.snapshot()?.paths[0].depth == 3)
+        #expect(world.client.errors == 0)
+    }
+
     @Test("disabled and enabled: no session meanwhile")
     func disabled() {
         let world = world()

@@ -135,6 +135,31 @@ import Testing
         #expect(denied.errors == "causeway: only root may attach disks\n  run the command as root\n")
     }
 
+    @Test func reload() throws {
+        let world = try ServerWorld()
+        // With mistakes in the files each is named by itself, and the status is 1.
+        let wrong = try run(world, "reload")
+        #expect(wrong.status == 1 && wrong.output == "")
+        #expect(
+            wrong.errors == #"""
+                causeway: /etc/causeway/causeway.toml:3: there is no "chop"
+                causeway: b.toml: x
+                causeway: nothing is changed
+                  correct it; causeway config check shows all that is wrong
+
+                """#)
+        _ = try attach(world, "--bind", "eth1", "--lun", "1")
+        let plain = try run(world, "reload")
+        #expect(plain.status == 0 && plain.errors == "")
+        #expect(plain.output.hasPrefix("! initiator-name holds from the next start on\ndata1  changed\n"))
+        #expect(plain.output.contains("not yet on eth1/10.0.1.1:3260, eth2/10.0.2.1:3260\n"))
+        let again = try run(world, "reload", "--relogin", "--json")
+        #expect(again.status == 1)
+        #expect(again.errors == "causeway: data1: eth2/10.0.2.1:3260 did not log in again\n")
+        let report = try MessageCodec.decode(ReloadReport.self, from: Array(again.output.utf8))
+        #expect(report.disks.map(\.loggedIn) == [["eth1/10.0.1.1:3260"]])
+    }
+
     @Test func whatATargetSaysReachesNoTerminalRaw() throws {
         let world = try ServerWorld()
         let found = try run(world, "discover", "10.0.0.1", "[2001:db8::1]:3261", "--bind", "eth1", "--luns")

@@ -134,6 +134,27 @@ final class FakeDiskService: DiskService {
         try status(request.name)
     }
 
+    func reload(_ request: ReloadRequest) throws(ControlError) -> ReloadReport {
+        let names = disks.withLock { $0.values.map(\.name) }.sorted { $0.text < $1.text }
+        guard !names.isEmpty else {
+            throw .wrongConfiguration(["/etc/causeway/causeway.toml:3: there is no \"chop\"", "b.toml: x"])
+        }
+        return ReloadReport(
+            disks: names.map { name in
+                var disk = ReloadedDisk(name: name, outcome: .changed)
+                disk.applied = ["policy is fixed; it was round-robin"]
+                disk.needsLogin = ["chap", "MaxBurstLength"]
+                disk.needsAttach = ["lun is 2; it was 1"]
+                if request.relogin {
+                    disk.loggedIn = ["eth1/10.0.1.1:3260"]
+                    disk.problems = ["eth2/10.0.2.1:3260 did not log in again"]
+                } else {
+                    disk.oldLogins = ["eth1/10.0.1.1:3260", "eth2/10.0.2.1:3260"]
+                }
+                return disk
+            }, notes: ["initiator-name holds from the next start on"])
+    }
+
     func list() throws(ControlError) -> [DiskSummary] {
         disks.withLock { $0.values.sorted { $0.name.text < $1.name.text } }.map {
             DiskSummary(
