@@ -10,9 +10,17 @@ import Synchronization
 /// Kept in the state directory under `/run`, so that it survives the daemon and not the machine.
 final class SessionRecords: Sendable {
     let folder: String
-    /// How often each session was begun. Control threads record sessions, and the watch thread what becomes
-    /// of them.
-    private let begun = Mutex<[SessionName: UInt64]>([:])
+    /// What this process has begun. Control threads record sessions, and the watch thread what becomes of
+    /// them.
+    private let begun = Mutex<[SessionName: Begun]>([:])
+
+    private struct Begun {
+        /// How often.
+        var count: UInt64 = 0
+        /// What stood on record before: a predecessor's. It holds until the session has ended, for disks that
+        /// share it may reach the lane in any order.
+        var inherited: SessionRecord?
+    }
 
     init(stateDirectory: String) {
         folder = stateDirectory + "/sessions"
@@ -29,8 +37,8 @@ final class SessionRecords: Sendable {
         return "\(folder)/\(name.isid)-\(String(hash.value(), radix: 16))"
     }
 
-    /// Records a session. Returns what stood on record of it already; the new record names its LUNs too. With
-    /// the number it is to be ended: the end of an earlier one, heard of late, does not concern it.
+    /// Records a session. Returns what a predecessor had on record of it; the new record names its LUNs too.
+    /// With the number it is to be ended: the end of an earlier one, heard of late, does not concern it.
     func begin(
         _ record: SessionRecord
     ) throws(SystemError) -> (number: UInt64, earlier: SessionRecord?) {
@@ -42,9 +50,17 @@ final class SessionRecords: Sendable {
                 record.portalGroupTag = earlier.portalGroupTag
             }
             try write(record)
-            begun[record.name, default: 0] += 1
-            return (begun[record.name, default: 0], earlier)
+            var known = begun[record.name] ?? Begun(inherited: earlier)
+            known.count += 1
+            begun[record.name] = known
+            return (known.count, known.inherited)
         }
+    }
+
+    /// Whether a session on record was begun by this process and by none before it: nobody else's writes may
+    /// come over it.
+    func isOwn(_ name: SessionName) -> Bool {
+        begun.withLock { begun in begun[name].map { $0.inherited == nil } ?? false }
     }
 
     /// A login has shown in which portal group the session is.
@@ -74,7 +90,7 @@ final class SessionRecords: Sendable {
     /// meanwhile.
     func end(_ name: SessionName, number: UInt64, unfenced: Set<UInt64>) throws(SystemError) -> Bool {
         try begun.withLock { begun throws(SystemError) in
-            guard begun[name] == number else { return false }
+            guard begun[name]?.count == number else { return false }
             begun[name] = nil
             if unfenced.isEmpty {
                 unsafe unlink(path(name))

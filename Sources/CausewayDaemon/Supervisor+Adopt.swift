@@ -146,6 +146,8 @@ extension Supervisor {
         }
         disk.remember("taken over from the daemon before")
         logger.info("\(disk.name): adopted as \(disk.place)")
+        // One that appeared while there was no daemon will not do so again.
+        for interface in disk.state.withLock({ $0.wanted.waiting }) { interfaceAppeared(interface) }
         tellManager()
     }
 

@@ -84,6 +84,8 @@ extension Supervisor {
                 var fences: [PathSpecification] = []
                 for record in found
                 where record.name.initiator != initiatorName || !planned.contains(record.name.isid) {
+                    // Another disk's, of this very daemon.
+                    if records.isOwn(record.name) { continue }
                     guard record.units.isEmpty || record.units.contains(lun.rawValue) else { continue }
                     fences.append(try specifyFence(record, disk, lun))
                 }

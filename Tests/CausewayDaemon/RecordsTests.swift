@@ -42,19 +42,26 @@ import Testing
             var record = try Self.record(7)
             let name = record.name
             #expect(try records.begin(record).earlier == nil)
-            // A second start of the same session finds the first one's record: nobody ended it.
-            #expect(try records.begin(try Self.record(7, [second])).earlier == record)
-            // A third one finds what both may have written to, and the group that the second was in.
+            // Another disk over the same session: what stands there is this process's own.
+            #expect(try records.begin(try Self.record(7, [second])).earlier == nil)
+            #expect(records.isOwn(name))
+            // A successor finds what both may have written to, and the group that the session was in; and it
+            // does so for each of its disks, in whichever order they come.
             try records.note(portalGroupTag: 3, of: name)
             record.portalGroupTag = 3
             record.units = [1, second]
-            #expect(try records.begin(try Self.record(7, [3])).earlier == record)
+            let successor = SessionRecords(stateDirectory: folder)
+            #expect(!successor.isOwn(name))
+            #expect(try successor.begin(try Self.record(7, [3])).earlier == record)
+            #expect(try successor.begin(try Self.record(7)).earlier == record)
+            #expect(!successor.isOwn(name))
             // A login that was never answered knows no portal group: the one before may still stand there.
-            try records.note(units: [4], of: name)
+            try successor.note(units: [4], of: name)
             record.units = [1, 3, 4, second]
-            let last = try records.begin(try Self.record(7))
+            let another = SessionRecords(stateDirectory: folder)
+            let last = try another.begin(try Self.record(7))
             #expect(last.earlier == record)
-            #expect(try records.end(name, number: last.number, unfenced: []))
+            #expect(try another.end(name, number: last.number, unfenced: []))
             // What is no longer on record is not put there again by late news.
             try records.note(portalGroupTag: 7, of: name)
             #expect(try records.begin(try Self.record(7)).earlier == nil)
