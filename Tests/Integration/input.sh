@@ -173,7 +173,8 @@ test_sockets() {
     refused 'a second daemon' 'another causewayd' -- near timeout 10 "$binaries/causewayd" --control "$control" \
         --state-dir "$work/state" --initiator-name "$initiator"
     causeway list >/dev/null || fail 'the first daemon does not answer any more'
-    causeway attach d "${options[@]}" "${one[@]}"
+    wait_until 15 'the disk is taken back' path_active d p1
+    wait_until 15 'its socket is there again' nbdinfo --size "nbd+unix:///?socket=$work/d.sock"
     nbdinfo --size "nbd+unix:///?socket=$work/d.sock" >/dev/null
     refused 'a second disk on the same socket' 'socket' -- \
         causeway attach e --target "$iqn" --lun 1 "${one[@]}" --socket "$work/d.sock" --force
