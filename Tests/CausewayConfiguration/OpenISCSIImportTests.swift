@@ -215,9 +215,10 @@ import Testing
         #expect(found.text.contains("]\nparameters.FirstBurstLength = 8192\n"))
     }
 
-    @Test(arguments: [
-        ("5", "5s"), ("0", "1s"), ("-1", "forever"), ("120", nil), ("140", nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("5", "5s"), ("0", "1s"), ("-1", "forever"), ("120", nil), ("140", nil),
+        ] as [(String, String?)])
     func `With one path replacement_timeout is how long I/O waits`(seconds: String, text: String?) throws {
         let folder = try Folder()
         try folder.put(
