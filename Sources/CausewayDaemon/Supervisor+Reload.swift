@@ -41,10 +41,12 @@ extension Supervisor {
         var mistakes = problems.filter(\.isError).map(\.description)
         var attached: [Reloading] = []
         var others: [ReloadedDisk] = []
+        let waiting = configuredDisks.names
         for disk in state.withLock({ $0.disks.values.sorted { $0.name.text < $1.name.text } }) {
             if let found = prepare(disk, configuration, &mistakes) {
                 attached.append(found)
-            } else {
+            } else if !waiting.contains(disk.name.text) {
+                // One that waits and is tried just now is tried again as its file is now.
                 others.append(ReloadedDisk(name: disk.name, outcome: .busy))
             }
         }
@@ -66,7 +68,7 @@ extension Supervisor {
             keep(attached[index])
         }
         let absent = reloadAbsent(
-            configuration, known: before.disks,
+            configuration, known: before.disks, waiting: waiting,
             attached: Set(attached.map(\.disk.name.text) + others.map(\.name.text)))
         let disks = (attached.map(\.result) + others + absent).sorted { $0.name.text < $1.name.text }
         return ReloadReport(disks: disks, notes: notes)
@@ -119,7 +121,10 @@ extension Supervisor {
 
     private func changeSettings(_ reloading: inout Reloading, _ before: Configured) {
         let disk = reloading.disk
-        guard let inForce = disk.settings() else { return }
+        guard let inForce = disk.settings() else {
+            reloading.result.problems.append("its settings stay as they are: the lane did not answer")
+            return
+        }
         do throws(ControlError) {
             var old: DiskSettings?
             if !reloading.hasFile {
@@ -250,6 +255,8 @@ extension Supervisor {
                 reloading.result.outcome = .changed
             } catch {
                 reloading.result.problems.append("the path \(path) stays: \(error.message)")
+                // So that the next reload tries again.
+                reloading.paths = nil
             }
         }
     }
@@ -268,9 +275,8 @@ extension Supervisor {
     // MARK: Disks that are not attached
 
     private func reloadAbsent(
-        _ configuration: Configuration, known: Set<String>, attached: Set<String>
+        _ configuration: Configuration, known: Set<String>, waiting: Set<String>, attached: Set<String>
     ) -> [ReloadedDisk] {
-        let waiting = configuredDisks.names
         var results: [ReloadedDisk] = []
         var fresh: [DiskConfiguration] = []
         for disk in configuration.disks where !attached.contains(disk.name.text) {

@@ -117,7 +117,11 @@ extension Supervisor {
         let old = Set(state.withLock { $0.oldLogins[disk.target]?.sessions ?? [] }.map(\.isid))
         guard !old.isEmpty else { return [] }
         let isids = isids(disk.target)
-        return disk.pathNames().filter { path in isids[path.text].map(old.contains) ?? false }
+        // One that was disabled by hand has no session, or soon none, and stays disabled.
+        return disk.pathNames().filter { path in
+            path.hasSession && path.standing != .disabled && path.standing != .removing
+                && (isids[path.text].map(old.contains) ?? false)
+        }
     }
 
     /// The ISIDs of a target's paths, by the paths' names. Its disks share them.
@@ -159,7 +163,7 @@ extension AttachedDisk {
     /// Its paths as the lane has them.
     func pathNames() -> [DiskPathName] {
         guard let id = state.withLock({ $0.id }),
-            let snapshot = lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil
+            let snapshot = lane.ask({ $0.lane.snapshot(id) }) ?? nil
         else { return [] }
         return snapshot.paths.map {
             DiskPathName(

@@ -708,6 +708,7 @@ test_cycles() {
 resident() { awk '/^VmRSS/ { print $2 }' "/proc/$daemon/status"; }
 fewer_than() { [ "$(find "$1" -maxdepth 1 | wc -l)" -lt "$2" ]; }
 
+disk_waits() { causeway status "$1" 2>&1 | grep -q 'configured and not attached yet'; }
 waits_for_target() { causeway status disk1 2>&1 | grep -q 'configured and not attached yet: .*198.18'; }
 
 our_secret='secret of host1' their_secret='secret of the array'
@@ -879,7 +880,7 @@ test_reload() {
     grep -q "path p2/$portal2 is added" "$work/said" || fail 'reload does not say that p2 is added'
     setting_is command-timeout 60s || fail 'what was set by hand goes before the file'
     wait_until 20 'the new path comes up' path_active disk1 p2
-    causeway status disk2 2>&1 | grep -q 'configured and not attached yet' || fail 'disk2 is not waited for'
+    wait_until 20 'the daemon says that it waits for disk2' disk_waits disk2
     causeway reload | grep -q '^disk1  unchanged' || fail 'a second reload changes something'
     # Login settings: first only said, then one path after the other, with the load going on.
     printf '[disk]\nnoop-interval = "3s"\n[parameters]\nMaxBurstLength = 65536\n' >"$configuration"
@@ -894,6 +895,14 @@ test_reload() {
     said=$(causeway params disk1 --json)
     parameter negotiated MaxBurstLength 65536
     wait "$writer" || fail 'fio failed while the configuration was reloaded'
+    # What was reloaded is what the next daemon serves.
+    kill -9 "$daemon"
+    wait "$daemon" || true
+    daemon_start
+    wait_until 30 'the disk is served again' path_active disk1 p2
+    wait_until 30 'it has its first path, too' path_active disk1 p1
+    setting_is noop-interval 3s || fail 'the next daemon has lost a setting'
+    causeway reload | grep -q '^disk1  unchanged' || fail 'a reload after the restart changes something'
     # What cannot be changed is named; a path that the file has no more goes; a file that is gone is said.
     printf 'target = "%s"\nportals = ["%s"]\nbind = ["p2"]\nlun = 2\nread-only = true\n' "$iqn" "$portal2" >"$file"
     rm "$work/etc/disks/disk2.toml"
@@ -913,6 +922,53 @@ test_reload() {
     disk_down
 }
 setting_is() { causeway status disk1 --json | jq -e --arg key "$1" --arg value "$2" '.settings[$key] == $value' >/dev/null; }
+
+# Paths follow the file under load, the last one stays whatever is asked for, and what was done by hand is kept.
+test_reload_paths() {
+    links_up
+    tgt_start 64M
+    mkdir -p "$work/etc/disks"
+    local writer
+    disk_file "\"$portal1\"" '"p1"'
+    daemon_start
+    wait_until 20 'the disk of the file is there' path_active disk1 p1
+    verified_fio_in_background paths --rw=randwrite --bs=8k --iodepth=8 --size=16M --rate=2M
+    writer=$!
+    # Another path in the place of the only one: it is up before that goes.
+    disk_file "\"$portal2\"" '"p2"'
+    causeway reload | tee "$work/said"
+    grep -q "path p2/$portal2 is added" "$work/said" || fail 'p2 is not added'
+    grep -q "path p1/$portal1 is removed" "$work/said" || fail 'p1 is not removed'
+    wait_until 10 'the path over p1 is gone' path_gone disk1 p1
+    path_active disk1 p2 || fail 'the path over p2 is not up'
+    # An interface that is not there: nothing is lost for it.
+    disk_file "\"$portal2\"" '"p9"'
+    if causeway reload >"$work/said2" 2>"$work/said"; then fail 'reload takes an interface that is missing'; fi
+    grep -q 'disk1: its paths stay as they are: there is no network interface "p9"' "$work/said" ||
+        fail "reload says: $(cat "$work/said")"
+    disk_file "\"$portal2\"" '"p2"'
+    causeway path add disk1 --bind p1 --portal "$portal1"
+    wait_until 10 'the path over p1 is up' path_active disk1 p1
+    causeway path disable disk1 p1
+    printf '[parameters]\nImmediateData = false\n' >"$configuration"
+    if causeway reload --relogin >"$work/said2" 2>"$work/said"; then fail 'the last path was logged in anew'; fi
+    grep -q "p2/$portal2: it is not logged in anew: this would leave disk1 without a path" "$work/said" ||
+        fail "reload says: $(cat "$work/said")"
+    grep -q "ImmediateData; not yet on p2/$portal2\$" "$work/said2" || fail "reload says: $(cat "$work/said2")"
+    path_active disk1 p2 || fail 'the last path is down'
+    path_is disk1 p1 disabled || fail 'a path that was disabled by hand is in use again'
+    causeway path enable disk1 p1
+    wait_until 10 'the path over p1 is up again' path_active disk1 p1
+    causeway reload --relogin | grep -q "p2/$portal2 is logged in anew" || fail 'p2 was not logged in anew'
+    said=$(causeway params disk1 --json)
+    parameter negotiated ImmediateData No
+    wait "$writer" || fail 'fio failed while paths were reloaded'
+    disk_down
+}
+disk_file() { # PORTALS INTERFACES, as TOML has them
+    printf 'target = "%s"\nportals = [%s]\nbind = [%s]\nlun = 1\nsocket = "%s"\n' "$iqn" "$1" "$2" "$socket" \
+        >"$work/etc/disks/disk1.toml"
+}
 
 # A secret that is changed on both sides reaches the sessions one by one; a wrong one costs one path and no I/O.
 test_reload_secret() {
