@@ -128,7 +128,7 @@ import Testing
         expect(
             Samples.report.lines,
             """
-            data1  /dev/nbd0  10 GiB  degraded
+            data1  /dev/nbd0  10 GiB  degraded (read-only)
               Target    iqn.2001-04.com.example:storage, LUN 1
               Product   LIO-ORG disk0
               WWID      naa.6001405f1b
@@ -171,7 +171,7 @@ import Testing
         expect(
             Samples.report.attachedLines,
             """
-            data1  /dev/nbd0  10 GiB  degraded
+            data1  /dev/nbd0  10 GiB  degraded (read-only)
               ! no space on the LUN for 7 s: writes are held (space = hold)
 
               INTERFACE  ADDRESS   PORTAL         TPG  STATE
