@@ -57,6 +57,19 @@ final class SessionRecords: Sendable {
         }
     }
 
+    /// A beginning that came to nothing: the lane has not taken the session.
+    func withdraw(_ name: SessionName, number: UInt64) {
+        begun.withLock { begun in
+            guard let known = begun[name], known.count == number else { return }
+            if number > 1 {
+                begun[name]?.count = number - 1
+            } else {
+                begun[name] = nil
+                if known.inherited == nil { unsafe unlink(path(name)) }
+            }
+        }
+    }
+
     /// Whether a session on record was begun by this process and by none before it: nobody else's writes may
     /// come over it.
     func isOwn(_ name: SessionName) -> Bool {
@@ -90,7 +103,14 @@ final class SessionRecords: Sendable {
     /// meanwhile.
     func end(_ name: SessionName, number: UInt64, unfenced: Set<UInt64>) throws(SystemError) -> Bool {
         try begun.withLock { begun throws(SystemError) in
-            guard begun[name]?.count == number else { return false }
+            guard begun[name]?.count == number else {
+                // Whoever begins it next is to know what this one left.
+                if !unfenced.isEmpty, begun[name] != nil, var record = try read(path(name)) {
+                    record.units = (begun[name]?.inherited?.units ?? []).union(unfenced)
+                    begun[name]?.inherited = record
+                }
+                return false
+            }
             begun[name] = nil
             if unfenced.isEmpty {
                 unsafe unlink(path(name))

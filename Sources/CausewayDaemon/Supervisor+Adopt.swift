@@ -122,7 +122,8 @@ extension Supervisor {
         let description = try attachAgain(disk, record)
         guard let description else { return }
         disk.state.withLock { $0.description = description }
-        var record = record
+        // What was set, reloaded or added while it waited stands there now.
+        var record = diskRecords.read(disk.name) ?? record
         let wasDrained = record.isDrained
         record.isAttached = true
         record.isDrained = false
@@ -201,7 +202,8 @@ extension Supervisor {
             specification.expected?.sizeBytes = size
         }
         try attachToLane(disk, specification)
-        while !disk.isDetaching {
+        // A detach that is refused leaves it to be served; one that is done takes it off the books.
+        while state.withLock({ $0.disks[disk.name.text] === disk }) {
             switch disk.outcome.wait(milliseconds: 1000) {
             case .success(let description): return description
             case .failure: return nil
@@ -245,7 +247,11 @@ extension Supervisor {
         _ disk: AttachedDisk, _ device: KernelDevice, _ record: DiskRecord
     ) throws(ControlError) {
         var waited = 0
-        while !disk.isDetaching {
+        while state.withLock({ $0.disks[disk.name.text] === disk }) {
+            guard !disk.isDetaching else {
+                Pause.milliseconds(Self.reconnectPauseMilliseconds)
+                continue
+            }
             do throws(NBDDeviceError) {
                 var pair = try KernelSocketPair(bufferBytes: 1 << 20)
                 _ = try call(
@@ -274,7 +280,7 @@ extension Supervisor {
     /// The kernel gave up on its socket without being told to: it gets another one.
     func kernelHungUp(_ disk: AttachedDisk) {
         let device = disk.state.withLock { state in
-            state.isDetaching || state.origin == .adopting ? nil : state.device
+            state.origin == .adopting ? nil : state.device
         }
         guard let device else { return }
         disk.remember("the kernel closed its connection")
@@ -282,7 +288,7 @@ extension Supervisor {
         inBackground("again \(disk.name)") { [self] in
             // Never in a hurry: what made it hang up may come again.
             Pause.milliseconds(1000)
-            guard !disk.isDetaching, let record = diskRecords.read(disk.name) else { return }
+            guard let record = diskRecords.read(disk.name) else { return }
             do throws(ControlError) {
                 try reconnect(disk, device, record)
                 logger.notice("\(disk.name): the kernel is connected again")

@@ -148,6 +148,7 @@ extension Supervisor {
                 return .failure(error)
             }
         }
+        if case .failure? = answer { withdraw(specification.paths, of: disk.target) }
         switch answer {
         case .success: break
         case .failure(.full(let table)):

@@ -86,7 +86,10 @@ extension Supervisor {
             }
         }
         guard let answer else { throw .internalFailure("the lane did not answer") }
-        if let error = answer { throw ControlError(error, disk.name) }
+        if let error = answer {
+            withdraw(made.paths, of: disk.target)
+            throw ControlError(error, disk.name)
+        }
     }
 
     /// A path is gone from the lane.

@@ -124,6 +124,16 @@ extension Supervisor {
         return specification
     }
 
+    /// The lane has refused these paths: their sessions are not begun.
+    func withdraw(_ paths: [PathSpecification], of target: ISCSIName) {
+        for path in paths {
+            records.withdraw(
+                SessionName(
+                    initiator: path.initiatorName ?? initiatorName, target: target, isid: path.isid),
+                number: path.recordNumber)
+        }
+    }
+
     // MARK: News
 
     func sessionBegan(_ name: SessionName, _ portalGroupTag: UInt16?) {

@@ -103,7 +103,7 @@ end_process() {
         [ "$turn" != 50 ] || kill -9 "$1" 2>/dev/null
     done
     # shellcheck disable=SC2086
-    [ -z "$family" ] || kill -9 $family 2>/dev/null
+    [ -z "$family" ] || kill -9 $family 2>/dev/null || true
     wait "$1" 2>/dev/null || true
 }
 

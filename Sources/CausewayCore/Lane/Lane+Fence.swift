@@ -119,6 +119,7 @@ extension Lane {
         problem(
             path, disk, verdict.errorClass == .pathError(.logicalUnitGone) ? .lunGone : .notReady,
             fenceWait(path, for: disk) ?? "")
+        tellFence(path)
         beginUse(path)
     }
 

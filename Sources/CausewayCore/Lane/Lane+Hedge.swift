@@ -25,6 +25,7 @@ extension Lane {
     /// False when there is no other path with room, or too much was hedged already.
     private mutating func hedge(_ task: Int32, _ path: Path) -> Bool {
         let disk = tasks[task].disk
+        guard diskQueues[disk].isInUse else { return true }
         let counters = diskQueues[disk].counters
         guard counters.hedgedReads < Self.firstHedges + counters.reads / Self.hedgeShare else { return false }
         guard diskQueues[disk].choice.candidates & (1 &<< UInt32(path.ordinal)) == 0,

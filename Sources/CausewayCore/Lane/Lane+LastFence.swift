@@ -252,6 +252,10 @@ extension Lane {
                 tasks[task].generation == command.generation
             else { continue }
             takeOff(task, path.index)
+            switch tasks[task].kind {
+            case .hedgedRead, .hedge, .discarded: if copyIsLost(task) { continue }
+            default: break
+            }
             if tasks[task].request >= 0 {
                 sendAgain(task, first: true)
             } else if tasks[task].kind == .accessSetting {

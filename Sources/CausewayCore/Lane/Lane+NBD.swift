@@ -329,5 +329,47 @@ extension Lane {
                 requests[request].isFullyIssued = true
             }
         }
+        dropOrphans(disk)
+    }
+
+    /// Writes of clients that are gone and that wait to be sent, or to be sent again: they would go over what
+    /// the next client writes, to which the kernel sends the same ones anew.
+    private mutating func dropOrphans(_ disk: Int32) {
+        // Collected first: the end of one may be the end of the disk.
+        var waiting: [Int32] = []
+        for list in [diskQueues[disk].pending, delayed] { collectOrphans(list.first, disk, &waiting) }
+        for task in waiting where isOrphanedWrite(task, disk) {
+            switch tasks[task].state {
+            case .delayed: delayed.remove(task, tasks)
+            case .pending: diskQueues[disk].pending.remove(task, tasks)
+            default: continue
+            }
+            finishTask(task, error: NBDError.inputOutput.rawValue)
+        }
+        for index in targets[Int(diskQueues[disk].target)].paths {
+            let path = paths[Int(index)]
+            var held: [Int32] = []
+            collectOrphans(pathQueues[index].held.first, disk, &held)
+            for task in held where tasks[task].state == .held && isOrphanedWrite(task, disk) {
+                pathQueues[index].held.remove(task, tasks)
+                if pathQueues[index].isFullFeature && path.abortBarriers[disk] != nil {
+                    reinstate(path, "an aborted write was given up before its barrier")
+                }
+                abandonWrite(task, path)
+            }
+        }
+    }
+
+    private func collectOrphans(_ first: Int32, _ disk: Int32, _ list: inout [Int32]) {
+        var task = first
+        while task >= 0 {
+            if isOrphanedWrite(task, disk) { list.append(task) }
+            task = tasks[task].next
+        }
+    }
+
+    private func isOrphanedWrite(_ task: Int32, _ disk: Int32) -> Bool {
+        tasks[task].disk == disk && tasks[task].kind.isWrite && tasks[task].request >= 0
+            && requests[tasks[task].request].isOrphan
     }
 }

@@ -39,13 +39,15 @@ extension Lane {
             disks[Int(disk)].access.forget(path: path.ordinal)
             hide(disk, on: path)
         }
+        let heldBefore = !pathQueues[index].held.isEmpty
         let moved = emptyPath(path)
         // A session that does not last is not asked for again and again without a pause: another machine may
         // use this initiator name.
         let isShort = now.nanoseconds(since: path.sessionBegan) < Self.lastingNanoseconds
         if !isShort { path.retries.reset() }
         path.attemptsSinceLoss = 0
-        path.fenceBegan = pathQueues[index].held.isEmpty ? nil : (path.fenceBegan ?? now)
+        path.fenceBegan =
+            pathQueues[index].held.isEmpty ? nil : heldBefore ? (path.fenceBegan ?? now) : now
         let delay = isShort ? path.retries.nextAfterShortSession() : 0
         path.retryAt = now.adding(milliseconds: delay)
         wake(at: path.retryAt ?? now)
@@ -98,6 +100,7 @@ extension Lane {
         path.segments.isDue = false
         trust(path)
         var moved: [Int32] = []
+        var abandoned: [Int32] = []
         while !pathQueues[index].inFlight.isEmpty {
             let task = pathQueues[index].inFlight.first
             pathQueues[index].inFlight.remove(task, tasks)
@@ -108,8 +111,12 @@ extension Lane {
             case _ where tasks[task].request < 0:
                 dropInternal(task, path, wasSent: !unsent.contains(task))
             case let kind where kind.isWrite && !unsent.contains(task):
-                tasks[task].state = .held
-                pathQueues[index].held.append(task, tasks)
+                if isWantedByNobody(task) {
+                    abandoned.append(task)
+                } else {
+                    tasks[task].state = .held
+                    pathQueues[index].held.append(task, tasks)
+                }
             default:
                 moved.append(task)
             }
@@ -118,9 +125,28 @@ extension Lane {
         pathQueues[index].lastTransfer = -1
         pathQueues[index].load.empty()
         pathQueues[index].busy.end(now)
+        for task in abandoned { abandonWrite(task, path) }
         for task in moved.reversed() { sendAgain(task, first: true) }
         loseResets(path)
         return moved.count
+    }
+
+    /// A write whose client, or whose disk, is gone. To send it again would only be a danger to who came after.
+    func isWantedByNobody(_ task: Int32) -> Bool {
+        let request = tasks[task].request
+        return disks[Int(tasks[task].disk)].isRemoved || requests[request].isOrphan
+    }
+
+    /// Gives up a sent write that nobody wants any more. Its first copy may still reach the medium: the path
+    /// owes a fence to whoever writes to the LUN next.
+    mutating func abandonWrite(_ task: Int32, _ path: Path) {
+        let disk = tasks[task].disk
+        if disks[Int(disk)].isRemoved {
+            path.unfenced.insert(diskQueues[disk].lun)
+        } else if path.debts.insert(disk).inserted {
+            diskQueues[disk].fenceDebts += 1
+        }
+        finishTask(task, error: NBDError.inputOutput.rawValue)
     }
 
     /// The lane's own commands that were not even sent, or wait to be sent again.

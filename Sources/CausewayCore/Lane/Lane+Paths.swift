@@ -9,7 +9,9 @@ extension Lane {
     /// Begins to connect. One attempt at a time, so that one ISID is never in two logins.
     mutating func beginAttempt(_ path: Path) {
         path.retryAt = nil
-        let owes = owesFence(path)
+        // Who stands in has the session that the fence needs; its own route is what is tried.
+        let isStandIn = if case .standIn = path.state { true } else { false }
+        let owes = owesFence(path) && !isStandIn
         let ordinal = FenceRoute.choose(
             attempt: path.attemptsSinceLoss, siblings: siblingsForFence(path), own: path.ordinal,
             owesFence: owes)

@@ -17,8 +17,11 @@ extension Lane {
         else { return }
         diskQueues[disk].fenceDebts += 1
         switch path.state {
-        // The next login asks for itself.
-        case .down, .leaving, .loggingOut, .removed: return
+        // The next login asks for itself; a path that rests has none.
+        case .down:
+            if path.attempt == nil && path.retryAt == nil { path.retryAt = now }
+            return wake(at: now)
+        case .leaving, .loggingOut, .removed: return
         case .draining, .up, .standIn: break
         }
         if path.proof == .waitsForTasks {

@@ -219,8 +219,17 @@ extension Lane {
                 path.probes[disk] = nil
                 problem(path, disk, .notReady, "the LUN does not answer")
             }
+        case .accessSetting:
+            dropInternal(task, path, wasSent: true)
+            // What it owes is settled by a new session alone.
+            reinstate(path, "SET TARGET PORT GROUPS had to be aborted")
         case _ where tasks[task].request < 0: dropInternal(task, path, wasSent: true)
         case let kind where kind.isWrite:
+            if isWantedByNobody(task) {
+                abandonWrite(task, path)
+                return reinstate(path, "a write that nobody waits for had to be aborted")
+            }
+            if pathQueues[index].held.isEmpty { path.fenceBegan = now }
             tasks[task].state = .held
             pathQueues[index].held.append(task, tasks)
             let reference = TaskReference(slot: task, generation: tasks[task].generation)

@@ -110,6 +110,9 @@ extension Lane {
             if end <= now {
                 pathQueues[path.index].held.remove(task, tasks)
                 if path.debts.insert(disk).inserted { diskQueues[disk].fenceDebts += 1 }
+                if pathQueues[path.index].isFullFeature && path.abortBarriers[disk] != nil {
+                    reinstate(path, "an aborted write was given up before its barrier")
+                }
                 failed.append(task)
             } else {
                 wake(at: end)
