@@ -131,7 +131,7 @@ extension Lane {
         return moved.count
     }
 
-    /// A write whose client, or whose disk, is gone. To send it again would only be a danger to who came after.
+    /// A write whose client, or whose disk, is gone. To send it again would only endanger what came after.
     func isWantedByNobody(_ task: Int32) -> Bool {
         let request = tasks[task].request
         return disks[Int(tasks[task].disk)].isRemoved || requests[request].isOrphan
