@@ -2,6 +2,7 @@ import CausewayControl
 import CausewayCore
 import Glibc
 import LinuxSystem
+import Synchronization
 
 /// What a disk was attached with, for a daemon that comes after this one. No secret is in it.
 struct DiskRecord: Codable, Equatable, Sendable {
@@ -62,6 +63,8 @@ struct DiskRecord: Codable, Equatable, Sendable {
     var isAttached = false
     /// The last daemon has answered and flushed everything, and logged out.
     var isDrained = false
+    /// The target restarted with acknowledged writes in its cache, and no FLUSH of the client has said so yet.
+    var hasLostWrites: Bool?
 
     /// By this a successor finds the kernel's device.
     var backendIdentifier: String { "causeway:\(request.name):\(wwid)" }
@@ -71,8 +74,10 @@ struct DiskRecord: Codable, Equatable, Sendable {
 /// gone.
 ///
 /// Kept in the state directory under `/run`, so that it survives the daemon and not the machine.
-struct DiskRecords: Sendable {
+final class DiskRecords: Sendable {
     let folder: String
+    /// Held while a record is read, changed and written.
+    private let changing = Mutex(())
 
     init(stateDirectory: String) {
         folder = stateDirectory + "/disks"
@@ -81,6 +86,16 @@ struct DiskRecords: Sendable {
     func prepare() throws(SystemError) { try StateFile.makeFolder(folder) }
 
     private func path(_ name: DiskName) -> String { "\(folder)/\(name).json" }
+
+    /// Changes a record; one that is not there stays away.
+    func change(_ name: DiskName, _ change: (inout DiskRecord) -> Void) throws(SystemError) {
+        try changing.withLock { _ throws(SystemError) in
+            guard var record = read(name) else { return }
+            let old = record
+            change(&record)
+            if record != old { try write(record) }
+        }
+    }
 
     func write(_ record: DiskRecord) throws(SystemError) {
         guard let text = try? MessageCodec.encodeText(record, pretty: true) else {

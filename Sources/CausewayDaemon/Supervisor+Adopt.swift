@@ -123,12 +123,12 @@ extension Supervisor {
         guard let description else { return }
         disk.state.withLock { $0.description = description }
         // What was set, reloaded or added while it waited stands there now.
-        var record = diskRecords.read(disk.name) ?? record
-        let wasDrained = record.isDrained
-        record.isAttached = true
-        record.isDrained = false
+        let wasDrained = diskRecords.read(disk.name)?.isDrained ?? record.isDrained
         // On record before the first byte is read.
-        try keep(record)
+        try changeRecord(disk.name) {
+            $0.isAttached = true
+            $0.isDrained = false
+        }
         if let path = disk.request.socket {
             try exportSocket(disk, path)
         } else if let device = disk.state.withLock({ $0.device }) {
@@ -197,6 +197,7 @@ extension Supervisor {
         specification.expected = ExpectedUnit(
             wwid: record.wwid, sizeBytes: record.sizeBytes, logicalBlockLength: record.blockLength)
         specification.mayHaveUnflushedWrites = !record.isDrained
+        specification.hasLostWrites = record.hasLostWrites == true
         if let device = disk.state.withLock({ $0.device }), let size = try? device.sizeBytes {
             // A resize may have ended after the record was written: the kernel's word counts.
             specification.expected?.sizeBytes = size

@@ -103,6 +103,15 @@ extension Supervisor {
         if let other { throw .alreadyAttached(disk.name, at: other.place) }
     }
 
+    /// Changes a disk's record, if it has one.
+    func changeRecord(_ name: DiskName, _ change: (inout DiskRecord) -> Void) throws(ControlError) {
+        do throws(SystemError) {
+            try diskRecords.change(name, change)
+        } catch {
+            throw .internalFailure("the disk's record cannot be changed: \(error)")
+        }
+    }
+
     /// Writes a disk's record.
     func keep(_ record: DiskRecord) throws(ControlError) {
         do throws(SystemError) {

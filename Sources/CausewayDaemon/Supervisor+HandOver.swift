@@ -64,10 +64,8 @@ extension Supervisor {
             // The sockets close with this process, and the next daemon takes it for a crash.
             return logger.warning("\(disk.name): it was not flushed, or not all of it")
         }
-        guard var record = diskRecords.read(disk.name) else { return }
-        record.isDrained = true
         do throws(SystemError) {
-            try diskRecords.write(record)
+            try diskRecords.change(disk.name) { $0.isDrained = true }
             guard let manager, sockets.count == 1 else { return }
             try manager.store(sockets[0], name: Self.storedName(disk.name))
         } catch {

@@ -106,12 +106,12 @@ extension Supervisor {
 
     /// Puts the paths that a disk has now into its record.
     func keepPaths(_ disk: AttachedDisk) {
-        guard var record = diskRecords.read(disk.name) else { return }
-        let (plan, wanted) = disk.state.withLock { ($0.plan, $0.wanted) }
-        record.paths = plan.map(DiskRecord.Path.init)
-        record.wanted = DiskRecord.Wanted(wanted)
         do throws(ControlError) {
-            try keep(record)
+            try changeRecord(disk.name) { record in
+                let (plan, wanted) = disk.state.withLock { ($0.plan, $0.wanted) }
+                record.paths = plan.map(DiskRecord.Path.init)
+                record.wanted = DiskRecord.Wanted(wanted)
+            }
         } catch {
             logger.error("\(disk.name): \(error.message)")
         }

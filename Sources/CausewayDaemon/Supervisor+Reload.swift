@@ -176,14 +176,14 @@ extension Supervisor {
             state.configuration?.portals = old.portals
             state.configuration?.interfaces = old.interfaces
         }
-        guard var record = diskRecords.read(disk.name) else { return }
-        if reloading.paths != nil {
-            record.request.portals = configuration.portals
-            record.request.interfaces = configuration.interfaces
-        }
-        record.request.queueDepth = reloading.settings.queueDepth
         do throws(ControlError) {
-            try keep(record)
+            try changeRecord(disk.name) { record in
+                if reloading.paths != nil {
+                    record.request.portals = configuration.portals
+                    record.request.interfaces = configuration.interfaces
+                }
+                record.request.queueDepth = reloading.settings.queueDepth
+            }
         } catch {
             logger.error("\(disk.name): \(error.message)")
         }

@@ -44,10 +44,10 @@ extension Supervisor {
 
     /// So that a successor serves the disk as it was set last.
     private func keepSettings(_ name: DiskName, _ changes: [String: String]) throws(ControlError) {
-        guard var record = diskRecords.read(name) else { return }
-        record.request.settings = record.request.allSettings.merging(changes) { _, new in new }
-        record.request.policy = nil
-        try keep(record)
+        try changeRecord(name) { record in
+            record.request.settings = record.request.allSettings.merging(changes) { _, new in new }
+            record.request.policy = nil
+        }
     }
 }
 

@@ -158,6 +158,13 @@ final class Supervisor: DiskService {
         case .clientGone(let id, let requested):
             guard let disk = find(id), !requested else { return }
             kernelHungUp(disk)
+        case .writesLost(let id, let isTold):
+            guard let disk = find(id) else { return }
+            do throws(SystemError) {
+                try diskRecords.change(disk.name) { $0.hasLostWrites = isTold ? nil : true }
+            } catch {
+                logger.error("\(disk.name): that writes were lost cannot be put on record: \(error)")
+            }
         case .flushed(let id, let error):
             find(id)?.state.withLock { $0.flush }?.fulfil(error)
         case .detached(let id, let isFlushed):

@@ -57,6 +57,8 @@ public final class NBDClient {
     private let timeline: Timeline
     private let chronicle: Chronicle
     let oracle: Oracle
+    /// In a trace.
+    private let name: String
     private let random: RandomStream
     private let blockLength: Int
     private(set) var pending: [UInt64: Pending] = [:]
@@ -88,13 +90,14 @@ public final class NBDClient {
 
     init(
         timeline: Timeline, chronicle: Chronicle, random: RandomStream, oracle: Oracle, blocks: BlocksInUse,
-        blockLength: Int, weather: Weather
+        name: String, blockLength: Int, weather: Weather
     ) {
         self.timeline = timeline
         self.chronicle = chronicle
         self.random = random
         self.oracle = oracle
         shared = blocks
+        self.name = name
         self.blockLength = blockLength
         self.weather = weather
         toLane = Pipe(timeline, random, gates: [], weather: weather)
@@ -193,7 +196,7 @@ public final class NBDClient {
             }
         }
         pending[cookie] = request
-        chronicle.trace("client >", "#\(cookie) \(operation) \(lba)+\(blocks) write \(request.write)")
+        chronicle.trace("\(name) >", "#\(cookie) \(operation) \(lba)+\(blocks) write \(request.write)")
         if isServed { send(cookie) }
     }
 
@@ -266,7 +269,7 @@ public final class NBDClient {
         let fresh = nextCookie
         nextCookie += 1
         pending[fresh] = request
-        chronicle.trace("client >", "#\(fresh) is #\(cookie) again")
+        chronicle.trace("\(name) >", "#\(fresh) is #\(cookie) again")
         send(fresh)
     }
 
@@ -339,7 +342,7 @@ public final class NBDClient {
         let wait = timeline.now - request.begun
         longestWait = max(longestWait, wait)
         chronicle.mix(cookie << 32 | UInt64(error))
-        chronicle.trace("client <", "#\(cookie) error \(error) after \(wait / 1000) us")
+        chronicle.trace("\(name) <", "#\(cookie) error \(error) after \(wait / 1000) us")
         if wait > bound { chronicle.fail("request #\(cookie) was answered after \(wait / 1_000_000) ms") }
         if error != 0 {
             errors += 1

@@ -12,6 +12,8 @@ public final class SimulatedDisk {
     /// Whether its last flush went well.
     public internal(set) var wasFlushed = false
     var description: DiskDescription?
+    /// On record: a successor's FLUSH has to say so.
+    var hasLostWrites = false
     /// As the kernel has it.
     var sizeBytes: UInt64 = 0
 
@@ -20,7 +22,9 @@ public final class SimulatedDisk {
     ) {
         self.index = index
         self.unit = unit
-        let oracle = Oracle(hasWriteCache: options.unit.hasWriteCache, chronicle: chronicle)
+        let oracle = Oracle(
+            disk: index == 0 ? "" : "disk\(index): ", hasWriteCache: options.unit.hasWriteCache,
+            chronicle: chronicle)
         self.oracle = oracle
         // Numbers of writes are never those of another disk: what lands on the wrong one is seen.
         let blocks = BlocksInUse(firstWrite: UInt64(index) * 1_000_000 + 1)
@@ -28,7 +32,7 @@ public final class SimulatedDisk {
             let name = index == 0 && number == 0 ? "client" : "client \(index).\(number)"
             return NBDClient(
                 timeline: timeline, chronicle: chronicle, random: RandomStream(seed: options.seed, name),
-                oracle: oracle, blocks: blocks, blockLength: options.unit.blockLength,
+                oracle: oracle, blocks: blocks, name: name, blockLength: options.unit.blockLength,
                 weather: options.clientWeather)
         }
     }

@@ -143,6 +143,12 @@ extension World {
             removedCount += 1
             chronicle.trace("lane", "path \(name.isid) removed")
         case .clientGone: chronicle.trace("lane", "client gone")
+        case .writesLost(let id, let isTold):
+            guard let disk = disks.first(where: { $0.id == id }) else {
+                return chronicle.fail("another disk lost writes")
+            }
+            chronicle.trace("lane", "\(disk.name) lost writes\(isTold ? ", and said so" : "")")
+            disk.hasLostWrites = !isTold
         case .flushed(_, let error):
             chronicle.trace("lane", "flushed: \(error)")
             flushes.append(error)

@@ -213,6 +213,7 @@ public final class World {
                 wwid: description.report.identity.wwid, sizeBytes: disk.sizeBytes,
                 logicalBlockLength: description.report.limits.logicalBlockLength)
             specification.mayHaveUnflushedWrites = true
+            specification.hasLostWrites = disk.hasLostWrites
             specification.mayLackPreferred = true
         }
         if options.waitsForPaths { specification.mayLackPreferred = true }

@@ -10,6 +10,8 @@ public struct DiskSpecification: Sendable {
     public var expected: ExpectedUnit?
     /// A predecessor may have acknowledged writes that no FLUSH has covered yet.
     public var mayHaveUnflushedWrites = false
+    /// A predecessor knew that acknowledged writes are gone, and had not told a client.
+    public var hasLostWrites = false
     /// The policy may name a path that comes later, or that a predecessor had.
     public var mayLackPreferred = false
     public var authentication = Authentication.none
@@ -89,6 +91,7 @@ extension Lane {
         queue.target = target.index
         queue.lun = specification.lun.rawValue
         if specification.mayHaveUnflushedWrites { queue.acknowledgedWrites = 1 }
+        queue.lostCache = specification.hasLostWrites
         diskQueues[index] = queue
         target.disks.append(index)
         joinHealth(target)

@@ -236,6 +236,9 @@ extension Lane {
     /// so, and so do requests of which a part was done before.
     mutating func cacheIsLost(_ disk: Int32) {
         if diskQueues[disk].acknowledgedWrites > diskQueues[disk].flushedWrites {
+            if !diskQueues[disk].lostCache {
+                effects.append(.notice(.writesLost(DiskID(rawValue: disk), isTold: false)))
+            }
             diskQueues[disk].lostCache = true
         }
         for request in 0..<requests.capacity

@@ -69,8 +69,12 @@ extension Lane {
     @inline(never)
     private mutating func failFlush(_ request: Int32) {
         let disk = requests[request].disk
-        // Not flushed for all that: what is still in the cache may be lost by the next restart.
-        diskQueues[disk].lostCache = false
+        // Not flushed for all that: what is still in the cache may be lost by the next restart. And a FLUSH
+        // of ours tells no client.
+        if !requests[request].isOrphan {
+            diskQueues[disk].lostCache = false
+            effects.append(.notice(.writesLost(DiskID(rawValue: disk), isTold: true)))
+        }
         requests[request].error = NBDError.inputOutput.rawValue
         log(.error, "\(disks[Int(disk)].name): FLUSH fails: the target restarted with writes in its cache")
     }

@@ -58,6 +58,9 @@ public enum LaneNotice: Sendable {
     case pathRemoved(DiskID, SessionName)
     /// An NBD client went away; `requested` if it said so with DISC.
     case clientGone(DiskID, requested: Bool)
+    /// The target restarted with acknowledged writes in its cache; `isTold` when a FLUSH of a client has
+    /// ended with an error for it. A successor has to know.
+    case writesLost(DiskID, isTold: Bool)
     /// A flush that was asked for with `flush`, or the last one of a disk, has ended.
     case flushed(DiskID, error: NBDError)
     /// All paths that carry the disk show this size, which is not the disk's.
