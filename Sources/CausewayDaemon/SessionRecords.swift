@@ -41,19 +41,21 @@ final class SessionRecords: Sendable {
     /// With the number it is to be ended: the end of an earlier one, heard of late, does not concern it.
     func begin(
         _ record: SessionRecord
-    ) throws(SystemError) -> (number: UInt64, earlier: SessionRecord?) {
+    ) throws(SystemError) -> (number: UInt64, hasStood: Bool, earlier: SessionRecord?) {
         try begun.withLock { begun throws(SystemError) in
             let earlier = try read(path(record.name))
             var record = record
             if let earlier {
                 record.units.formUnion(earlier.units)
                 record.portalGroupTag = earlier.portalGroupTag
+                record.hasStood = earlier.hasStood
             }
             try write(record)
-            var known = begun[record.name] ?? Begun(inherited: earlier)
+            // A session that never stood has written nothing.
+            var known = begun[record.name] ?? Begun(inherited: record.hasStood ? earlier : nil)
             known.count += 1
             begun[record.name] = known
-            return (known.count, known.inherited)
+            return (known.count, record.hasStood, known.inherited)
         }
     }
 
@@ -76,10 +78,20 @@ final class SessionRecords: Sendable {
         begun.withLock { begun in begun[name].map { $0.inherited == nil } ?? false }
     }
 
-    /// A login has shown in which portal group the session is.
-    func note(portalGroupTag: UInt16, of name: SessionName) throws(SystemError) {
+    /// The session stands, in this portal group: from now on it may write.
+    func noteLogin(portalGroupTag: UInt16?, of name: SessionName) throws(SystemError) {
         try begun.withLock { _ throws(SystemError) in
-            try amend(name) { $0.portalGroupTag = portalGroupTag }
+            try amend(name) {
+                $0.hasStood = true
+                $0.portalGroupTag = portalGroupTag ?? $0.portalGroupTag
+            }
+        }
+    }
+
+    /// A predecessor's that never stood.
+    func forget(_ name: SessionName) {
+        begun.withLock { begun in
+            if begun[name] == nil { unsafe unlink(path(name)) }
         }
     }
 
@@ -115,7 +127,10 @@ final class SessionRecords: Sendable {
             if unfenced.isEmpty {
                 unsafe unlink(path(name))
             } else {
-                try amend(name) { $0.units = unfenced }
+                try amend(name) {
+                    $0.units = unfenced
+                    $0.hasStood = true
+                }
             }
             return true
         }
@@ -164,6 +179,8 @@ struct SessionRecord: Equatable, Sendable {
     var disk: String
     /// LUN fields (SAM-5 §4.7) that it may have written to.
     var units: Set<UInt64>
+    /// A login was answered: it may have written.
+    var hasStood = false
     /// Known once the session stood.
     var portalGroupTag: UInt16?
 
@@ -174,6 +191,7 @@ struct SessionRecord: Equatable, Sendable {
             "portal=\(portal)", "disk=\(disk)",
         ]
         lines += units.sorted().map { "unit=\(String($0, radix: 16))" }
+        if hasStood { lines.append("stood=yes") }
         if let portalGroupTag { lines.append("group=\(portalGroupTag)") }
         return lines.map { $0 + "\n" }.joined()
     }
@@ -199,7 +217,7 @@ extension SessionRecord {
         else { return nil }
         self.init(
             name: SessionName(initiator: initiator, target: target, isid: isid), portal: portal,
-            disk: fields["disk"] ?? "", units: units,
+            disk: fields["disk"] ?? "", units: units, hasStood: fields["stood"] == "yes",
             portalGroupTag: fields["group"].flatMap { UInt16($0) })
     }
 }

@@ -43,16 +43,16 @@ extension Supervisor {
             try attachToLane(disk, specification)
             let description = try awaitFirstPath(disk)
             try checkIdentity(disk, description)
-            var record = DiskRecord(disk, plan.paths, description)
-            try keep(record)
+            try keep(DiskRecord(disk, plan.paths, description))
             try export(disk, description)
-            record.isAttached = true
-            try keep(record)
+            try changeRecord(disk.name) { $0.isAttached = true }
             if disk.isDetaching { throw .detachedMeanwhile(disk.name) }
         } catch {
             abandon(disk)
             throw error
         }
+        // One that appeared in between will not do so again.
+        for interface in disk.state.withLock({ $0.wanted.waiting }) { interfaceAppeared(interface) }
         awaitOtherPaths(disk)
         tellManager()
         let report = try report(disk)

@@ -87,7 +87,7 @@ extension Supervisor {
         }
         guard let answer else { throw .internalFailure("the lane did not answer") }
         if let error = answer {
-            withdraw(made.paths, of: disk.target)
+            withdraw(made, of: disk)
             throw ControlError(error, disk.name)
         }
     }
@@ -151,14 +151,14 @@ extension Supervisor {
     /// The watch thread waits for no lane.
     private func addInBackground(_ disk: AttachedDisk, _ plan: [PlannedPath]) throws(ControlError) {
         let made = try specify(plan, disk)
-        let logger = logger
-        lane.perform { runner in
+        lane.perform { [self] runner in
             guard let id = disk.state.withLock({ $0.id }) else { return }
             for (id, route) in made.routes { runner.addRoute(id, route) }
             do throws(PathChangeError) {
                 try runner.lane.addPaths(id, made.paths, now: runner.time)
             } catch {
                 logger.error("\(disk.name): no path more: \(error)")
+                inBackground("withdraw \(disk.name)") { [self] in withdraw(made, of: disk) }
             }
         }
     }

@@ -218,6 +218,7 @@ extension Supervisor {
                 }
             }
             keepPaths(disk)
+            for interface in after.waiting { interfaceAppeared(interface) }
             reloading.paths = (before, after)
             reloading.result.applied += more.map { "path \($0.name) is added" }
             reloading.result.applied += after.waiting.map { "paths through \($0) are made when it appears" }

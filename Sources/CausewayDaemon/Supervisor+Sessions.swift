@@ -10,9 +10,8 @@ extension Supervisor {
     /// What the lane and its runner have to know of planned paths. Their sessions are on record afterwards.
     func specify(
         _ plan: [PlannedPath], _ disk: AttachedDisk
-    ) throws(ControlError) -> (paths: [PathSpecification], routes: [(RouteID, Route)]) {
-        var paths: [PathSpecification] = []
-        var routes: [(RouteID, Route)] = []
+    ) throws(ControlError) -> SpecifiedPaths {
+        var made = SpecifiedPaths()
         let login = disk.state.withLock { $0.login }
         let depth = login?.depth ?? Int32(clamping: disk.request.queueDepth ?? 0)
         do throws(SystemError) {
@@ -31,8 +30,8 @@ extension Supervisor {
                     let record = SessionRecord(
                         name: name, portal: "\(path.portal)", disk: disk.name.text, units: units)
                     try begin(record, &specification)
-                    paths.append(specification)
-                    routes.append((id, path.route))
+                    made.paths.append(specification)
+                    made.routes.append((id, path.route))
                 }
                 // Every disk of the target is carried by all of its paths.
                 let names = state.withLock { Array($0.routes[disk.target, default: [:]].keys) }
@@ -43,12 +42,13 @@ extension Supervisor {
         }
         disk.state.withLock { state in
             for path in plan where !state.sessions.contains(path.isid) {
+                made.new.append(path.isid)
                 state.sessions.append(path.isid)
                 state.portals.append(path.portal.description)
                 state.plan.append(path)
             }
         }
-        return (paths, routes)
+        return made
     }
 
     /// LUN fields of the disks of a target.
@@ -62,8 +62,9 @@ extension Supervisor {
     private func begin(
         _ record: SessionRecord, _ specification: inout PathSpecification
     ) throws(SystemError) {
-        let (number, earlier) = try records.begin(record)
+        let (number, hasStood, earlier) = try records.begin(record)
         specification.recordNumber = number
+        specification.awaitsRecord = !hasStood
         guard let earlier else { return }
         // A record that names no LUN stands for all of them.
         specification.predecessorUnits = earlier.units.isEmpty ? record.units : earlier.units
@@ -86,6 +87,10 @@ extension Supervisor {
                 where record.name.initiator != initiatorName || !planned.contains(record.name.isid) {
                     // Another disk's, of this very daemon.
                     if records.isOwn(record.name) { continue }
+                    guard record.hasStood else {
+                        records.forget(record.name)
+                        continue
+                    }
                     guard record.units.isEmpty || record.units.contains(lun.rawValue) else { continue }
                     fences.append(try specifyFence(record, disk, lun))
                 }
@@ -124,6 +129,15 @@ extension Supervisor {
         return specification
     }
 
+    /// The lane has refused these paths: the disk has not got them.
+    func withdraw(_ made: SpecifiedPaths, of disk: AttachedDisk) {
+        withdraw(made.paths, of: disk.target)
+        disk.state.withLock { state in
+            state.sessions.removeAll(where: made.new.contains)
+            state.plan.removeAll { made.new.contains($0.isid) }
+        }
+    }
+
     /// The lane has refused these paths: their sessions are not begun.
     func withdraw(_ paths: [PathSpecification], of target: ISCSIName) {
         for path in paths {
@@ -137,12 +151,12 @@ extension Supervisor {
     // MARK: News
 
     func sessionBegan(_ name: SessionName, _ portalGroupTag: UInt16?) {
-        guard let portalGroupTag else { return }
         do throws(SystemError) {
-            try records.note(portalGroupTag: portalGroupTag, of: name)
+            try records.noteLogin(portalGroupTag: portalGroupTag, of: name)
         } catch {
-            logger.error("a session's portal group cannot be put on record: \(error)")
+            return logger.error("a session cannot be put on record, its path is not used: \(error)")
         }
+        lane.perform { $0.lane.sessionRecorded(name, now: $0.time) }
     }
 
     /// A session goes off the record, and its route goes, unless somebody has begun it anew.
@@ -157,4 +171,12 @@ extension Supervisor {
             if let route { lane.perform { $0.removeRoute(route) } }
         }
     }
+}
+
+/// Planned paths as the lane and its runner take them.
+struct SpecifiedPaths: Sendable {
+    var paths: [PathSpecification] = []
+    var routes: [(RouteID, Route)] = []
+    /// Sessions that the disk had not before.
+    var new: [InitiatorSessionID] = []
 }

@@ -459,8 +459,8 @@ final class TargetConnection {
         text += "itt \(String(header[4], radix: 16)) len \(header.dataSegmentLength)"
         switch code {
         case 0x01:
-            text += " lun \(header[2] >> 16) cmd \(header[6]) cdb \(String(header[8], radix: 16)) \(String(header[9], radix: 16))"
-            text += " \(String(header[10], radix: 16)) \(String(header[11], radix: 16)) edtl \(header[5])"
+            let cdb = (8...11).map { String(header[$0], radix: 16) }.joined(separator: " ")
+            text += " lun \(header[2] >> 16) cmd \(header[6]) cdb \(cdb) edtl \(header[5])"
         case 0x05, 0x25, 0x31: text += " off \(header[10]) dsn \(header[9]) f \(header.isFinal ? 1 : 0)"
         case 0x21: text += " status \(header[byte: 3]) stat \(header[6]) exp \(header[7]) max \(header[8])"
         default: break

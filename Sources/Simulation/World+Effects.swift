@@ -131,7 +131,7 @@ extension World {
             self.problems = problems
             for problem in problems { chronicle.trace("lane", "not ready: \(problem.text)") }
         case .sessionBegan(let name, let tag):
-            if let path = pathIndex(of: name) { recorded[path]?.portalGroupTag = tag }
+            putOnRecord(name, tag)
         case .sessionEnded(let name, _, let unfenced):
             chronicle.trace("lane", "session \(name.isid) ended, unfenced \(unfenced.sorted())")
             guard let path = pathIndex(of: name) else { break }

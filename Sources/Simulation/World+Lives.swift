@@ -4,6 +4,8 @@ import CausewayCore
 struct RecordedSession {
     /// LUN fields that it may have written to.
     var units: Set<UInt64> = []
+    /// A login was answered. Without that it has written nothing.
+    var hasStood = false
     var portalGroupTag: UInt16?
 }
 
@@ -19,6 +21,9 @@ extension World {
 
     /// The paths of the present daemon, and for sessions on record that it would not make a fence each.
     func pathSpecifications() -> [PathSpecification] {
+        for route in recorded.keys where !activePaths.contains(route) && recorded[route]?.hasStood != true {
+            recorded[route] = nil
+        }
         let old = recorded.keys.filter { !activePaths.contains($0) }.sorted()
         return activePaths.map { specification($0, isFenceOnly: false) }
             + old.map { specification($0, isFenceOnly: true) }
@@ -31,13 +36,26 @@ extension World {
             route: RouteID(rawValue: Int32(route)), interface: "eth\(path.interface)",
             sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
             isid: Self.isid(of: route))
-        if let record = recorded[route], !options.forgetsSessions {
+        specification.awaitsRecord = recorded[route]?.hasStood != true
+        if let record = recorded[route], record.hasStood, !options.forgetsSessions {
             specification.predecessorUnits = record.units
             specification.predecessorGroupTag = record.portalGroupTag
         }
         specification.isFenceOnly = isFenceOnly
         recorded[route, default: RecordedSession()].units.formUnion(disks.map(\.lun.rawValue))
         return specification
+    }
+
+    /// The record is a file: it takes a moment, in which the daemon may die.
+    func putOnRecord(_ name: SessionName, _ tag: UInt16?) {
+        let own = life
+        timeline.after(recordPace.nanoseconds(10_000...2_000_000)) { [unowned self] in
+            guard life == own, let path = pathIndex(of: name) else { return }
+            recorded[path]?.hasStood = true
+            recorded[path]?.portalGroupTag = tag
+            lane.sessionRecorded(name, now: instant)
+            work()
+        }
     }
 
     /// SIGKILL, and a successor a moment later. Its configuration may make other paths.
@@ -47,6 +65,25 @@ extension World {
         for socket in sockets.compactMap({ $0 }) where socket.connection != nil { close(socket.id) }
         for client in clients { client.sever() }
         beginLife(paths: paths, after: delay)
+    }
+
+    /// The kernel gives up a socket and gets another one: what it had sent it sends again.
+    public func loseClient(of disk: SimulatedDisk, connectsAfter delay: UInt64) {
+        chronicle.trace("fault", "a client goes")
+        let client = disk.clients[0]
+        let own = life
+        for index in sockets.indices where sockets[index]?.incoming === client.toLane {
+            sockets[index]?.wasReset = true
+            if let id = sockets[index]?.id { listReadable(id) }
+        }
+        client.sever()
+        planWork()
+        timeline.after(delay) { [unowned self] in
+            guard life == own, disk.isReady, !disk.isDetached else { return }
+            connect(client, of: disk)
+            client.isServedAgain()
+            work()
+        }
     }
 
     private func beginLife(paths: [Int], after delay: UInt64) {

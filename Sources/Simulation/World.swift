@@ -84,6 +84,8 @@ public final class World {
     public internal(set) var activePaths: [Int]
     /// Sessions on record, by path.
     var recorded: [Int: RecordedSession] = [:]
+    /// How long records take.
+    let recordPace: RandomStream
     /// A daemon is on its way out.
     public internal(set) var isHandingOver = false
     /// Lines that the lane wrote, if they are kept.
@@ -152,6 +154,7 @@ public final class World {
                 chronicle: chronicle)
             target.impostors[portal]?.isImpostor = true
         }
+        recordPace = RandomStream(seed: options.seed, "records")
         lane = Lane(settings: options.lane)
         routes = options.paths
         activePaths = Array(options.paths.indices)

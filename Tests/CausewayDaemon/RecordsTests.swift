@@ -47,8 +47,9 @@ import Testing
             #expect(records.isOwn(name))
             // A successor finds what both may have written to, and the group that the session was in; and it
             // does so for each of its disks, in whichever order they come.
-            try records.note(portalGroupTag: 3, of: name)
+            try records.noteLogin(portalGroupTag: 3, of: name)
             record.portalGroupTag = 3
+            record.hasStood = true
             record.units = [1, second]
             let successor = SessionRecords(stateDirectory: folder)
             #expect(!successor.isOwn(name))
@@ -63,7 +64,7 @@ import Testing
             #expect(last.earlier == record)
             #expect(try another.end(name, number: last.number, unfenced: []))
             // What is no longer on record is not put there again by late news.
-            try records.note(portalGroupTag: 7, of: name)
+            try records.noteLogin(portalGroupTag: 7, of: name)
             #expect(try records.begin(try Self.record(7)).earlier == nil)
         }
     }
@@ -118,6 +119,31 @@ import Testing
         #expect(SessionRecord(parsing: "unit=1\n") == nil)
     }
 
+    /// A dead portal's session has written nothing: nobody waits for a fence through that portal.
+    @Test func aSessionThatNeverStoodOwesNothing() throws {
+        try Self.inFolder { folder in
+            let records = SessionRecords(stateDirectory: folder)
+            try records.prepare()
+            let record = try Self.record(7)
+            #expect(try records.begin(record).hasStood == false)
+            let successor = SessionRecords(stateDirectory: folder)
+            let begun = try successor.begin(record)
+            #expect(begun.earlier == nil && !begun.hasStood)
+            #expect(successor.isOwn(record.name))
+            // Once it has stood, with or without a portal group, that stays on record through every begin.
+            try successor.noteLogin(portalGroupTag: nil, of: record.name)
+            #expect(try successor.begin(record).hasStood)
+            let third = SessionRecords(stateDirectory: folder)
+            #expect(try third.begin(record).earlier?.hasStood == true)
+            #expect(!third.isOwn(record.name))
+            // Only what this process has not begun is forgotten.
+            third.forget(record.name)
+            #expect(try third.sessions(with: record.name.target).records.count == 1)
+            SessionRecords(stateDirectory: folder).forget(record.name)
+            #expect(try third.sessions(with: record.name.target).records.isEmpty)
+        }
+    }
+
     @Test(arguments: ["80:1a:2b:3c:4d:5e", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"])
     func anISIDIsReadAsItIsWritten(text: String) throws {
         #expect(try #require(InitiatorSessionID(parsing: text)).description == text)
@@ -156,6 +182,23 @@ import Testing
             #expect(path.isid == InitiatorSessionID(hash: 9))
             records.remove(name)
             #expect(records.all().records.isEmpty)
+        }
+    }
+
+    @Test func aRecordIsChangedWhereItIs() throws {
+        try Self.inFolder { folder in
+            let records = DiskRecords(stateDirectory: folder)
+            try records.prepare()
+            let name = try DiskName("data1")
+            try records.change(name) { $0.isDrained = true }
+            #expect(records.read(name) == nil)
+            let request = AttachRequest(
+                name: name, target: "iqn.2026-01.io.causeway:t", portals: [], interfaces: [], lun: 1)
+            try records.write(
+                DiskRecord(request: request, paths: [], wwid: "w", sizeBytes: 1 << 20, blockLength: 512))
+            try records.change(name) { $0.hasLostWrites = true }
+            try records.change(name) { $0.isDrained = true }
+            #expect(records.read(name)?.hasLostWrites == true && records.read(name)?.isDrained == true)
         }
     }
 

@@ -19,7 +19,9 @@ extension Lane {
 
     @inline(never)
     private mutating func wait(_ task: Int32, _ disk: Int32) {
-        if diskQueues[disk].isFailing { return finishTask(task, error: NBDError.inputOutput.rawValue) }
+        if diskQueues[disk].isFailing || isOrphanedWrite(task, disk) {
+            return finishTask(task, error: NBDError.inputOutput.rawValue)
+        }
         diskQueues[disk].pending.append(task, tasks)
         hasPending = true
     }

@@ -205,6 +205,9 @@ extension Lane {
             path.state = .standIn
             path.retryAt = now.adding(milliseconds: settings.ownRouteRetryMilliseconds)
             wake(at: path.retryAt ?? .never)
+        } else if path.specification.awaitsRecord {
+            // A successor that finds no such record owes no fence.
+            return
         } else {
             path.state = .up
             path.attemptsSinceLoss = 0

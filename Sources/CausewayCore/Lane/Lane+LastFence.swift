@@ -44,6 +44,7 @@ extension Lane {
 
     private mutating func releaseUnfenced(_ path: Path, _ cold: Disk) {
         let count = release(path, cold.index)
+        path.accessDebts.remove(cold.index)
         diskQueues[cold.index].counters.unfenced &+= UInt64(count)
         path.lastFence = "none (fence = none), \(count) writes"
         tell(

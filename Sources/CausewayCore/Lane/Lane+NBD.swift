@@ -263,6 +263,10 @@ extension Lane {
             if streams[stream].requests == 0 { giveChunkBack(stream) }
         }
         let disk = requests[request].disk
+        if requests[request].isAwaited {
+            diskQueues[disk].fenceDebts -= 1
+            hasPending = true
+        }
         if requests[request].error != 0 { diskQueues[disk].counters.errors &+= 1 }
         diskQueues[disk].requests &-= 1
         requests[request].isFree = true
@@ -327,6 +331,12 @@ extension Lane {
                 releaseRequest(request)
             } else {
                 requests[request].isFullyIssued = true
+                switch NBDCommand(rawValue: requests[request].type) {
+                case .write, .writeZeroes, .trim:
+                    requests[request].isAwaited = true
+                    diskQueues[disk].fenceDebts += 1
+                default: break
+                }
             }
         }
         dropOrphans(disk)
@@ -368,7 +378,7 @@ extension Lane {
         }
     }
 
-    private func isOrphanedWrite(_ task: Int32, _ disk: Int32) -> Bool {
+    func isOrphanedWrite(_ task: Int32, _ disk: Int32) -> Bool {
         tasks[task].disk == disk && tasks[task].kind.isWrite && tasks[task].request >= 0
             && requests[tasks[task].request].isOrphan
     }

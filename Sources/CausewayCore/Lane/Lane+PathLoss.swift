@@ -215,7 +215,9 @@ extension Lane {
         tasks[task].path = -1
         diskQueues[disk].counters.sentAgain &+= 1
         if tasks[task].kind == .getLBAStatus { internalData[task] = [] }
-        if diskQueues[disk].isFailing { return finishTask(task, error: NBDError.inputOutput.rawValue) }
+        if diskQueues[disk].isFailing || isOrphanedWrite(task, disk) {
+            return finishTask(task, error: NBDError.inputOutput.rawValue)
+        }
         tasks[task].state = .pending
         if first {
             diskQueues[disk].pending.prepend(task, tasks)

@@ -64,6 +64,15 @@ extension Lane {
         return false
     }
 
+    /// `sessionBegan` was put on record, so that a successor fences what the session will write.
+    public mutating func sessionRecorded(_ name: SessionName, now: Instant) {
+        self.now = now
+        for path in paths where path.specification.awaitsRecord && sessionName(path) == name {
+            path.specification.awaitsRecord = false
+            beginUse(path)
+        }
+    }
+
     func sessionName(_ path: Path) -> SessionName {
         let target = targets[Int(path.target)]
         return SessionName(

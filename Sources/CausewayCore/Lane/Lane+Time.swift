@@ -78,6 +78,7 @@ extension Lane {
         }
         // An attempt beside a living session is of use only while that one is silent.
         if path.isUp && !path.isSuspect { path.retryAt = nil }
+        if path.specification.awaitsRecord && path.intent != .inUse { beginUse(path) }
         leave(path)
         if let retryAt = path.retryAt {
             if retryAt <= now { beginAttempt(path) } else { wake(at: retryAt) }

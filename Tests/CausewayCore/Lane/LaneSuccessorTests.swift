@@ -52,6 +52,84 @@ struct LaneSuccessorTests {
         #expect(world.isDetached && !world.hasRecords)
     }
 
+    @Test("nothing is written before the path's session is on record as one that stood")
+    func recordFirst() {
+        // The record comes late, and the daemon dies once before and once after it: what the target then does
+        // late is a ghost if the successor fences nothing.
+        for seed in UInt64(1)...20 {
+            var options = options()
+            options.seed = seed
+            let world = World(options)
+            world.attach()
+            world.holdFirstWrite(for: 3 * .second)
+            world.run(limit: 10 * .second) { world.isReady }
+            world.client.submit(.write, lba: 8, blocks: 8)
+            world.run(limit: seed * 200_000)
+            world.crash(paths: [0], successorAfter: .millisecond)
+            world.run(limit: 10 * .second) { world.isIdle }
+            world.client.submit(.write, lba: 8, blocks: 8)
+            settle(world)
+        }
+    }
+
+    @Test("a path to a portal that never answered is not waited for by the next daemon")
+    func deadPortal() {
+        var options = options()
+        options.target.portalGroups = [1, 2]
+        let world = World(options)
+        world.blackHole(portal: 1, .both)
+        world.attach()
+        world.run(limit: 10 * .second) { world.isReady }
+        world.crash(paths: [0, 1], successorAfter: .millisecond)
+        world.run(limit: 10 * .second) { world.isReady }
+        var isWritten = false
+        world.client.submit(.write, lba: 8, blocks: 8) { _ in isWritten = true }
+        world.run(limit: 2 * .second) { isWritten }
+        #expect(isWritten, "the write waits for a session that never was")
+        world.heal(portal: 1)
+        settle(world)
+    }
+
+    @Test("a client that is gone leaves no write that comes over its successor's")
+    func vanishedClient() {
+        for seed in UInt64(1)...10 {
+            var options = options()
+            options.seed = seed
+            let world = ready(options)
+            world.holdFirstWrite(for: 3 * .second)
+            world.client.submit(.write, lba: 8, blocks: 8)
+            world.run(limit: 100 * .millisecond)
+            world.loseClient(of: world.disks[0], connectsAfter: .millisecond)
+            let isAnswered = world.run(limit: 20 * .second) { world.client.isIdle }
+            #expect(isAnswered)
+            world.client.submit(.write, lba: 8, blocks: 8)
+            settle(world)
+            #expect(world.client.errors == 0)
+        }
+    }
+
+    @Test("that the target lost writes is told by the next daemon, if no FLUSH has told it")
+    func lostWrites() {
+        var options = options()
+        options.unit.hasWriteCache = true
+        let world = ready(options)
+        world.client.mayFail = true
+        world.client.submit(.write, lba: 8, blocks: 8)
+        world.run(limit: 10 * .second) { world.isIdle }
+        world.restartTarget(downFor: 100 * .millisecond, losesCache: true)
+        world.run(limit: 20 * .second) { world.pathsUp == 2 }
+        world.run(limit: 2 * .second)
+        world.handOver(paths: [0, 1], successorAfter: 10 * .millisecond)
+        world.run(limit: 20 * .second) { world.daemons == 2 && world.isReady && world.pathsUp == 2 }
+        var errors: [UInt32] = []
+        for _ in 0..<2 {
+            world.client.submit(.flush, lba: 0, blocks: 1) { errors.append($0) }
+            world.run(limit: 10 * .second) { world.isIdle }
+        }
+        #expect(errors == [NBDError.inputOutput.rawValue, 0])
+        settle(world)
+    }
+
     @Test("a client handed over in the middle of a request loses nothing")
     func handOver() {
         var options = options()
