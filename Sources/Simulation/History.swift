@@ -72,9 +72,11 @@ public final class History {
     }
 
     private func live() {
+        setUnitsSlow(!swarm.mayAbort)
         world.attach()
         let count = swarm.options.paths.count
         demand(60 * Self.second, "the paths do not come up") { world.isReady && world.pathsUp == count }
+        setUnitsSlow(true)
         for client in world.clients {
             client.mayFail = swarm.mayFail
             client.bound = 400 * Self.second
@@ -194,7 +196,7 @@ public final class History {
         if swarm.changesPolicy && (!swarm.changesPaths || changes.chance(500)) {
             // A path that the policy prefers may be gone.
             let error = world.set(policy: swarm.policy(changes))
-            let isWhole = !swarm.changesPaths && world.daemons == 1
+            let isWhole = !swarm.changesPaths && world.daemons == 1 && !world.isHandingOver
             if let error, isWhole { world.chronicle.fail("a policy is not taken: \(error)") }
             return
         }
@@ -230,7 +232,16 @@ public final class History {
         }
         world.restoreUnit()
         world.fillPool(false)
+        setUnitsSlow(!swarm.mayAbort)
         world.setAccess(world.accessStates.mapValues { _ in 0 })
+    }
+
+    /// Where commands have less time than a slow one takes, no path comes up or stays for as long as there are
+    /// slow ones: only the part with the faults has them then.
+    private func setUnitsSlow(_ areSlow: Bool) {
+        for disk in world.disks {
+            disk.unit.options.slowPermille = areSlow ? swarm.options.unit.slowPermille : 0
+        }
     }
 
     /// Short more often than long.

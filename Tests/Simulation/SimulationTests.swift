@@ -28,7 +28,9 @@ struct HistoryTests {
     static let namedLives: [(seed: UInt64, was: String)] = [
         (590, "a target told of its restart by session, not by LUN"),
         (1611, "clients that waited for memory all waited for one another"),
+        (1758, "a path that had owed a fence kept its disk from growing, for ever"),
         (1701, "a planned restart forgot that the target had lost acknowledged writes"),
+        (5024, "a path that was added again while it left leaked the stream of its attempt"),
         (2358, "LUN resets for the lane's own questions kept each other from coming to rest"),
     ]
 

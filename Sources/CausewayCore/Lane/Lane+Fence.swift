@@ -211,6 +211,8 @@ extension Lane {
         } else {
             path.state = .up
             path.attemptsSinceLoss = 0
+            path.reprobeAt = path.reprobeAt ?? now.adding(milliseconds: settings.capacityPollMilliseconds)
+            wake(at: path.reprobeAt ?? .never)
             for disk in targets[Int(path.target)].disks { beginProbe(path, disk) }
         }
         pumpPending()

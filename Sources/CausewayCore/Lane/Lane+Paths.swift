@@ -9,6 +9,8 @@ extension Lane {
     /// Begins to connect. One attempt at a time, so that one ISID is never in two logins.
     mutating func beginAttempt(_ path: Path) {
         path.retryAt = nil
+        // A path that is added again while it leaves may still have one.
+        guard path.attempt == nil else { return }
         // Who stands in has the session that the fence needs; its own route is what is tried.
         let isStandIn = if case .standIn = path.state { true } else { false }
         let owes = owesFence(path) && !isStandIn
@@ -324,5 +326,7 @@ extension Lane {
         if isToReturn && targets[Int(path.target)].lastDisk == nil { return rest(path) }
         path.state = .removed
         pathRemoved(path)
+        // What it owed kept the disks from following their LUNs' sizes.
+        for disk in targets[Int(path.target)].disks { checkSize(disk) }
     }
 }
