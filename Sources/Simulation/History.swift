@@ -17,6 +17,16 @@ public struct Verdict: Sendable {
     public var longestWait: UInt64
 }
 
+/// What keeps a late write from the medium, one as needed as the other.
+public enum Safeguard: String, CaseIterable, Sendable {
+    /// The command before which an old session's writes end.
+    case barrier
+    /// That sent writes of a lost session wait.
+    case fence
+    /// What a successor knows of sessions before it.
+    case records
+}
+
 /// The history of a seed: a safety phase with faults, then a liveness phase without, in which everything must
 /// be answered, every path come back, and nothing be left over.
 public final class History {
@@ -33,21 +43,22 @@ public final class History {
     private static let second: UInt64 = 1_000_000_000
 
     /// - Parameters:
-    ///   - isCanary: without the barrier: must fail now and then.
+    ///   - missing: what is left out on purpose: such histories must fail now and then.
     ///   - hasLives: in some histories the daemon dies or restarts.
-    ///   - forgets: a daemon that follows another knows nothing of its sessions: must fail now and then.
     ///   - chap: in place of what the seed draws; targets of even seeds mistake algorithms then.
     public init(
-        seed: UInt64, isTracing: Bool = false, isCanary: Bool = false, hasLives: Bool = true,
-        forgets: Bool = false, chap: SimulatedCHAP? = nil
+        seed: UInt64, isTracing: Bool = false, without missing: Safeguard? = nil, hasLives: Bool = true,
+        chap: SimulatedCHAP? = nil
     ) {
-        var swarm = Swarm(seed: seed, isCanary: isCanary || forgets)
+        var swarm = Swarm(seed: seed, isCanary: missing != nil)
         if let chap {
             swarm.options.target.chap = chap
             swarm.options.target.mistakesAlgorithms = seed.isMultiple(of: 2)
         }
         swarm.options.isTracing = isTracing
-        swarm.options.lane.skipsBarrier = isCanary
+        swarm.options.lane.skipsBarrier = missing == .barrier
+        swarm.options.lane.skipsFence = missing == .fence
+        let forgets = missing == .records
         swarm.options.forgetsSessions = forgets
         lives = RandomStream(seed: seed, "lives")
         if hasLives && (forgets || lives.chance(400)) { livesLeft = lives.number(1...4) }

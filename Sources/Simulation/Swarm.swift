@@ -36,7 +36,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
     /// Commands that are slow, and no more than that, may fail.
     public var mayAbort = false
 
-    /// - Parameter isCanary: leaves the barrier out and breeds ghosts: such histories must fail.
+    /// - Parameter isCanary: breeds ghosts.
     public init(seed: UInt64, isCanary: Bool = false) {
         let random = RandomStream(seed: seed, "swarm")
         options.seed = seed
@@ -274,7 +274,6 @@ public struct Swarm: Sendable, CustomStringConvertible {
     }
 
     private mutating func makeCanary(_ random: RandomStream) {
-        options.lane.skipsBarrier = true
         options.settings.failure = FailureSettings()
         options.target.groupSupport = 0
         options.target.reinstatement = .returnsAtOnce

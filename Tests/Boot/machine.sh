@@ -220,8 +220,8 @@ logged_at() { tr -d '\r' <"$journal" | grep -E -- "$1" | sed -nE '1s/^\[ *([0-9]
 # before A B: both were logged, and A first.
 before() {
     local a b
-    a=$(tr -d '\r' <"$journal" | grep -nE -- "$1" | head -n 1 | cut -d : -f 1)
-    b=$(tr -d '\r' <"$journal" | grep -nE -- "$2" | head -n 1 | cut -d : -f 1)
+    a=$(tr -d '\r' <"$journal" | grep -nE -- "$1" | tail -n 1 | cut -d : -f 1)
+    b=$(tr -d '\r' <"$journal" | grep -nE -- "$2" | tail -n 1 | cut -d : -f 1)
     [ "${a:-999999}" -lt "${b:-0}" ] || fail "the journal does not have '$1' before '$2'"
 }
 no_io_error() {

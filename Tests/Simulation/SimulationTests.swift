@@ -44,19 +44,11 @@ struct HistoryTests {
         #expect(History(seed: seed.seed).run().failure == nil, "once: \(seed.was)")
     }
 
-    @Test("without the barrier the oracle finds the ghost")
-    func canary() {
-        #expect(
-            (UInt64(1)...100).contains {
-                History(seed: $0, isCanary: true).run().failure?.contains("returned write") == true
-            })
-    }
-
-    @Test("a daemon that forgets its predecessor's sessions lets the ghost through")
-    func forgottenSessions() {
+    @Test("without any one of the safeguards the oracle finds the ghost", arguments: Safeguard.allCases)
+    func canary(_ safeguard: Safeguard) {
         #expect(
             (UInt64(1)...200).contains {
-                History(seed: $0, forgets: true).run().failure?.contains("returned write") == true
+                History(seed: $0, without: safeguard).run().failure?.contains("returned write") == true
             })
     }
 

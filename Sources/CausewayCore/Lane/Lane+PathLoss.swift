@@ -110,7 +110,7 @@ extension Lane {
                 if !copyIsLost(task) { moved.append(task) }
             case _ where tasks[task].request < 0:
                 dropInternal(task, path, wasSent: !unsent.contains(task))
-            case let kind where kind.isWrite && !unsent.contains(task):
+            case let kind where kind.isWrite && !unsent.contains(task) && !settings.skipsFence:
                 if isWantedByNobody(task) {
                     abandoned.append(task)
                 } else {

@@ -177,6 +177,8 @@ public struct LaneSettings: Sendable {
     public var hedgesAtOnce = 64
     /// Developer's switch: shows what the barrier is for by leaving it out.
     public var skipsBarrier = false
+    /// For simulated worlds, which must notice: writes of a lost session are sent again at once.
+    public var skipsFence = false
 
     public init() {}
 }
