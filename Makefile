@@ -64,7 +64,7 @@ demo: deps build
 	$(SUDO) Tests/Kernel/demo
 
 test: deps
-	$(call need,$(DEB_PACKAGES))
+	$(call need,$(BOOT_PACKAGES))
 	Tests/run
 
 bench: deps build

@@ -63,7 +63,7 @@ struct DiskRecord: Codable, Equatable, Sendable {
     var isAttached = false
     /// The last daemon has answered and flushed everything, and logged out.
     var isDrained = false
-    /// The target restarted with acknowledged writes in its cache, and no FLUSH of the client has said so yet.
+    /// The target restarted with acknowledged writes in its cache, and no FLUSH of a client has said so.
     var hasLostWrites: Bool?
 
     /// By this a successor finds the kernel's device.

@@ -247,8 +247,8 @@ public final class History {
         world.setAccess(world.accessStates.mapValues { _ in 0 })
     }
 
-    /// Where commands have less time than a slow one takes, no path comes up or stays for as long as there are
-    /// slow ones: only the part with the faults has them then.
+    /// Where commands have less time than a slow one takes, no path comes up or stays for as long as there
+    /// are slow ones: only the part with the faults has them then.
     private func setUnitsSlow(_ areSlow: Bool) {
         for disk in world.disks {
             disk.unit.options.slowPermille = areSlow ? swarm.options.unit.slowPermille : 0

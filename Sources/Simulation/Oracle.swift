@@ -105,7 +105,8 @@ final class Oracle {
         let open = state.unconfirmed.map(name)
         let isOlder = stamp != 0 && BlockPattern.lba(stamp) == lba
         chronicle.fail(
-            "\(disk)\(who) of LBA \(lba) returned \(name(stamp))\(isOlder ? "" : " (or what was never there)"), "
+            "\(disk)\(who) of LBA \(lba) returned \(name(stamp))"
+                + (isOlder ? ", " : " (or what was never there), ")
                 + "acknowledged is \(wanted.joined(separator: " or "))"
                 + (open.isEmpty ? "" : ", not acknowledged \(open.joined(separator: ", "))"))
     }

@@ -34,7 +34,7 @@ final class TargetConnection {
     private(set) var damagedCount = 0
     /// A command was refused before it counted: no later one is taken (RFC 7143 §7.3).
     private var hasGap = false
-    private var nextRejection: UInt8?
+    var nextRejection: UInt8?
 
     init(_ target: SimulatedTarget, _ connection: Connection) {
         self.target = target

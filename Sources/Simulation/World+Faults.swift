@@ -142,6 +142,7 @@ extension World {
             connection.toInitiator.cutAfter = nil
             connection.toTarget.damagedByte = nil
             target.connection(connection.number)?.flip = nil
+            target.connection(connection.number)?.nextRejection = nil
         }
     }
 

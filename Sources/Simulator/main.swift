@@ -1,9 +1,9 @@
 import Glibc
 import Simulation
 
-/// `Simulator [--seeds N] [--start S] [--jobs J] [--verbose]` runs N histories; `Simulator --seed S [--trace]`
-/// runs one and shows it. The exit status is 1 if a history failed. With `--without barrier`, `fence` or
-/// `records` that safeguard is left out, and it is 1 if no history failed.
+/// `Simulator [--seeds N] [--start S] [--jobs J] [--verbose]` runs N histories;
+/// `Simulator --seed S [--trace]` runs one and shows it. The exit status is 1 if a history failed. With
+/// `--without barrier`, `fence` or `records` that safeguard is left out, and it is 1 if no history failed.
 struct Arguments {
     var seeds: UInt64 = 100
     var start: UInt64 = 1

@@ -30,8 +30,9 @@ struct HistoryTests {
         (1611, "clients that waited for memory all waited for one another"),
         (1758, "a path that had owed a fence kept its disk from growing, for ever"),
         (1701, "a planned restart forgot that the target had lost acknowledged writes"),
-        (5024, "a path that was added again while it left leaked the stream of its attempt"),
         (2358, "LUN resets for the lane's own questions kept each other from coming to rest"),
+        (5024, "a path that was added again while it left leaked the stream of its attempt"),
+        (7801, "a write that somebody's reset had aborted came over newer ones"),
     ]
 
     @Test("seeds that found a bug find it no more", arguments: named)

@@ -20,6 +20,10 @@ extension Lane {
             } else {
                 delay(task, milliseconds: tasks[task].attempts < 64 ? 100 : 750)
             }
+        case .retry
+        where tasks[task].attempts <= settings.retryLimit && tasks[task].kind.isWrite
+            && SCSIStatus(rawValue: status) == .taskAborted:
+            writeWasAborted(task, path)
         case .retry where tasks[task].attempts <= settings.retryLimit:
             sendAgain(task, first: true)
         case .retryAfterDelay where isTransition(verdict, sense) && disks[Int(disk)].access.mode != .off:

@@ -224,21 +224,28 @@ extension Lane {
             // What it owes is settled by a new session alone.
             reinstate(path, "SET TARGET PORT GROUPS had to be aborted")
         case _ where tasks[task].request < 0: dropInternal(task, path, wasSent: true)
-        case let kind where kind.isWrite:
-            if isWantedByNobody(task) {
-                abandonWrite(task, path)
-                return reinstate(path, "a write that nobody waits for had to be aborted")
-            }
-            if pathQueues[index].held.isEmpty { path.fenceBegan = now }
-            tasks[task].state = .held
-            pathQueues[index].held.append(task, tasks)
-            let reference = TaskReference(slot: task, generation: tasks[task].generation)
-            // Such a target answers ABORT TASK once the command has ended, as it lets a login wait for it.
-            if path.proof == .waitsForTasks || settings.skipsBarrier { return release([reference], path) }
-            path.unbarred[disk, default: []].append(reference)
-            beginAbortBarrier(path, disk)
+        case let kind where kind.isWrite: writeWasAborted(task, path)
         default: again(task)
         }
+    }
+
+    /// A sent write was aborted, by us or, as its answer TASK ABORTED says, by a reset of somebody else. Not
+    /// every target has let go of it by then: it is sent again behind a barrier.
+    mutating func writeWasAborted(_ task: Int32, _ path: Path) {
+        let index = path.index
+        let disk = tasks[task].disk
+        if isWantedByNobody(task) {
+            abandonWrite(task, path)
+            return reinstate(path, "a write that nobody waits for had to be aborted")
+        }
+        if pathQueues[index].held.isEmpty { path.fenceBegan = now }
+        tasks[task].state = .held
+        pathQueues[index].held.append(task, tasks)
+        let reference = TaskReference(slot: task, generation: tasks[task].generation)
+        // Such a target answers ABORT TASK once the command has ended, as it lets a login wait for it.
+        if path.proof == .waitsForTasks || settings.skipsBarrier { return release([reference], path) }
+        path.unbarred[disk, default: []].append(reference)
+        beginAbortBarrier(path, disk)
     }
 
     /// Takes a task off its path that gets no answer there.

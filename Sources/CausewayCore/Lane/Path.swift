@@ -196,7 +196,7 @@ public struct PathSpecification: Sendable {
     public var predecessorGroupTag: UInt16?
     /// Comes back when the session has ended, for whoever keeps the record.
     public var recordNumber: UInt64 = 0
-    /// Nothing is on record yet of a session that stood: the path carries no request before `sessionRecorded`.
+    /// It is not on record yet that the session stood: the path carries no request before `sessionRecorded`.
     public var awaitsRecord = false
     /// There is no such path any more: log in as the predecessor's session over any route, take the barrier,
     /// log out.

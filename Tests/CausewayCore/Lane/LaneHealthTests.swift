@@ -88,7 +88,7 @@ struct LaneHealthTests {
         for _ in 0..<3 {
             // Healed before the path is given up: both copies are answered.
             world.blackHole(interface: 0, .toInitiator)
-            world.run(limit: 300 * .millisecond)
+            world.run(limit: 200 * .millisecond)
             world.heal(interface: 0)
             world.run(limit: .second)
         }
