@@ -110,7 +110,7 @@ final class DiskRecords: Sendable {
     }
 
     func remove(_ name: DiskName) {
-        unsafe unlink(path(name))
+        changing.withLock { _ in _ = unsafe unlink(path(name)) }
     }
 
     /// All that can be read, and the files that cannot.

@@ -17,6 +17,10 @@ final class SessionRecords: Sendable {
     private struct Begun {
         /// How often.
         var count: UInt64 = 0
+        /// As it stands in its file.
+        var record: SessionRecord
+        /// Which of the beginnings was heard to have ended although it was not the last, and what it left.
+        var ended: (number: UInt64, unfenced: Set<UInt64>)?
         /// What stood on record before: a predecessor's. It holds until the session has ended, for disks that
         /// share it may reach the lane in any order.
         var inherited: SessionRecord?
@@ -43,7 +47,7 @@ final class SessionRecords: Sendable {
         _ record: SessionRecord
     ) throws(SystemError) -> (number: UInt64, hasStood: Bool, earlier: SessionRecord?) {
         try begun.withLock { begun throws(SystemError) in
-            let earlier = try read(path(record.name))
+            let earlier = try begun[record.name]?.record ?? read(path(record.name))
             var record = record
             if let earlier {
                 record.units.formUnion(earlier.units)
@@ -52,8 +56,10 @@ final class SessionRecords: Sendable {
             }
             try write(record)
             // A session that never stood has written nothing.
-            var known = begun[record.name] ?? Begun(inherited: record.hasStood ? earlier : nil)
+            let inherited = record.hasStood ? earlier : nil
+            var known = begun[record.name] ?? Begun(record: record, inherited: inherited)
             known.count += 1
+            known.record = record
             begun[record.name] = known
             return (known.count, record.hasStood, known.inherited)
         }
@@ -63,7 +69,10 @@ final class SessionRecords: Sendable {
     func withdraw(_ name: SessionName, number: UInt64) {
         begun.withLock { begun in
             guard let known = begun[name], known.count == number else { return }
-            if number > 1 {
+            if let ended = known.ended, ended.number == number - 1 {
+                begun[name] = nil
+                if ended.unfenced.isEmpty { unsafe unlink(path(name)) }
+            } else if number > 1 {
                 begun[name]?.count = number - 1
             } else {
                 begun[name] = nil
@@ -78,13 +87,16 @@ final class SessionRecords: Sendable {
         begun.withLock { begun in begun[name].map { $0.inherited == nil } ?? false }
     }
 
-    /// The session stands, in this portal group: from now on it may write.
-    func noteLogin(portalGroupTag: UInt16?, of name: SessionName) throws(SystemError) {
-        try begun.withLock { _ throws(SystemError) in
-            try amend(name) {
-                $0.hasStood = true
-                $0.portalGroupTag = portalGroupTag ?? $0.portalGroupTag
-            }
+    /// The session stands, in this portal group: from now on it may write. False if it is none of this
+    /// process's: it is over.
+    func noteLogin(portalGroupTag: UInt16?, of name: SessionName) throws(SystemError) -> Bool {
+        try begun.withLock { begun throws(SystemError) in
+            guard var record = begun[name]?.record else { return false }
+            record.hasStood = true
+            record.portalGroupTag = portalGroupTag ?? record.portalGroupTag
+            try write(record)
+            begun[name]?.record = record
+            return true
         }
     }
 
@@ -97,28 +109,29 @@ final class SessionRecords: Sendable {
 
     /// The session carries these LUNs too.
     func note(units: Set<UInt64>, of name: SessionName) throws(SystemError) {
-        try begun.withLock { _ throws(SystemError) in
-            try amend(name) { $0.units.formUnion(units) }
+        try begun.withLock { begun throws(SystemError) in
+            guard let known = begun[name]?.record, !known.units.isSuperset(of: units) else { return }
+            var record = known
+            record.units.formUnion(units)
+            try write(record)
+            begun[name]?.record = record
         }
-    }
-
-    private func amend(
-        _ name: SessionName, _ change: (inout SessionRecord) -> Void
-    ) throws(SystemError) {
-        guard let known = try read(path(name)) else { return }
-        var record = known
-        change(&record)
-        if record != known { try write(record) }
     }
 
     /// The session is over. On record stays to which LUNs it may still be writing. False if it was begun anew
     /// meanwhile.
     func end(_ name: SessionName, number: UInt64, unfenced: Set<UInt64>) throws(SystemError) -> Bool {
         try begun.withLock { begun throws(SystemError) in
-            guard begun[name]?.count == number else {
+            guard let known = begun[name] else { return false }
+            guard known.count == number else {
+                begun[name]?.ended = (number, unfenced)
                 // Whoever begins it next is to know what this one left.
-                if !unfenced.isEmpty, begun[name] != nil, var record = try read(path(name)) {
-                    record.units = (begun[name]?.inherited?.units ?? []).union(unfenced)
+                if !unfenced.isEmpty {
+                    var record = known.record
+                    record.hasStood = true
+                    try write(record)
+                    begun[name]?.record = record
+                    record.units = (known.inherited?.units ?? []).union(unfenced)
                     begun[name]?.inherited = record
                 }
                 return false
@@ -127,10 +140,10 @@ final class SessionRecords: Sendable {
             if unfenced.isEmpty {
                 unsafe unlink(path(name))
             } else {
-                try amend(name) {
-                    $0.units = unfenced
-                    $0.hasStood = true
-                }
+                var record = known.record
+                record.units = unfenced
+                record.hasStood = true
+                try write(record)
             }
             return true
         }
@@ -191,7 +204,7 @@ struct SessionRecord: Equatable, Sendable {
             "portal=\(portal)", "disk=\(disk)",
         ]
         lines += units.sorted().map { "unit=\(String($0, radix: 16))" }
-        if hasStood { lines.append("stood=yes") }
+        if !hasStood { lines.append("stood=no") }
         if let portalGroupTag { lines.append("group=\(portalGroupTag)") }
         return lines.map { $0 + "\n" }.joined()
     }
@@ -217,7 +230,7 @@ extension SessionRecord {
         else { return nil }
         self.init(
             name: SessionName(initiator: initiator, target: target, isid: isid), portal: portal,
-            disk: fields["disk"] ?? "", units: units, hasStood: fields["stood"] == "yes",
+            disk: fields["disk"] ?? "", units: units, hasStood: fields["stood"] != "no",
             portalGroupTag: fields["group"].flatMap { UInt16($0) })
     }
 }

@@ -189,7 +189,10 @@ extension Supervisor {
         }
         switch promise.wait(milliseconds: Self.flushMilliseconds) {
         case NBDError.none?: return
-        case let error?: throw .flushFailed(disk.name, reason: "\(error)", isGone: false)
+        case let error?:
+            // That is heard by who detaches it; the next time it may go.
+            lane.perform { $0.lane.lossWasTold(id) }
+            throw .flushFailed(disk.name, reason: "\(error)", isGone: false)
         case nil:
             let reasons = (try? report(disk))?.paths.compactMap(\.reason) ?? []
             throw .flushFailed(

@@ -9,6 +9,8 @@ extension Supervisor {
     /// What is under way in a disk has so long to come to its end. After that the disk is left as after a
     /// crash, and the next daemon fences.
     private static let drainMilliseconds = 15_000
+    /// The same where all paths are down.
+    private static let patienceMilliseconds = 2000
 
     /// Answers and flushes everything, logs out, and leaves each disk's socket with the service manager for
     /// the next daemon: the kernel notices nothing. Without a manager that keeps it, the kernel's device
@@ -28,6 +30,11 @@ extension Supervisor {
         var drained: [(AttachedDisk, [Int32])] = []
         while !waiting.isEmpty && left > 0 {
             waiting = waiting.filter { disk in
+                guard !isHeld(disk) else {
+                    guard Self.drainMilliseconds - left > Self.patienceMilliseconds else { return true }
+                    logger.warning("\(disk.name): all paths are down; the next daemon fences it")
+                    return false
+                }
                 guard let sockets = takeSockets(of: disk) else { return true }
                 drained.append((disk, sockets))
                 beginToLeaveLane(disk, force: false)
@@ -49,6 +56,12 @@ extension Supervisor {
         } catch {
             logger.warning("the service manager does not say that it has the sockets: \(error)")
         }
+    }
+
+    /// Nothing ends now, and nothing could be flushed.
+    private func isHeld(_ disk: AttachedDisk) -> Bool {
+        guard let id = disk.state.withLock({ $0.id }) else { return false }
+        return lane.ask({ $0.lane.isHeld(id) }) ?? false
     }
 
     /// The daemon's ends of a quiet disk's sockets; nil while something is under way.

@@ -152,13 +152,24 @@ extension Supervisor {
     private func addInBackground(_ disk: AttachedDisk, _ plan: [PlannedPath]) throws(ControlError) {
         let made = try specify(plan, disk)
         lane.perform { [self] runner in
-            guard let id = disk.state.withLock({ $0.id }) else { return }
+            guard let id = disk.state.withLock({ $0.id }) else {
+                return inBackground("withdraw \(disk.name)") { [self] in withdraw(made, of: disk) }
+            }
             for (id, route) in made.routes { runner.addRoute(id, route) }
             do throws(PathChangeError) {
                 try runner.lane.addPaths(id, made.paths, now: runner.time)
             } catch {
                 logger.error("\(disk.name): no path more: \(error)")
-                inBackground("withdraw \(disk.name)") { [self] in withdraw(made, of: disk) }
+                inBackground("withdraw \(disk.name)") { [self] in
+                    withdraw(made, of: disk)
+                    disk.state.withLock { state in
+                        for case let name? in plan.map(\.interface)
+                        where !state.wanted.waiting.contains(name) {
+                            state.wanted.waiting.append(name)
+                        }
+                    }
+                    keepPaths(disk)
+                }
             }
         }
     }

@@ -65,7 +65,7 @@ extension Supervisor {
         else { return }
         let isLarger = sizeBytes > old
         if isLarger { setSize(id, sizeBytes) }
-        if let device = disk.state.withLock({ $0.device }), var record = diskRecords.read(disk.name) {
+        if let device = disk.state.withLock({ $0.device }), let record = diskRecords.read(disk.name) {
             guard lane.ask({ !$0.lane.clients(of: id).isEmpty }) == true else {
                 throw .busy("the kernel is not connected")
             }
@@ -81,8 +81,7 @@ extension Supervisor {
             } catch {
                 throw ControlError(error)
             }
-            record.sizeBytes = sizeBytes
-            try keep(record)
+            try changeRecord(disk.name) { $0.sizeBytes = sizeBytes }
         }
         if !isLarger { setSize(id, sizeBytes) }
         let text = "the disk has \(sizeBytes) bytes now, \(isLarger ? "more" : "less") than \(old)"

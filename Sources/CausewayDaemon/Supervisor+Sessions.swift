@@ -152,9 +152,13 @@ extension Supervisor {
 
     func sessionBegan(_ name: SessionName, _ portalGroupTag: UInt16?) {
         do throws(SystemError) {
-            try records.noteLogin(portalGroupTag: portalGroupTag, of: name)
+            guard try records.noteLogin(portalGroupTag: portalGroupTag, of: name) else { return }
         } catch {
-            return logger.error("a session cannot be put on record, its path is not used: \(error)")
+            logger.error("a session cannot be put on record, its path waits for that: \(error)")
+            return inBackground("record") { [self] in
+                Pause.milliseconds(1000)
+                sessionBegan(name, portalGroupTag)
+            }
         }
         lane.perform { $0.lane.sessionRecorded(name, now: $0.time) }
     }

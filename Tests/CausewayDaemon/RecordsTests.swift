@@ -19,6 +19,10 @@ import Testing
         try body(folder)
     }
 
+    private func unlinkAll(_ folder: String) throws {
+        for name in StateFile.names(in: folder) { unlink("\(folder)/\(name)") }
+    }
+
     private static func session(
         _ number: UInt64, target: String = "iqn.2026-01.io.causeway:t"
     ) throws -> SessionName {
@@ -47,7 +51,7 @@ import Testing
             #expect(records.isOwn(name))
             // A successor finds what both may have written to, and the group that the session was in; and it
             // does so for each of its disks, in whichever order they come.
-            try records.noteLogin(portalGroupTag: 3, of: name)
+            #expect(try records.noteLogin(portalGroupTag: 3, of: name))
             record.portalGroupTag = 3
             record.hasStood = true
             record.units = [1, second]
@@ -64,8 +68,8 @@ import Testing
             #expect(last.earlier == record)
             #expect(try another.end(name, number: last.number, unfenced: []))
             // What is no longer on record is not put there again by late news.
-            try records.noteLogin(portalGroupTag: 7, of: name)
-            #expect(try records.begin(try Self.record(7)).earlier == nil)
+            #expect(try !another.noteLogin(portalGroupTag: 7, of: name))
+            #expect(try another.begin(try Self.record(7)).earlier == nil)
         }
     }
 
@@ -119,6 +123,35 @@ import Testing
         #expect(SessionRecord(parsing: "unit=1\n") == nil)
     }
 
+    /// A record of a version that did not say whether its session stood is one that did.
+    @Test func whatSaysNothingHasStood() throws {
+        let record = try Self.record(7)
+        let old = record.text.split(separator: "\n").filter { !$0.hasPrefix("stood") }.joined(separator: "\n")
+        #expect(SessionRecord(parsing: old)?.hasStood == true)
+        #expect(SessionRecord(parsing: record.text)?.hasStood == false)
+    }
+
+    /// The end of an earlier beginning is heard of before the last one is refused.
+    @Test func aRefusedBeginningBringsNothingBack() throws {
+        try Self.inFolder { folder in
+            let records = SessionRecords(stateDirectory: folder)
+            try records.prepare()
+            let first = try records.begin(try Self.record(7))
+            let name = try Self.session(7)
+            #expect(try records.noteLogin(portalGroupTag: 1, of: name))
+            let second = try records.begin(try Self.record(7))
+            #expect(try !records.end(name, number: first.number, unfenced: []))
+            records.withdraw(name, number: second.number)
+            #expect(try records.sessions(with: name.target).records.isEmpty)
+            // The same, with something left to fence.
+            let third = try records.begin(try Self.record(7, [1, 2]))
+            let fourth = try records.begin(try Self.record(7, [1, 2]))
+            #expect(try !records.end(name, number: third.number, unfenced: [2]))
+            records.withdraw(name, number: fourth.number)
+            #expect(try records.begin(try Self.record(7)).earlier?.units.contains(2) == true)
+        }
+    }
+
     /// A dead portal's session has written nothing: nobody waits for a fence through that portal.
     @Test func aSessionThatNeverStoodOwesNothing() throws {
         try Self.inFolder { folder in
@@ -130,8 +163,10 @@ import Testing
             let begun = try successor.begin(record)
             #expect(begun.earlier == nil && !begun.hasStood)
             #expect(successor.isOwn(record.name))
-            // Once it has stood, with or without a portal group, that stays on record through every begin.
-            try successor.noteLogin(portalGroupTag: nil, of: record.name)
+            // Once it has stood, with or without a portal group, that stays on record through every begin,
+            // and through the loss of its file.
+            try unlinkAll(folder + "/sessions")
+            #expect(try successor.noteLogin(portalGroupTag: nil, of: record.name))
             #expect(try successor.begin(record).hasStood)
             let third = SessionRecords(stateDirectory: folder)
             #expect(try third.begin(record).earlier?.hasStood == true)

@@ -80,6 +80,7 @@ extension Lane {
         else {
             throw .full("disks")
         }
+        try checkRoom(for: specification.paths, target)
         let index = Int32(slot)
         let disk = Disk(
             index: index, name: specification.name, target: target.index, lun: specification.lun,
@@ -129,6 +130,18 @@ extension Lane {
         if slot == targets.count { targets.append(target) } else { targets[slot] = target }
         targetPaths[slot] = TargetPaths()
         return target
+    }
+
+    /// All paths are taken or none: whoever is refused takes all of their sessions off the record.
+    func checkRoom(for specifications: [PathSpecification], _ target: Target) throws(AttachError) {
+        let new = specifications.count { specification in
+            !target.paths.contains { paths[Int($0)].specification.isSameSession(as: specification) }
+        }
+        guard target.paths.count + new <= TargetPaths.capacity else { throw .full("paths of one target") }
+        let living = paths.count { path in
+            if case .removed = path.state { false } else { true }
+        }
+        guard living + new <= pathQueues.capacity else { throw .full("paths") }
     }
 
     mutating func addPath(_ specification: PathSpecification, _ target: Target) throws(AttachError) {

@@ -20,10 +20,10 @@ extension Lane {
             } else {
                 delay(task, milliseconds: tasks[task].attempts < 64 ? 100 : 750)
             }
-        case .retry
-        where tasks[task].attempts <= settings.retryLimit && tasks[task].kind.isWrite
-            && SCSIStatus(rawValue: status) == .taskAborted:
-            writeWasAborted(task, path)
+        case .retry where tasks[task].kind.isWrite && SCSIStatus(rawValue: status) == .taskAborted:
+            if tasks[task].attempts <= settings.retryLimit { return writeWasAborted(task, path) }
+            abandonWrite(task, path)
+            reinstate(path, "a write was aborted too often")
         case .retry where tasks[task].attempts <= settings.retryLimit:
             sendAgain(task, first: true)
         case .retryAfterDelay where isTransition(verdict, sense) && disks[Int(disk)].access.mode != .off:
@@ -200,7 +200,7 @@ extension Lane {
             log(
                 .error,
                 "\(disks[Int(disk)].name) \(path.name): the target lost a write that it had acknowledged")
-            diskQueues[disk].lostCache = true
+            writesAreLost(disk)
         }
         if !notices.isDisjoint(with: [.inquiryChanged, .lunListChanged]) {
             // Nothing more goes there before it has been asked who it is; answers of before do not count.
@@ -240,10 +240,7 @@ extension Lane {
     /// so, and so do requests of which a part was done before.
     mutating func cacheIsLost(_ disk: Int32) {
         if diskQueues[disk].acknowledgedWrites > diskQueues[disk].flushedWrites {
-            if !diskQueues[disk].lostCache {
-                effects.append(.notice(.writesLost(DiskID(rawValue: disk), isTold: false)))
-            }
-            diskQueues[disk].lostCache = true
+            writesAreLost(disk)
         }
         for request in 0..<requests.capacity
         where !requests[request].isFree && requests[request].disk == disk && requests[request].isInCache
@@ -251,6 +248,21 @@ extension Lane {
         {
             requests[request].error = NBDError.inputOutput.rawValue
         }
+    }
+
+    /// Acknowledged writes are gone, and no client knows yet.
+    mutating func writesAreLost(_ disk: Int32) {
+        guard !diskQueues[disk].lostCache else { return }
+        diskQueues[disk].lostCache = true
+        effects.append(.notice(.writesLost(DiskID(rawValue: disk), isTold: false)))
+    }
+
+    /// Who detaches the disk was told that writes are lost; there is no client to be told.
+    public mutating func lossWasTold(_ id: DiskID) {
+        let disk = id.rawValue
+        guard disk >= 0, Int(disk) < disks.count, diskQueues[disk].lostCache else { return }
+        diskQueues[disk].lostCache = false
+        effects.append(.notice(.writesLost(id, isTold: true)))
     }
 
     // MARK: PDUs off the data path

@@ -319,6 +319,8 @@ extension Lane {
         let requested = streams[index].endIsRequested
         negotiations[index] = nil
         lingering[index] = nil
+        // The answer that says so may be among those that are lost with the stream.
+        if streams[index].hasToldLoss && !streams[index].send.isEmpty { writesAreLost(disk) }
         // First, for the end of a request may be the end of the disk, which closes its streams.
         releaseStream(index)
         effects.append(.close(id))

@@ -21,13 +21,12 @@ extension Lane {
     ) throws(PathChangeError) {
         self.now = now
         let target = try target(of: id)
-        for specification in specifications {
-            do throws(AttachError) {
-                try addPath(specification, target)
-            } catch {
-                guard case .full(let table) = error else { continue }
-                throw .full(table)
-            }
+        do throws(AttachError) {
+            try checkRoom(for: specifications, target)
+            for specification in specifications { try addPath(specification, target) }
+        } catch {
+            guard case .full(let table) = error else { return }
+            throw .full(table)
         }
         oweFences(target)
         pathsChanged(target)

@@ -55,7 +55,9 @@ extension Lane {
     mutating func sharePath(_ specification: PathSpecification, _ target: Target) -> Bool {
         for index in target.paths where paths[Int(index)].specification.isSameSession(as: specification) {
             let path = paths[Int(index)]
-            path.specification.recordNumber = specification.recordNumber
+            // Beginnings may come in another order than they were put on record.
+            path.specification.recordNumber = max(
+                path.specification.recordNumber, specification.recordNumber)
             guard !specification.isFenceOnly else { return true }
             if path.isFenceOnly { path.specification = specification }
             enable(path)
@@ -124,6 +126,12 @@ extension Lane {
             return stream.kind == .nbd && stream.parsed == stream.filled && stream.writing < 0
                 && stream.skipping == 0 && !stream.isBlocked && stream.send.isEmpty
         }
+    }
+
+    /// Whether no path carries the disk.
+    public func isHeld(_ id: DiskID) -> Bool {
+        id.rawValue >= 0 && Int(id.rawValue) < disks.count && diskQueues[id.rawValue].isInUse
+            && disks[Int(id.rawValue)].allPathsDownSince != nil
     }
 
     /// Lets go of a quiet client without closing its stream: its next byte begins a request, and whoever
@@ -217,7 +225,7 @@ extension Lane {
 }
 
 extension PathSpecification {
-    fileprivate func isSameSession(as other: PathSpecification) -> Bool {
+    func isSameSession(as other: PathSpecification) -> Bool {
         isid == other.isid && initiatorName == other.initiatorName
     }
 }

@@ -54,7 +54,8 @@ extension Lane {
     mutating func startFlush(_ request: Int32) {
         let disk = requests[request].disk
         requests[request].isFullyIssued = true
-        if diskQueues[disk].lostCache {
+        // One of ours does its work first.
+        if diskQueues[disk].lostCache && !requests[request].isOrphan {
             failFlush(request)
             return reply(request)
         }
@@ -73,6 +74,7 @@ extension Lane {
         // of ours tells no client.
         if !requests[request].isOrphan {
             diskQueues[disk].lostCache = false
+            streams[requests[request].stream].hasToldLoss = true
             effects.append(.notice(.writesLost(DiskID(rawValue: disk), isTold: true)))
         }
         requests[request].error = NBDError.inputOutput.rawValue
@@ -319,7 +321,10 @@ extension Lane {
         switch NBDCommand(rawValue: requests[request].type) {
         case .write, .writeZeroes, .trim: diskQueues[disk].acknowledgedWrites &+= 1
         case .flush:
-            if diskQueues[disk].lostCache { return failFlush(request) }
+            if diskQueues[disk].lostCache {
+                failFlush(request)
+                guard requests[request].isOrphan else { return }
+            }
             diskQueues[disk].flushedWrites = max(diskQueues[disk].flushedWrites, requests[request].offset)
         default: break
         }

@@ -269,7 +269,10 @@ extension Lane {
     /// Returns whether a stream is to be read again that was blocked before.
     @discardableResult
     public mutating func settle() -> Bool {
-        if firstStarved >= 0 { feedStarved() }
+        if firstStarved >= 0 {
+            feedStarved()
+            if hasPending { pumpPending() }
+        }
         return firstBlocked >= 0 && unblock()
     }
 

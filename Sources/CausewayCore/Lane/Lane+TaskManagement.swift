@@ -64,6 +64,8 @@ public enum TimeoutReset: String, CaseIterable, Sendable {
 extension Lane {
     /// A command that was aborted so often is answered with an error.
     private static var abortLimit: UInt8 { 5 }
+    /// The longest that a write may take whose client is gone.
+    private static var orphanMilliseconds: UInt64 { 60_000 }
 
     /// Looks for commands that are too old, on a path that is alive: silence is `PathHealth`'s business.
     mutating func checkCommandAges(_ path: Path) {
@@ -90,6 +92,7 @@ extension Lane {
         var shortest = UInt64.max / 2_000_000
         for disk in targets[Int(path.target)].disks {
             shortest = min(shortest, patience(disk))
+            if diskQueues[disk].fenceDebts > 0 { shortest = min(shortest, Self.orphanMilliseconds) }
         }
         return shortest
     }
@@ -102,7 +105,11 @@ extension Lane {
 
     private func deadline(of task: Int32, _ path: Path) -> Instant {
         let disk = tasks[task].disk
-        return tasks[task].issuedAt.adding(milliseconds: patience(disk))
+        let patience = patience(disk)
+        // All writes of the next client wait for it.
+        let isAwaited = isOrphanedWrite(task, disk)
+        return tasks[task].issuedAt.adding(
+            milliseconds: isAwaited ? min(patience, Self.orphanMilliseconds) : patience)
     }
 
     private mutating func abort(_ task: Int32, _ path: Path) {

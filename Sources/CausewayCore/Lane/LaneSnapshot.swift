@@ -122,7 +122,8 @@ extension Lane {
                         ? "fails until a path is back" : "is held for \(disk.failure.allPathsDownTimeout)"))
         }
         if diskQueues[disk.index].fenceDebts > 0 {
-            notes.append("writes wait: earlier ones failed without a fence and may still reach the medium")
+            notes.append(
+                "writes wait: earlier ones, failed or of a client that went, may still reach the medium")
         }
         if let full = disk.spaceFull {
             notes.append("no space on the LUN for \(seconds(full.since)): writes are held (space = hold)")

@@ -65,6 +65,8 @@ struct Stream: BitwiseCopyable {
     var nextBlocked: Int32 = -1
     /// DISC came: no request follows.
     var isDisconnecting = false
+    /// A FLUSH was failed because acknowledged writes are lost; the answer may still wait to be sent.
+    var hasToldLoss = false
     /// Nothing is read beyond the request that is arriving: another is to take over the client.
     var stopsAtBoundary = false
     /// How it ends: first its last words go out.
