@@ -47,7 +47,8 @@ final class SessionRecords: Sendable {
         _ record: SessionRecord
     ) throws(SystemError) -> (number: UInt64, hasStood: Bool, earlier: SessionRecord?) {
         try begun.withLock { begun throws(SystemError) in
-            let earlier = try begun[record.name]?.record ?? read(path(record.name))
+            var earlier = begun[record.name]?.record
+            if earlier == nil { earlier = try read(path(record.name)) }
             var record = record
             if let earlier {
                 record.units.formUnion(earlier.units)
