@@ -2,23 +2,43 @@
 # make demo       a file system over two links, one of them cut: see it work
 # make test       every test
 # make bench      speed, beside qemu-nbd
+# make bench-failover  the stall when a path fails, beside open-iscsi with dm-multipath: RUNS=7 OTHERS=3
+# make test-adopt  the daemon killed and restarted under load: TIMES=50
 # make simulate   the data path in simulated worlds: SEEDS=1000 START=1
+# make fuzz       foreign bytes made up by libFuzzer: SECONDS=60 for each reader
+# make sanitize   the unit tests under the address and the thread sanitizer
 # make install    DESTDIR= PREFIX=/usr
+# make deb        a Debian package, in .build/deb
+# make test-boot  a Debian machine that boots from the package and has its disks: Tests/Boot
 PREFIX ?= /usr
 DESTDIR ?=
+# Where systemd, udev and zsh look for what others bring.
+UNITS ?= $(PREFIX)/lib/systemd/system
+UDEV ?= $(PREFIX)/lib/udev/rules.d
+ZSH ?= $(PREFIX)/share/zsh/site-functions
 RELEASE := .build/release
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # What the build needs from Debian beside Swift, and what demo, tests and benchmarks need on top.
-BUILD_PACKAGES := libnl-3-dev libnl-genl-3-dev libnl-route-3-dev pkg-config
-LAB_PACKAGES := binutils dmsetup e2fsprogs fio gcc iproute2 jq kmod libc6-dev libnbd-bin qemu-block-extra qemu-utils \
-	shellcheck tgt user-mode-linux xfsprogs
+BUILD_PACKAGES := libnl-3-dev libnl-genl-3-dev libnl-route-3-dev libssl-dev pkg-config
+LAB_PACKAGES := binutils dmsetup e2fsprogs fdisk fio fish gcc iproute2 jq kmod libc6-dev libnbd-bin mandoc procps \
+	qemu-block-extra qemu-utils shellcheck tgt udev user-mode-linux xfsprogs zsh
+
+# What makes a package, and a machine that boots.
+DEB_PACKAGES := debhelper dpkg-dev
+BOOT_PACKAGES := $(DEB_PACKAGES) busybox-static cpio e2fsprogs fdisk kmod lz4 mmdebstrap qemu-system-x86 tgt xz-utils
+
+# What fail-over is compared with. Unpacked inside User Mode Linux, never installed: a multipathd would look for its
+# disks on this machine.
+OPEN_ISCSI_PACKAGES := kpartx libaio1 libisns0 libopeniscsiusr libsgutils2-1.46-2 liburcu8 multipath-tools open-iscsi \
+	sg3-utils sg3-utils-udev udev
 
 # Histories that `make simulate` lives through, and where it begins: a number or a commit hash.
 SEEDS ?= 1000
 START ?= 1
 
-.PHONY: build deps build-deps demo test bench simulate lint install clean
+.PHONY: build deps build-deps demo test bench bench-failover simulate test-adopt fuzz sanitize lint install deb \
+	test-boot clean
 
 build: build-deps
 	swift build -c release --static-swift-stdlib
@@ -44,31 +64,88 @@ demo: deps build
 	$(SUDO) Tests/Kernel/demo
 
 test: deps
+	$(call need,$(BOOT_PACKAGES))
 	Tests/run
 
 bench: deps build
 	swift run -c release --static-swift-stdlib Bench
+
+bench-failover: deps build .build/open-iscsi
+	$(SUDO) env RUNS=$(or $(RUNS),7) OTHERS=$(or $(OTHERS),3) Tests/Kernel/bench-failover
+
+.build/open-iscsi:
+	rm -rf $@.new && mkdir -p $@.new
+	cd $@.new && apt-get download -qq -o APT::Sandbox::User=root $(OPEN_ISCSI_PACKAGES) || { $(SUDO) apt-get update -qq && \
+		apt-get download -qq -o APT::Sandbox::User=root $(OPEN_ISCSI_PACKAGES); }
+	mv $@.new $@
+
+# How often `make test-adopt` ends the daemon, in each of its runs.
+TIMES ?= 50
+
+test-adopt: deps build
+	for target in tgt lio; do for way in kill restart; do \
+		echo "$$target $$way"; \
+		$(SUDO) Tests/Kernel/uml-run -t $$((300 + 30 * $(TIMES))) $(CURDIR)/Tests/Kernel/adopt.sh $$target $$way $(TIMES) \
+			|| exit 1; \
+	done; done
 
 # The lane in simulated worlds. A failing seed is printed with its trace; `Simulator --seed N --trace` shows it again.
 simulate: build-deps
 	swift build -c release --product Simulator -Xswiftc -assert-config -Xswiftc Debug --scratch-path .build-simulator
 	.build-simulator/release/Simulator --seeds $(SEEDS) --start $(START)
 
+# Seconds for each of the targets in Sources/FuzzTargets.
+SECONDS ?= 60
+fuzz: build-deps
+	Tests/Fuzz/run $(SECONDS)
+
+# What is counted, timed or run by script is no business of a sanitizer.
+SANITIZED := --skip Tidy --skip Bench --skip NBDDevice --skip Histories
+sanitize: build-deps
+	swift test --sanitize=address --scratch-path .build-asan $(SANITIZED)
+	swift test --sanitize=thread --scratch-path .build-tsan $(SANITIZED)
+
 lint:
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift
-	shellcheck $$(grep -rlE '^#!/bin/(ba)?sh|^# shellcheck shell' Tests .ci)
+	shellcheck $$(grep -rlE '^#!/bin/(ba)?sh|^# shellcheck shell' Tests .ci systemd debian/causeway.*)
 
 install:
 	@[ -x $(RELEASE)/causewayd ] || { echo "not built yet; type: make" >&2; exit 1; }
 	install -D -m 755 $(RELEASE)/causewayd $(DESTDIR)$(PREFIX)/sbin/causewayd
 	install -D -m 755 $(RELEASE)/causeway $(DESTDIR)$(PREFIX)/bin/causeway
-	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' systemd/causewayd.service | \
-		install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/causewayd.service
-	install -D -m 644 udev/99-causeway.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/99-causeway.rules
+	install -D -m 755 systemd/shutdown $(DESTDIR)$(PREFIX)/lib/causeway/shutdown
+	for unit in systemd/*.service systemd/*.target; do \
+		sed -E 's|/usr/(bin/causeway\>\|sbin/causewayd\>\|lib/causeway/)|$(PREFIX)/\1|g' $$unit | \
+			install -D -m 644 /dev/stdin $(DESTDIR)$(UNITS)/$${unit##*/}; \
+	done
+	install -D -m 644 udev/59-causeway.rules $(DESTDIR)$(UDEV)/59-causeway.rules
 	install -D -m 644 systemd/causeway.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/causeway.conf
+	install -d -m 755 $(DESTDIR)/etc/causeway/disks
+	install -D -m 644 man/causeway.toml $(DESTDIR)$(PREFIX)/share/doc/causeway/causeway.toml
+	install -D -m 644 man/disk.toml $(DESTDIR)$(PREFIX)/share/doc/causeway/disk.toml
 	for page in man/*.[1-8]; do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
 	done
+	for program in causeway causewayd; do \
+		for place in bash:$(PREFIX)/share/bash-completion/completions/$$program zsh:$(ZSH)/_$$program \
+			fish:$(PREFIX)/share/fish/vendor_completions.d/$$program.fish; do \
+			$(RELEASE)/$$program --generate-completion-script $${place%%:*} | sed '1{/^#!/d}' | \
+				install -D -m 644 /dev/stdin $(DESTDIR)$${place#*:}; \
+		done; \
+	done
+
+deb: build
+	$(call need,$(DEB_PACKAGES))
+	mkdir -p .build/deb
+	rm -f .build/deb/*.deb
+	debian/rules clean >/dev/null
+	debian/rules binary DESTINATION=$(CURDIR)/.build/deb
+	debian/rules clean >/dev/null
+	@ls -l .build/deb/*.deb
+
+test-boot: deb
+	$(call need,$(BOOT_PACKAGES))
+	$(SUDO) Tests/Boot/run
 
 clean:
 	swift package clean

@@ -17,6 +17,15 @@ let tested: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
 ]
 
+/// `make fuzz` alone: the fuzzer needs a linker and a sanitizer that nothing else does.
+let fuzzers: [Target] =
+    Context.environment["FUZZ"] == nil
+    ? []
+    : [
+        .target(name: "CFuzzer"),
+        .executableTarget(name: "Fuzz", dependencies: ["FuzzTargets", "CFuzzer"], swiftSettings: strict),
+    ]
+
 let package = Package(
     name: "causeway",
     products: [
@@ -32,28 +41,42 @@ let package = Package(
         .target(name: "CLinux"),
         .systemLibrary(
             name: "CNetlink", pkgConfig: "libnl-genl-3.0", providers: [.apt(["libnl-genl-3-dev"])]),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "LinuxSystem", dependencies: ["CausewayCore", "CLinux"], swiftSettings: strict),
         .target(name: "NBDDevice", dependencies: ["CLinux", "CNetlink"], swiftSettings: strict),
         .target(name: "CausewayControl", dependencies: ["CLinux"], swiftSettings: strict),
         .target(
+            name: "CausewayConfiguration", dependencies: ["CausewayCore", "CausewayControl", "LinuxSystem"],
+            exclude: ["README.md"], swiftSettings: strict),
+        .target(
             name: "CausewayDaemon",
             dependencies: [
-                "CausewayCore", "LinuxSystem", "NBDDevice", "CausewayControl",
+                "CausewayCore", "LinuxSystem", "NBDDevice", "CausewayControl", "CausewayConfiguration",
+                "CCrypto",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "causewayd",
             dependencies: [
-                "CausewayDaemon", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CausewayDaemon", "CausewayConfiguration",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "causeway",
             dependencies: [
-                "CausewayControl", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CausewayControl", "CausewayConfiguration", "NBDDevice",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
+        .target(
+            name: "FuzzTargets",
+            dependencies: ["CausewayCore", "CausewayControl", "CausewayConfiguration"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz", exclude: ["corpus", "run"],
+            swiftSettings: tested),
         .target(name: "Simulation", dependencies: ["CausewayCore"], swiftSettings: strict),
         .executableTarget(name: "Simulator", dependencies: ["Simulation"], swiftSettings: strict),
         .executableTarget(
@@ -77,7 +100,11 @@ let package = Package(
             name: "CausewayControlTests", dependencies: ["CausewayControl"], path: "Tests/CausewayControl",
             swiftSettings: tested),
         .testTarget(
-            name: "CausewayDaemonTests", dependencies: ["CausewayDaemon"], path: "Tests/CausewayDaemon",
+            name: "CausewayConfigurationTests", dependencies: ["CausewayConfiguration"],
+            path: "Tests/CausewayConfiguration", swiftSettings: tested),
+        .testTarget(
+            name: "CausewayDaemonTests", dependencies: ["CausewayDaemon", "CCrypto"],
+            path: "Tests/CausewayDaemon",
             swiftSettings: tested),
         .testTarget(
             name: "SimulationTests", dependencies: ["Simulation"], path: "Tests/Simulation",
@@ -87,5 +114,5 @@ let package = Package(
             name: "TidyTests", dependencies: ["MallocCounter"], path: "Tests/Tidy",
             exclude: ["hot-path-gate.sh", "hot-functions.txt"], swiftSettings: tested),
         .testTarget(name: "BenchTests", dependencies: ["Bench"], path: "Tests/Bench", swiftSettings: tested),
-    ]
+    ] + fuzzers
 )

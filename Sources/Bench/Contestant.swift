@@ -5,6 +5,8 @@ import Foundation
 enum Contestant: String, CaseIterable, Codable, ExpressibleByArgument {
     case causewayOnePath = "causeway-1"
     case causewayTwoPaths = "causeway-2"
+    /// One path, with CRC32C over every header and all data (RFC 7143 §13.1).
+    case causewayDigests = "causeway-digests"
     /// QEMU's NBD server on libiscsi: the same job, one path.
     case qemuNBD = "qemu-nbd"
     /// The least a bridge can cost: a C program on plain epoll without errors, digests or paths.
@@ -12,6 +14,7 @@ enum Contestant: String, CaseIterable, Codable, ExpressibleByArgument {
 
     /// How many sessions it holds with the target.
     var paths: Int { self == .causewayTwoPaths ? 2 : 1 }
+    /// Held against the goals: digests do work that the others leave out.
     var isCauseway: Bool { self == .causewayOnePath || self == .causewayTwoPaths }
 }
 
@@ -43,6 +46,13 @@ final class Bridge {
         case .causewayOnePath, .causewayTwoPaths:
             return try startCauseway(
                 contestant, socket: socket, log: log, name: name, target: target, in: folder)
+        case .causewayDigests:
+            // For this login only: who offers both would be given digests too.
+            try target.offerDigests(true, on: medium)
+            defer { try? target.offerDigests(false, on: medium) }
+            return try startCauseway(
+                contestant, socket: socket, log: log, name: name, target: target, in: folder,
+                options: ["--set", "header-digest=crc32c", "--set", "data-digest=crc32c"])
         case .qemuNBD:
             process = try Child(
                 "qemu-nbd",
@@ -69,7 +79,7 @@ final class Bridge {
 
     private static func startCauseway(
         _ contestant: Contestant, socket: String, log: String, name: String, target: Target,
-        in folder: TemporaryFolder
+        in folder: TemporaryFolder, options: [String] = []
     ) throws(BenchError) -> Bridge {
         let (daemon, client) = (try Tools.sibling("causewayd"), try Tools.sibling("causeway"))
         let control = folder.unusedPath("control")
@@ -90,7 +100,8 @@ final class Bridge {
             let portals = target.portals.prefix(contestant.paths).flatMap { ["--portal", $0] }
             try Child.run(
                 client,
-                ["attach", "bench", "--target", name] + portals + ["--lun", "1", "--socket", socket],
+                ["attach", "bench", "--target", name] + portals + ["--lun", "1", "--socket", socket]
+                    + options,
                 in: folder, environment: environment)
             try process.wait(for: "\(contestant.paths) paths", seconds: 20) { () throws(BenchError) -> Bool in
                 try target.sessions(of: initiator) >= contestant.paths

@@ -89,6 +89,15 @@ final class Target {
             in: folder, environment: environment)
     }
 
+    /// Whether logins from now on may have header and data digests; never by the target's own wish.
+    func offerDigests(_ offers: Bool, on medium: Medium) throws(BenchError) {
+        for key in ["HeaderDigest", "DataDigest"] {
+            try administer(
+                "update", "target",
+                ["--tid", Target.id(of: medium), "-n", key, "-v", offers ? "CRC32C,None" : "None"])
+        }
+    }
+
     /// How many sessions `initiator` has with any target of this tgtd.
     func sessions(of initiator: String) throws(BenchError) -> Int {
         try administer("show", "target", []).split(separator: "\n")

@@ -1,3 +1,4 @@
+import CausewayConfiguration
 import CausewayControl
 import CausewayCore
 import LinuxSystem
@@ -11,21 +12,54 @@ final class AttachedDisk: Sendable {
     let lane: LaneHandle
     /// What the lane said of it first: ready, or why not.
     let outcome = Promise<Result<DiskDescription, AttachFailure>>()
-    /// Whether no sent write was left without a fence.
-    let detached = Promise<Bool>()
+    let detached = Promise<DetachOutcome>()
 
     struct AttachFailure: Error {
         var problems: [PathProblem]
+        /// Somebody detached it meanwhile.
+        var isCancelled = false
+    }
+
+    /// How it came to be.
+    enum Origin {
+        case attached
+        /// It is a predecessor's, and not served yet.
+        case adopting
+        case adopted
     }
 
     /// What changes while it lives.
     struct State {
         var id: DiskID?
+        /// What it was attached with, or what the newest reload made of it; nil before the lane has it.
+        var configuration: DiskConfiguration?
+        /// What its paths log in with, as it said last.
+        var login: DiskLogin?
         var sessions: [InitiatorSessionID] = []
+        /// Its paths as they were planned.
+        var plan: [PlannedPath] = []
+        var wanted = WantedPaths()
+        /// Portals that the target lists and that no path leads to.
+        var otherPortals: [SocketAddress] = []
+        /// Each was told of, or taken, once: a path that somebody removed does not come back.
+        var seenPortals: [SocketAddress] = []
+        /// When the target is asked for its portals next.
+        var nextDiscovery: Instant?
+        /// `address:port` of each path.
+        var portals: [String] = []
         var description: DiskDescription?
         var device: KernelDevice?
         var listener: ExportListener?
         var isDetaching = false
+        /// The flush that a detach waits for.
+        var flush: Promise<NBDError>?
+        var origin = Origin.attached
+        /// What keeps it from being served, as it was said last.
+        var complaint: String?
+        /// A resize is under way.
+        var isResizing = false
+        /// What its size is to be, until somebody takes it up.
+        var newSizeBytes: UInt64?
         var events: [EventReport] = []
     }
     let state: Mutex<State>
@@ -45,6 +79,8 @@ final class AttachedDisk: Sendable {
     /// Whether there is something to detach.
     var isExported: Bool { state.withLock { $0.device != nil || $0.listener != nil } }
 
+    var isDetaching: Bool { state.withLock { $0.isDetaching } }
+
     /// Where it is exported, for people.
     var place: String {
         state.withLock { $0.device?.node ?? request.socket ?? "no device yet" }
@@ -57,6 +93,11 @@ final class AttachedDisk: Sendable {
             state.events.append(event)
         }
     }
+}
+
+/// How a disk left its lane.
+struct DetachOutcome: Sendable {
+    var isFlushed: Bool
 }
 
 /// The export socket of a disk: made at attach, removed at detach.

@@ -1,14 +1,19 @@
+public import CausewayConfiguration
 public import Logging
 
 /// What the command line of `causewayd` says.
 public struct DaemonOptions: Sendable, Equatable {
     public static let defaultStateDirectory = "/run/causeway"
 
+    /// `causeway.toml`; the disks' files are in `disks` beside it.
+    public var configuration = ConfigurationFiles()
+
     /// The control socket; nil: `io.causeway` in the state directory.
     public var control: String?
     /// What must survive the daemon but not the machine: sessions to fence, the control socket.
     public var stateDirectory: String
-    /// The initiator's iSCSI name; nil: as `/etc/iscsi/initiatorname.iscsi` says.
+    /// The initiator's iSCSI name; nil: as the configuration says, or `/etc/iscsi/initiatorname.iscsi`, or
+    /// `/etc/causeway/initiatorname`.
     public var initiatorName: String?
     public var logLevel: Logger.Level
     /// For developers: writes are sent again without the barrier, to show what it is for.

@@ -28,14 +28,20 @@ final class LaneHandle: Sendable {
         mailbox.send(work)
     }
 
-    /// Has the lane's thread do something and waits for the result; nil if it takes longer than
-    /// `milliseconds`.
+    /// Has the lane's thread do something and waits for the result; nil if its turn does not come within
+    /// `milliseconds`. Then it is not done later either: whoever asked has gone on.
     func ask<Answer: Sendable>(
         milliseconds: Int = 5000, _ question: @escaping @Sendable (inout LaneRunner) -> Answer
     ) -> Answer? {
         let promise = Promise<Answer>()
-        mailbox.send { runner in promise.fulfil(question(&runner)) }
-        return promise.wait(milliseconds: milliseconds)
+        // Taken by whoever is first: the lane, or the end of the asker's patience.
+        let turn = Turn()
+        mailbox.send { runner in
+            if turn.take() { promise.fulfil(question(&runner)) }
+        }
+        if let answer = promise.wait(milliseconds: milliseconds) { return answer }
+        // What has begun is a matter of moments.
+        return turn.take() ? nil : promise.wait(milliseconds: 60_000)
     }
 
     /// Ends the thread. Sessions are not logged out; that is the disks' detach.
@@ -43,6 +49,13 @@ final class LaneHandle: Sendable {
         mailbox.send { runner in runner.stop() }
         _ = ended.wait(timeout: .now() + .seconds(5))
     }
+}
+
+/// Something that only one of two may do.
+private final class Turn: Sendable {
+    private let isTaken = Atomic<Bool>(false)
+
+    func take() -> Bool { !isTaken.exchange(true, ordering: .acquiringAndReleasing) }
 }
 
 /// A value that one thread waits for and another provides.

@@ -33,7 +33,7 @@ final class NoticeWatch: Sendable {
                 }
                 guard unsafe poll(&polled, nfds_t(polled.count), -1) > 0 else { continue }
                 // The kernel's word first: it is what I/O waits for.
-                if polled[2].revents != 0 { take(&links, &names) }
+                if polled[2].revents != 0 { take(&links, &names, hear) }
                 for item in news.takeAll() { hear(item) }
             }
             for item in news.takeAll() { hear(item) }
@@ -48,17 +48,19 @@ final class NoticeWatch: Sendable {
         _ = ended.wait(timeout: .now() + .seconds(5))
     }
 
-    private func take(_ links: inout LinkMonitor, _ names: inout [UInt32: String]) {
+    private func take(
+        _ links: inout LinkMonitor, _ names: inout [UInt32: String], _ hear: (SupervisorNews) -> Void
+    ) {
         guard let events = try? links.readEvents() else { return }
         for event in events {
             if case .linkChanged(let link) = event { names[link.index] = link.name }
             switch event {
-            case .linkChanged(let link) where link.isUp && link.hasCarrier: found(link.name)
+            case .linkChanged(let link) where link.isUp && link.hasCarrier: found(link.name, hear)
             case .linkChanged(let link):
                 lost(link.name, link.isUp ? "\(link.name) lost its carrier" : "\(link.name) was taken down")
             case .linkRemoved(let link): lost(link.name, "\(link.name) was removed")
             case .addressAdded(let address):
-                if address.isUsable, let name = names[address.interfaceIndex] { found(name) }
+                if address.isUsable, let name = names[address.interfaceIndex] { found(name, hear) }
             case .addressRemoved(let address):
                 if let name = names[address.interfaceIndex] {
                     let text = "\(address.address)"
@@ -66,12 +68,14 @@ final class NoticeWatch: Sendable {
                         runner.lane.addressLost(name, address: text, now: runner.time)
                     }
                 }
-            case .resyncNeeded: resync()
+            case .resyncNeeded: resync(hear)
             }
         }
     }
 
-    private func found(_ name: String) {
+    private func found(_ name: String, _ hear: (SupervisorNews) -> Void) {
+        // The address that it has now comes before the attempts that follow.
+        hear(.interfaceAppeared(name))
         lane.perform { runner in runner.lane.interfaceFound(name, now: runner.time) }
     }
 
@@ -79,10 +83,10 @@ final class NoticeWatch: Sendable {
         lane.perform { runner in runner.lane.interfaceLost(name, reason: reason, now: runner.time) }
     }
 
-    private func resync() {
+    private func resync(_ hear: (SupervisorNews) -> Void) {
         for interface in (try? NetworkInterfaces.list()) ?? [] {
             if interface.link.isUp && interface.link.hasCarrier {
-                found(interface.link.name)
+                found(interface.link.name, hear)
             } else {
                 lost(interface.link.name, "\(interface.link.name) has no carrier")
             }

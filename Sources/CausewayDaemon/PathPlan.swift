@@ -55,16 +55,19 @@ struct PathPlan: Equatable, Sendable {
     }
 
     /// Plans for the interfaces and the identity that this machine has now. Throws for the first interface
-    /// that can make no path.
+    /// that can make no path; with `mayWait` only if none can.
     static func make(
-        interfaces: [String], portals: [SocketAddress], lane: Int
+        interfaces: [String], portals: [SocketAddress], lane: Int, mayWait: Bool = false
     ) throws(ControlError) -> PathPlan {
         let identity = SessionIdentity.ofThisMachine()
         let present = interfaces.isEmpty ? [] : try presentInterfaces()
-        let plan = PathPlan(interfaces: interfaces, portals: portals, present: present) {
+        var plan = PathPlan(interfaces: interfaces, portals: portals, present: present) {
             identity.isid(interface: $0, portal: $1, lane: lane)
         }
-        if let first = plan.unusable.first { throw first.error }
+        if let first = plan.unusable.first {
+            guard mayWait, !plan.paths.isEmpty else { throw first.error }
+            plan.leaveToWaiting(present)
+        }
         return plan
     }
 
@@ -103,6 +106,15 @@ struct PathPlan: Equatable, Sendable {
             }
             pair(interface, portals, among: wanted, isid)
         }
+    }
+
+    /// Leaves portals to the interfaces that are still to come, if those present are in the subnets of
+    /// others: what would be made now leads over a router, and is not wanted later.
+    private mutating func leaveToWaiting(_ present: [NetworkInterface]) {
+        let near = paths.filter { path in
+            present.contains { $0.link.name == path.interface && $0.isNear(path.portal.address) }
+        }
+        if !near.isEmpty { paths = near }
     }
 
     private mutating func pair(

@@ -1,3 +1,4 @@
+import CausewayConfiguration
 import CausewayControl
 import CausewayCore
 import LinuxSystem
@@ -10,40 +11,63 @@ extension Supervisor {
     /// How long a first path may take: longer than a login may, so that the reason of a failure is known.
     private static let firstPathMilliseconds = 25_000
 
-    func attach(_ request: AttachRequest) throws(ControlError) -> DiskReport {
-        if let policy = request.policy, policy != "round-robin" {
-            throw .invalidArgument("there is no policy \"\(policy)\"", remedy: "use round-robin")
-        }
+    /// Attaches a disk whose settings are all in force: what it does not say itself is inherited already.
+    func open(
+        _ request: AttachRequest, _ login: DiskLogin, _ configuration: DiskConfiguration
+    ) throws(ControlError) -> DiskReport {
+        let settings = try changed(DiskSettings(), request.allSettings)
         guard let lun = LogicalUnitNumber(Int(clamping: request.lun)) else {
             throw .invalidArgument("LUN \(request.lun) is out of range", remedy: "use a LUN from 0 to 16383")
         }
-        let target: ISCSIName
-        do throws(ISCSINameError) {
-            target = try ISCSIName(request.target)
-        } catch {
-            throw .invalidArgument(
-                "\"\(request.target.escapedForTerminal)\" is not the name of a target: \(error)",
-                remedy: "see the names with: causeway discover PORTAL")
-        }
+        let target = try targetName(request)
         if request.socket == nil { try checkModule() }
+        let portals = try resolve(request.portals)
         let plan = try PathPlan.make(
-            interfaces: request.interfaces, portals: try resolve(request.portals), lane: 0)
+            interfaces: request.interfaces, portals: portals, lane: 0, mayWait: request.waitForInterfaces)
         for pair in plan.leftOut { logger.info("\(request.name): \(pair)") }
+        for missing in plan.unusable {
+            logger.warning("\(request.name): waits for \(missing.interface): \(missing.error.message)")
+        }
+        let wanted = WantedPaths(
+            interfaces: request.interfaces, portals: portals, waiting: plan.unusable.map(\.interface))
+        for warning in NetworkAdvice.warnings(wanted) { logger.warning("\(request.name): \(warning)") }
         let disk = AttachedDisk(request: request, target: target, lane: lane)
+        disk.state.withLock {
+            $0.wanted = wanted
+            $0.configuration = configuration
+            $0.login = login
+        }
         try reserve(disk)
         do throws(ControlError) {
-            let description = try attachToLane(disk, plan.paths, lun)
+            let specification = try makeSpecification(disk, plan.paths, lun, settings, login)
+            try attachToLane(disk, specification)
+            let description = try awaitFirstPath(disk)
             try checkIdentity(disk, description)
+            try keep(DiskRecord(disk, plan.paths, description))
             try export(disk, description)
+            try changeRecord(disk.name) { $0.isAttached = true }
+            if disk.isDetaching { throw .detachedMeanwhile(disk.name) }
         } catch {
             abandon(disk)
             throw error
         }
+        // One that appeared in between will not do so again.
+        for interface in disk.state.withLock({ $0.wanted.waiting }) { interfaceAppeared(interface) }
         awaitOtherPaths(disk)
         tellManager()
         let report = try report(disk)
         logger.info("\(disk.name): attached as \(disk.place), \(report.paths.count) paths")
         return report
+    }
+
+    func targetName(_ request: AttachRequest) throws(ControlError) -> ISCSIName {
+        do throws(ISCSINameError) {
+            return try ISCSIName(request.target)
+        } catch {
+            throw .invalidArgument(
+                "\"\(request.target.escapedForTerminal)\" is not the name of a target: \(error)",
+                remedy: "see the names with: causeway discover PORTAL")
+        }
     }
 
     private func checkModule() throws(ControlError) {
@@ -55,7 +79,7 @@ extension Supervisor {
         }
     }
 
-    private func resolve(_ portals: [CausewayControl.PortalAddress]) throws(ControlError) -> [SocketAddress] {
+    func resolve(_ portals: [CausewayControl.PortalAddress]) throws(ControlError) -> [SocketAddress] {
         var addresses: [SocketAddress] = []
         for portal in portals {
             do throws(NameError) {
@@ -70,7 +94,7 @@ extension Supervisor {
     }
 
     /// Takes the name, so that two attaches at once cannot both have it.
-    private func reserve(_ disk: AttachedDisk) throws(ControlError) {
+    func reserve(_ disk: AttachedDisk) throws(ControlError) {
         let other = state.withLock { state -> AttachedDisk? in
             if let other = state.disks[disk.name.text] { return other }
             state.disks[disk.name.text] = disk
@@ -79,28 +103,50 @@ extension Supervisor {
         if let other { throw .alreadyAttached(disk.name, at: other.place) }
     }
 
-    private func attachToLane(
-        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber
-    ) throws(ControlError) -> DiskDescription {
-        let target = disk.target
-        let ids = state.withLock { state in plan.map { state.route(to: target, $0.isid) } }
-        var paths: [PathSpecification] = []
-        var routes: [(RouteID, Route)] = []
-        for (id, path) in zip(ids, plan) {
-            routes.append((id, Route(interface: path.interface, source: path.source, to: path.portal)))
-            var specification = PathSpecification(
-                route: id, interface: path.interface ?? "", sourceAddress: path.source?.description ?? "",
-                portal: path.portal.description, isid: path.isid)
-            specification.mayHavePredecessor = try record(path, disk)
-            specification.depth = Int32(clamping: disk.request.queueDepth ?? 0)
-            paths.append(specification)
+    /// Changes a disk's record, if it has one.
+    func changeRecord(_ name: DiskName, _ change: (inout DiskRecord) -> Void) throws(ControlError) {
+        do throws(SystemError) {
+            try diskRecords.change(name, change)
+        } catch {
+            throw .internalFailure("the disk's record cannot be changed: \(error)")
         }
-        disk.state.withLock { $0.sessions = plan.map(\.isid) }
-        let specification = DiskSpecification(
-            name: disk.name.text, target: target, initiatorName: initiatorName, lun: lun, paths: paths,
-            isReadOnly: disk.request.readOnly)
-        let answer = lane.ask { [routes] runner -> Result<DiskID, AttachError> in
-            for (id, route) in routes { runner.addRoute(id, route) }
+    }
+
+    /// Writes a disk's record.
+    func keep(_ record: DiskRecord) throws(ControlError) {
+        do throws(SystemError) {
+            try diskRecords.write(record)
+        } catch {
+            throw .internalFailure("the disk cannot be put on record: \(error)")
+        }
+    }
+
+    /// What the lane is told: the paths of the plan, and a fence for every other session on record that may
+    /// be writing to the disk's LUN. Their routes are made known to the lane.
+    func makeSpecification(
+        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings,
+        _ login: DiskLogin
+    ) throws(ControlError) -> DiskSpecification {
+        let made = try specify(plan, disk)
+        lane.perform { runner in
+            for (id, route) in made.routes { runner.addRoute(id, route) }
+        }
+        let fences = try specifyFences(disk, lun, besides: made.paths)
+        var specification = DiskSpecification(
+            name: disk.name.text, target: disk.target, initiatorName: initiatorName, lun: lun,
+            paths: made.paths + fences, isReadOnly: disk.request.readOnly, settings: settings)
+        specification.authentication = login.authentication
+        specification.parameters = login.parameters
+        specification.mayLackPreferred = disk.state.withLock {
+            !$0.wanted.waiting.isEmpty || $0.origin == .adopting
+        }
+        return specification
+    }
+
+    func attachToLane(
+        _ disk: AttachedDisk, _ specification: DiskSpecification
+    ) throws(ControlError) {
+        let answer = lane.ask { runner -> Result<DiskID, AttachError> in
             do throws(AttachError) {
                 let id = try runner.lane.attach(specification, now: runner.time)
                 // On the lane's thread, so that no notice of the disk can be heard before it is known.
@@ -111,41 +157,30 @@ extension Supervisor {
                 return .failure(error)
             }
         }
+        if case .failure? = answer { withdraw(specification.paths, of: disk.target) }
         switch answer {
         case .success: break
         case .failure(.full(let table)):
             throw .busy("the daemon has no room for more \(table)")
+        case .failure(.setting(let error)): throw ControlError(error)
         case nil:
             throw .internalFailure("the lane did not answer")
         }
+    }
+
+    private func awaitFirstPath(_ disk: AttachedDisk) throws(ControlError) -> DiskDescription {
         switch disk.outcome.wait(milliseconds: Self.firstPathMilliseconds) {
         case .success(let description):
             disk.state.withLock { $0.description = description }
             return description
+        case .failure(let failure) where failure.isCancelled: throw .detachedMeanwhile(disk.name)
         case .failure(let failure): throw explain(failure.problems, disk)
         case nil:
+            let reasons = (try? report(disk))?.paths.compactMap(\.reason) ?? []
             throw .portalUnreachable(
                 disk.request.portals[0],
-                reason: "no path came up within \(Self.firstPathMilliseconds / 1000) s")
-        }
-    }
-
-    /// Puts a session on record before its login is sent. Returns whether one of the same name may be open
-    /// already.
-    private func record(_ path: PlannedPath, _ disk: AttachedDisk) throws(ControlError) -> Bool {
-        let isShared = state.withLock { state in
-            state.disks.values.contains { other in
-                other !== disk && other.target == disk.target
-                    && other.state.withLock { $0.sessions.contains(path.isid) }
-            }
-        }
-        do throws(SystemError) {
-            let existed = try records.begin(
-                initiator: initiatorName, target: disk.target, isid: path.isid, portal: "\(path.portal)",
-                disk: disk.name.text)
-            return existed && !isShared
-        } catch {
-            throw .internalFailure("the session cannot be put on record: \(error)")
+                reason: "no path came up within \(Self.firstPathMilliseconds / 1000) s"
+                    + (reasons.first.map { ": \($0.escapedForTerminal)" } ?? ""))
         }
     }
 
@@ -154,14 +189,15 @@ extension Supervisor {
         let target = disk.target
         func rank(_ kind: PathProblem.Kind) -> Int {
             switch kind {
-            case .noSuchLUN: 0
+            case .noSuchLUN, .lunGone: 0
             case .otherLUN: 1
             case .notReady: 2
             case .targetNotFound: 3
             case .loginRefused: 4
-            case .protocolViolation: 5
-            case .timedOut: 6
-            case .unreachable: 7
+            case .authentication: 5
+            case .protocolViolation: 6
+            case .timedOut: 7
+            case .unreachable: 8
             }
         }
         guard let problem = problems.min(by: { rank($0.kind) < rank($1.kind) }) else {
@@ -172,12 +208,14 @@ extension Supervisor {
         case .unreachable, .timedOut:
             return .portalUnreachable(
                 portal, interface: problem.interface.isEmpty ? nil : problem.interface, reason: problem.text)
+        case .authentication:
+            return .authenticationFailed(target.text, place: problem.portal, reason: problem.text)
         case .targetNotFound: return .targetNotFound(target.text, portal: portal)
         case .loginRefused(let statusClass, let detail):
             return .loginRefused(
                 target.text, portal: portal, statusClass: statusClass, statusDetail: detail,
-                reason: problem.text)
-        case .noSuchLUN:
+                reason: LoginStatus(rawValue: UInt16(statusClass) << 8 | UInt16(detail)).words)
+        case .noSuchLUN, .lunGone:
             var error = ControlError.noSuchLUN(disk.request.lun, target: target.text, existing: [])
             error.message += ": \(problem.text)"
             error.remedy = "see the LUNs with: causeway discover \(portal) --luns"
@@ -211,39 +249,39 @@ extension Supervisor {
     /// Undoes an attach that failed half-way.
     private func abandon(_ disk: AttachedDisk) {
         leaveLane(disk, force: true, milliseconds: 5000)
+        var isGone = true
         if let device = disk.state.withLock({ $0.device }) {
             do throws(NBDDeviceError) {
                 _ = try call(.disconnect(index: device.index))
             } catch {
+                // Its record stays: the next daemon clears it.
+                isGone = false
                 logger.error("\(disk.name): \(device.node) cannot be undone: \(error)")
             }
         }
         disk.state.withLock({ $0.listener })?.closeAndRemove()
+        if isGone { diskRecords.remove(disk.name) }
         forget(disk)
     }
 
-    /// Takes a disk off the books; with the last of its target go the routes, and what was logged out in
-    /// order goes off the record.
+    /// Takes a disk off the books; with the last of its target go the routes.
     func forget(_ disk: AttachedDisk) {
-        let routes = state.withLock { state -> [InitiatorSessionID: RouteID] in
+        devices.remove(disk.name)
+        let routes = state.withLock { state -> [SessionName: RouteID] in
             if state.disks[disk.name.text] === disk { state.disks[disk.name.text] = nil }
             guard !state.disks.values.contains(where: { $0.target == disk.target }) else { return [:] }
+            state.oldLogins[disk.target] = nil
             return state.routes.removeValue(forKey: disk.target) ?? [:]
         }
         lane.perform { runner in
             for route in routes.values { runner.removeRoute(route) }
-        }
-        if disk.detached.value == true {
-            for isid in routes.keys {
-                records.end(initiator: initiatorName, target: disk.target, isid: isid)
-            }
         }
         tellManager()
     }
 
     /// The device is there; the table that attach prints is the better for waiting a moment for the other
     /// paths.
-    private func awaitOtherPaths(_ disk: AttachedDisk) {
+    func awaitOtherPaths(_ disk: AttachedDisk) {
         for _ in 0..<25 {
             guard let id = disk.state.withLock({ $0.id }),
                 let snapshot = lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil
@@ -251,11 +289,28 @@ extension Supervisor {
             let isBusy = snapshot.paths.contains { path in
                 switch path.standing {
                 case .connecting, .loggingIn, .verifying, .fencing: true
-                case .down, .active, .unusable, .loggingOut: false
+                case .down, .active, .suspect, .quarantined, .standby, .unusable, .loggingOut, .disabled,
+                    .removing:
+                    false
                 }
             }
             if !isBusy { return }
             Pause.milliseconds(20)
         }
+    }
+}
+
+extension DiskRecord {
+    init(_ disk: AttachedDisk, _ paths: [PlannedPath], _ description: DiskDescription) {
+        self.init(
+            request: disk.request, paths: paths.map(Path.init), wwid: description.report.identity.wwid,
+            sizeBytes: description.export.sizeBytes, blockLength: description.export.minimumBlockSize)
+        wanted = Wanted(disk.state.withLock { $0.wanted })
+    }
+}
+
+extension ControlError {
+    static func detachedMeanwhile(_ name: DiskName) -> ControlError {
+        .busy("\(name) was detached while it was being attached")
     }
 }

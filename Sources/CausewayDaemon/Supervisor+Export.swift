@@ -13,6 +13,10 @@ extension Supervisor {
     /// How soon the kernel sends again what was in flight when a successor took the device.
     private static let ioTimeoutMilliseconds: UInt32 = 5000
     private static let callMilliseconds = 15_000
+    /// How long a polite detach waits for the LUN's cache to reach the medium.
+    private static let flushMilliseconds = 30_000
+    /// How long a detach waits for another of the same disk.
+    private static let otherDetachMilliseconds = 45_000
 
     func export(_ disk: AttachedDisk, _ description: DiskDescription) throws(ControlError) {
         if let path = disk.request.socket {
@@ -22,7 +26,7 @@ extension Supervisor {
         }
     }
 
-    private func exportSocket(_ disk: AttachedDisk, _ path: String) throws(ControlError) {
+    func exportSocket(_ disk: AttachedDisk, _ path: String) throws(ControlError) {
         guard let id = disk.state.withLock({ $0.id }) else { return }
         let listener: ExportListener
         do throws(SystemError) {
@@ -42,11 +46,13 @@ extension Supervisor {
                 return error
             }
         }
-        if let failure = failure ?? nil { throw .internalFailure("\(failure)") }
+        guard let failure else { throw .internalFailure("the lane did not answer") }
+        if let failure { throw .internalFailure("\(failure)") }
     }
 
     private func exportDevice(_ disk: AttachedDisk, _ description: DiskDescription) throws(ControlError) {
         guard let id = disk.state.withLock({ $0.id }) else { return }
+        describe(disk, description)
         do throws(NBDDeviceError) {
             var pair = try KernelSocketPair(bufferBytes: 1 << 20)
             let request = ConnectRequest(
@@ -55,13 +61,15 @@ extension Supervisor {
                 serverFlags: NBDServerFlags(
                     rawValue: UInt64(description.export.transmissionFlags.rawValue)
                         & NBDServerFlags.kernel.rawValue),
-                backendIdentifier: "causeway:\(disk.name):\(description.report.identity.wwid)",
+                backendIdentifier: DiskRecord(disk, [], description).backendIdentifier,
                 sockets: [pair.kernelEnd])
             // Served before it is connected: the kernel reads the partition table at once.
             let daemonEnd = fcntl(pair.daemonEnd, F_DUPFD_CLOEXEC, 0)
-            guard lane.ask({ $0.addClient(id, daemonEnd, negotiates: false) }) == true else {
+            guard let isServed = lane.ask({ $0.addClient(id, daemonEnd, negotiates: false) }) else {
+                _ = Glibc.close(daemonEnd)
                 throw .helperFailed(.unintelligible)
             }
+            guard isServed else { throw .helperFailed(.unintelligible) }
             let result = try call(.connect(request))
             pair.closeKernelEnd()
             guard case .connected(let index) = result else { throw .helperFailed(.unintelligible) }
@@ -81,6 +89,21 @@ extension Supervisor {
         }
     }
 
+    /// Before the kernel's first event of the device, which asks for it.
+    private func describe(_ disk: AttachedDisk, _ description: DiskDescription) {
+        // Those of interfaces that are not there yet, too: links do not change when they come.
+        let portals = disk.state.withLock { $0.portals + $0.wanted.portals.map(\.description) }
+        let properties = DeviceProperties(
+            name: disk.name, target: disk.target, lun: disk.request.lun, portals: portals,
+            inquiry: description.report.inquiry, unitSerial: description.report.serial,
+            identity: description.report.identity)
+        do throws(SystemError) {
+            try devices.write(properties, for: disk.name)
+        } catch {
+            logger.error("\(disk.name): udev will not know what it is: \(error)")
+        }
+    }
+
     /// A netlink call in a process of its own. One that does not come back is left to itself: it cannot be
     /// killed, and nothing else may wait for it.
     func call(_ call: NBDCall) throws(NBDDeviceError) -> NBDCallResult {
@@ -94,25 +117,50 @@ extension Supervisor {
 
     // MARK: Detach
 
-    func detach(_ request: DetachRequest) throws(ControlError) {
-        let disk = try find(request.name)
-        let isFirst = disk.state.withLock { state in
-            guard !state.isDetaching else { return false }
-            state.isDetaching = true
-            return true
+    /// In every state of the disk: one that is being attached is given up, and who asks while it goes already
+    /// waits for that to end.
+    /// Its file is not touched.
+    func close(_ request: DetachRequest) throws(ControlError) {
+        var waited = 0
+        while true {
+            let disk = try find(request.name)
+            let isFirst = disk.state.withLock { state in
+                guard !state.isDetaching else { return false }
+                state.isDetaching = true
+                return true
+            }
+            if isFirst || request.force && disk.isExported { return try detach(disk, force: request.force) }
+            guard waited < Self.otherDetachMilliseconds else {
+                throw .busy("\(request.name) is being detached already")
+            }
+            Pause.milliseconds(20)
+            waited += 20
+            // Gone meanwhile: what was asked for is done.
+            if state.withLock({ $0.disks[request.name.text] }) !== disk { return }
         }
-        guard isFirst || request.force else { throw .busy("\(request.name) is being detached already") }
-        guard disk.isExported else {
-            disk.state.withLock { $0.isDetaching = false }
-            throw .busy("\(request.name) is being attached")
+    }
+
+    private func detach(_ disk: AttachedDisk, force: Bool) throws(ControlError) {
+        guard disk.isExported || disk.state.withLock({ $0.origin == .adopting }) else {
+            // Whoever attaches it undoes what is done so far.
+            disk.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: [], isCancelled: true)))
+            for _ in 0..<Self.otherDetachMilliseconds / 20
+            where state.withLock({ $0.disks[disk.name.text] === disk }) {
+                Pause.milliseconds(20)
+            }
+            return
         }
         do throws(ControlError) {
-            if request.force {
+            if force || !isServed(disk) {
+                // A device that nobody serves can be neither flushed nor claimed: that would wait for ever.
+                if !force, let device = disk.state.withLock({ $0.device }) { try checkUsers(disk, device) }
                 // First the lane, so that no one waits in the kernel for an answer that does not come.
                 leaveLane(disk, force: true, milliseconds: 4000)
                 try disconnectDevice(disk, force: true)
             } else {
                 try checkClients(disk)
+                if let device = disk.state.withLock({ $0.device }) { try checkUsers(disk, device) }
+                try flush(disk)
                 try disconnectDevice(disk, force: false)
                 leaveLane(disk, force: false, milliseconds: 35_000)
             }
@@ -121,22 +169,59 @@ extension Supervisor {
             throw error
         }
         disk.state.withLock({ $0.listener })?.closeAndRemove()
+        diskRecords.remove(disk.name)
         forget(disk)
         logger.info("\(disk.name): detached")
+        // Between the first flush and the last, a client may have written.
+        if !force, let outcome = disk.detached.value, !outcome.isFlushed {
+            throw .flushFailed(disk.name, reason: "the LUN answered with an error", isGone: true)
+        }
+    }
+
+    /// What the LUN's cache holds goes to its medium while there is still a device to keep if that fails.
+    private func flush(_ disk: AttachedDisk) throws(ControlError) {
+        guard let id = disk.state.withLock({ $0.id }) else { return }
+        let promise = Promise<NBDError>()
+        disk.state.withLock { $0.flush = promise }
+        defer { disk.state.withLock { $0.flush = nil } }
+        guard lane.ask({ $0.lane.flush(id, now: $0.time) }) != nil else {
+            throw .internalFailure("the lane did not answer")
+        }
+        switch promise.wait(milliseconds: Self.flushMilliseconds) {
+        case NBDError.none?: return
+        case let error?:
+            // That is heard by who detaches it; the next time it may go.
+            lane.perform { $0.lane.lossWasTold(id) }
+            throw .flushFailed(disk.name, reason: "\(error)", isGone: false)
+        case nil:
+            let reasons = (try? report(disk))?.paths.compactMap(\.reason) ?? []
+            throw .flushFailed(
+                disk.name,
+                reason: "no answer within \(Self.flushMilliseconds / 1000) s"
+                    + (reasons.first.map { ": \($0.escapedForTerminal)" } ?? ""),
+                isGone: false)
+        }
+    }
+
+    /// The lane has the kernel's socket, or listens for clients.
+    private func isServed(_ disk: AttachedDisk) -> Bool {
+        disk.state.withLock { $0.origin != .adopting && $0.id != nil }
     }
 
     /// Ends exports on sockets, all at once: no client is served any more, what was accepted is written and
     /// flushed, sessions are logged out.
     func endExports(of disks: [AttachedDisk]) {
-        for disk in disks {
+        let leaving = disks.filter { disk in
             disk.state.withLock { $0.isDetaching = true }
-            beginToLeaveLane(disk, force: false)
+            return beginToLeaveLane(disk, force: false)
         }
-        for disk in disks {
-            _ = disk.detached.wait(milliseconds: 35_000)
+        for disk in leaving {
+            if disk.detached.wait(milliseconds: 35_000)?.isFlushed == false {
+                logger.error("\(disk.name): its last flush failed: what was written last may be lost")
+            }
             disk.state.withLock({ $0.listener })?.closeAndRemove()
             forget(disk)
-            logger.info("\(disk.name): detached")
+            logger.info("\(disk.name): drained; the next causewayd serves it again")
         }
     }
 
@@ -150,7 +235,7 @@ extension Supervisor {
 
     /// False when it has left already.
     @discardableResult
-    private func beginToLeaveLane(_ disk: AttachedDisk, force: Bool) -> Bool {
+    func beginToLeaveLane(_ disk: AttachedDisk, force: Bool) -> Bool {
         guard let id = disk.state.withLock({ $0.id }) else { return false }
         lane.perform { runner in
             // Asked again here: by now the number may be another disk's.

@@ -16,8 +16,8 @@ extension Supervisor {
                     name: disk.name, device: report.device, socket: report.socket, state: report.state,
                     target: report.target, lun: report.lun, sizeBytes: report.sizeBytes,
                     readOnly: report.readOnly,
-                    pathsActive: UInt32(report.paths.count { $0.state == .active }),
-                    pathsTotal: UInt32(report.paths.count)))
+                    pathsActive: UInt32(report.paths.count { $0.state == .active || $0.state == .standby }),
+                    pathsTotal: UInt32(report.paths.count), notes: report.notes))
         }
         return summaries
     }
@@ -30,21 +30,45 @@ extension Supervisor {
         let known = disk.state.withLock { ($0.id, $0.description, $0.device, $0.events) }
         var snapshot: DiskSnapshot?
         if let id = known.0 {
-            guard let answer = lane.ask({ $0.lane.snapshot(id) }) else {
+            guard let answer = lane.ask({ $0.lane.snapshot(id, at: $0.time) }) else {
                 throw .internalFailure("the lane did not answer")
             }
             snapshot = answer
         }
         let report = known.1?.report
-        let paths = (snapshot?.paths ?? []).map(path)
+        let wanted = disk.state.withLock { $0.wanted }
+        let paths = (snapshot?.paths ?? []).map(path) + waitingPaths(wanted, snapshot)
+        let settings = snapshot?.settings.texts ?? [:]
         return DiskReport(
             name: disk.name, device: known.2?.node, socket: disk.request.socket,
-            state: diskState(snapshot, paths), target: disk.request.target, lun: disk.request.lun,
+            state: diskState(disk, snapshot, paths), target: disk.request.target, lun: disk.request.lun,
             sizeBytes: snapshot?.sizeBytes ?? 0, blockLength: report?.limits.logicalBlockLength ?? 0,
             wwid: report?.identity.wwid, vendor: report.map { "\($0.inquiry.vendor)" } ?? "",
             model: report.map { "\($0.inquiry.product)" } ?? "",
-            readOnly: known.1?.isReadOnly ?? disk.request.readOnly, policy: "round-robin", paths: paths,
-            counters: counters(snapshot), events: known.3)
+            readOnly: known.1?.isReadOnly ?? disk.request.readOnly, policy: settings["policy"] ?? "",
+            settings: settings, paths: paths, counters: counters(snapshot),
+            notes: (snapshot?.notes ?? []) + NetworkAdvice.warnings(wanted) + portalNotes(disk),
+            events: known.3)
+    }
+
+    private func portalNotes(_ disk: AttachedDisk) -> [String] {
+        let others = disk.state.withLock { $0.otherPortals }
+        guard !others.isEmpty else { return [] }
+        return ["the target has other portals: \(others.map { "\($0)" }.joined(separator: ", "))"]
+    }
+
+    /// What will become of interfaces that are not there yet.
+    private func waitingPaths(_ wanted: WantedPaths, _ snapshot: DiskSnapshot?) -> [PathReport] {
+        let taken = Set((snapshot?.paths ?? []).map(\.portal))
+        let free = wanted.portals.filter { !taken.contains("\($0)") }
+        return wanted.waiting.flatMap { interface in
+            (free.isEmpty ? wanted.portals : free).map { portal in
+                PathReport(
+                    interface: interface,
+                    portal: (try? PortalAddress(parsing: "\(portal)")) ?? PortalAddress(host: "\(portal)"),
+                    state: .waiting, reason: "waits for the interface \(interface)")
+            }
+        }
     }
 
     private func counters(_ snapshot: DiskSnapshot?) -> DiskCounters {
@@ -56,14 +80,21 @@ extension Supervisor {
             writtenBytes: counters.writtenBytes,
             errors: counters.errors, resent: counters.sentAgain,
             fences: snapshot.paths.reduce(0) { $0 + $1.counters.fences },
-            held: UInt64(snapshot.pending + snapshot.paths.reduce(0) { $0 + $1.held }))
+            fencedWrites: counters.fencedWrites, hedgedReads: counters.hedgedReads,
+            held: UInt64(snapshot.pending + snapshot.paths.reduce(0) { $0 + $1.held }),
+            activations: counters.activations, resets: counters.resets, unfenced: counters.unfenced)
     }
 
-    private func diskState(_ snapshot: DiskSnapshot?, _ paths: [PathReport]) -> DiskState {
+    private func diskState(
+        _ disk: AttachedDisk, _ snapshot: DiskSnapshot?, _ paths: [PathReport]
+    ) -> DiskState {
+        if disk.state.withLock({ $0.origin == .adopting && $0.complaint != nil }) { return .allPathsDown }
         guard let snapshot, snapshot.isReady else { return .attaching }
         if snapshot.isDetaching { return .detaching }
+        if snapshot.isLost { return .permanentDeviceLoss }
         if snapshot.isHeld || snapshot.isFailing { return .allPathsDown }
-        return paths.allSatisfy { $0.state == .active } ? .optimal : .degraded
+        // A path on standby does what it is there for.
+        return paths.allSatisfy { $0.state == .active || $0.state == .standby } ? .optimal : .degraded
     }
 
     private func path(_ snapshot: PathSnapshot) -> PathReport {
@@ -76,8 +107,12 @@ extension Supervisor {
             case .fencing: .fencing
             case .verifying: .verifying
             case .active: .active
+            case .suspect: .suspect
+            case .quarantined: .quarantined
+            case .standby: .standby
             case .unusable: .mismatch
-            case .loggingOut: .disabled
+            case .loggingOut, .removing: .removing
+            case .disabled: .disabled
             }
         return PathReport(
             interface: snapshot.interface.isEmpty ? nil : snapshot.interface,
@@ -88,6 +123,28 @@ extension Supervisor {
             writtenBytes: counters.writtenBytes,
             latencyMicroseconds: counters.commands == 0
                 ? 0 : counters.latencyNanoseconds / counters.commands / 1000,
-            errors: counters.errors, fences: counters.fences, lastFence: snapshot.lastFence)
+            latencyP99Microseconds: snapshot.percentile99.map { $0 / 1000 },
+            errors: counters.errors,
+            digestErrors: counters.headerDigestErrors + counters.dataDigestErrors + counters.rejectedDigests,
+            fences: counters.fences, lastFence: snapshot.lastFence,
+            accessGroup: snapshot.accessGroup, accessState: snapshot.accessState,
+            preferred: snapshot.isPreferred,
+            health: health(snapshot))
+    }
+
+    private func health(_ snapshot: PathSnapshot) -> PathHealthReport {
+        let counters = snapshot.counters
+        return PathHealthReport(
+            rttMicroseconds: snapshot.transport.map { UInt64($0.roundTripMicroseconds) },
+            retransmits: snapshot.transport.map { UInt64(clamping: $0.totalRetransmits) },
+            losses: counters.losses, pings: counters.pings, suspicions: counters.suspicions,
+            quarantines: counters.quarantines,
+            quarantinedUntilMicroseconds: snapshot.quarantineLeft.map {
+                WallClock.microseconds() + $0 / 1000
+            },
+            hedgedReads: counters.hedgedReads, hedgesWon: counters.hedgesWon,
+            fencesByBarrier: counters.fencesByBarrier, fencesByLogin: counters.fencesByLogin,
+            lastFenceMicroseconds: counters.fences > 0 ? counters.lastFenceNanoseconds / 1000 : nil,
+            heldWrites: counters.heldWrites)
     }
 }

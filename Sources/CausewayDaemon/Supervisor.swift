@@ -1,3 +1,4 @@
+import CausewayConfiguration
 import CausewayControl
 import CausewayCore
 import LinuxSystem
@@ -14,47 +15,84 @@ final class Supervisor: DiskService {
     let options: DaemonOptions
     let logger: Logger
     let initiatorName: ISCSIName
+    let configured: Mutex<Configured>
+    /// Held while the configuration is read again and applied.
+    let reloading = Mutex(())
+    let configuredDisks: ConfiguredDisks
     let lane: LaneHandle
     let calls = NBDCallRunner()
     let records: SessionRecords
+    /// Held while sessions are put on record, or taken off.
+    let recording = Mutex(())
+    let diskRecords: DiskRecords
+    let devices: DeviceRecords
     let news: Mailbox<SupervisorNews>
     private let watch: NoticeWatch
-    private let manager = ServiceNotification()
+    private let portalWatch = PortalWatch()
+    let manager = ServiceNotification()
+
+    /// The configuration as it was read last.
+    struct Configured {
+        var adapter: AdapterConfiguration
+        /// Disks that have a file: one of them that is not attached was detached by hand.
+        var disks: Set<String>
+    }
+    var adapter: AdapterConfiguration { configured.withLock { $0.adapter } }
 
     struct State {
         var disks: [String: AttachedDisk] = [:]
+        /// Disks of a predecessor, from the start of the daemon until its control socket stands.
+        var adoptions: [Adoption] = []
         /// Kept by the watch thread, in the order of the lane's notices: a lane uses its numbers again.
         var byID: [DiskID: AttachedDisk] = [:]
         /// The routes of every target's paths. Its disks share them, so they stay until the last of these is
         /// gone.
-        var routes: [ISCSIName: [InitiatorSessionID: RouteID]] = [:]
+        var routes: [ISCSIName: [SessionName: RouteID]] = [:]
+        /// Sessions that stand with other login settings than a login would have now.
+        var oldLogins: [ISCSIName: OldLogins] = [:]
         private var nextRoute: Int32 = 0
 
-        mutating func route(to target: ISCSIName, _ isid: InitiatorSessionID) -> RouteID {
-            if let known = routes[target]?[isid] { return known }
+        mutating func route(of session: SessionName) -> RouteID {
+            if let known = routes[session.target]?[session] { return known }
             let id = RouteID(rawValue: nextRoute)
             nextRoute &+= 1
-            routes[target, default: [:]][isid] = id
+            routes[session.target, default: [:]][session] = id
             return id
         }
     }
     let state = Mutex(State())
 
-    init(options: DaemonOptions, logger: Logger) throws(DaemonError) {
+    /// - Parameter passed: what the service manager kept from a predecessor, by name; owned from now on.
+    init(
+        options: DaemonOptions, logger: Logger, passed: [(name: String, descriptor: Int32)] = []
+    ) throws(DaemonError) {
         self.options = options
         records = SessionRecords(stateDirectory: options.stateDirectory)
+        diskRecords = DiskRecords(stateDirectory: options.stateDirectory)
+        devices = DeviceRecords(stateDirectory: options.stateDirectory)
         self.logger = logger
+        let (configuration, problems) = options.configuration.load()
+        let mistakes = problems.filter { $0.isError && $0.file == options.configuration.adapter }
+        guard mistakes.isEmpty else { throw .configuration(mistakes) }
+        for problem in problems { logger.log(level: problem.isError ? .error : .warning, "\(problem)") }
+        let adapter = configuration.adapter
+        configured = Mutex(
+            Configured(adapter: adapter, disks: Set(configuration.disks.map(\.name.text))))
+        configuredDisks = ConfiguredDisks(configuration.disks, logger: logger)
         do throws(InitiatorNameError) {
-            initiatorName = try InitiatorName.load(override: options.initiatorName)
+            initiatorName = try InitiatorName.load(
+                override: options.initiatorName ?? adapter.initiatorName?.text)
         } catch {
             throw .initiatorName(error)
         }
         do throws(SystemError) {
             try records.prepare()
+            try diskRecords.prepare()
             let news = try Mailbox<SupervisorNews>()
             self.news = news
             var settings = LaneSettings()
             settings.skipsBarrier = options.skipsBarrier
+            unsafe settings.checksum = ProcessorChecksum.fastest
             lane = try LaneHandle(name: "lane 0", settings: settings) { news.send(.notice($0)) }
             watch = try NoticeWatch(news: news, lane: lane)
         } catch {
@@ -62,33 +100,29 @@ final class Supervisor: DiskService {
         }
         do throws(SystemError) {
             try watch.start { [weak self] news in self?.hear(news) }
+            try portalWatch.start { [weak self] in self?.lookForPortals() ?? 1000 }
         } catch {
             throw .system(error)
         }
         logger.info("initiator name \(initiatorName)")
+        reserveForAdoption(passed)
     }
 
-    /// Ends what can be ended without harm. A kernel device outlives the daemon: who uses it only waits.
+    /// Ends what can be ended without harm. A disk is not detached by that: a kernel device stays, and who
+    /// uses it only waits for the next daemon, which brings back the export sockets too.
     func stop() {
+        configuredDisks.stop()
+        portalWatch.stop()
         let disks = state.withLock { Array($0.disks.values) }
+        handOver(disks.filter { $0.state.withLock { $0.device != nil } })
         endExports(of: disks.filter { $0.request.socket != nil })
-        for disk in disks {
-            guard let device = disk.state.withLock({ $0.device }) else { continue }
-            let users = DeviceUser.find(of: device).map { "\($0)".escapedForTerminal }
-            logger.notice(
-                """
-                \(disk.name): \(device.node) stays, and I/O to it waits\(users.isEmpty ? "" : "; in use: ")\
-                \(users.joined(separator: ", "))
-                """)
-        }
         watch.stop()
         lane.stop()
     }
 
     /// What `systemctl status` shows.
     func tellManager() {
-        let count = state.withLock { $0.disks.count }
-        try? manager?.status("\(count == 0 ? "no disks" : count == 1 ? "1 disk" : "\(count) disks")")
+        try? manager?.status(statusLine())
     }
 
     // MARK: News from the lane
@@ -96,6 +130,9 @@ final class Supervisor: DiskService {
     private func hear(_ news: SupervisorNews) {
         switch news {
         case .attached(let id, let disk): state.withLock { $0.byID[id] = disk }
+        case .interfaceAppeared(let name):
+            interfaceAppeared(name)
+            configuredDisks.hurry(for: name)
         case .notice(let notice): hear(notice)
         }
     }
@@ -105,28 +142,50 @@ final class Supervisor: DiskService {
         case .ready(let id, let description):
             find(id)?.outcome.fulfil(.success(description))
         case .notReady(let id, let problems):
-            find(id)?.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: problems)))
+            guard let disk = find(id) else { return }
+            if disk.state.withLock({ $0.origin }) == .adopting { return notYet(disk, problems) }
+            disk.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: problems)))
+        case .sessionBegan(let name, let portalGroupTag):
+            forgetOldLogin(name)
+            sessionBegan(name, portalGroupTag)
+        case .sessionEnded(let name, let number, let unfenced): sessionEnded(name, number, unfenced)
         case .pathChanged(let id, let interface, let portal, let isUp, let reason):
             guard let disk = find(id) else { return }
+            // For the log the lane has a line of its own: one for the path, however many disks it carries.
             disk.remember("\(interface) \(portal): " + (isUp ? "active" : "lost: \(reason)"))
-            if isUp { logger.info("\(disk.name): path \(interface) -> \(portal) is active") }
+        case .pathRemoved(let id, let name):
+            if let disk = find(id) { pathRemoved(disk, name) }
         case .clientGone(let id, let requested):
             guard let disk = find(id), !requested else { return }
-            let isKernel = disk.state.withLock { $0.device != nil && !$0.isDetaching }
-            if isKernel {
-                disk.remember("the kernel closed its connection")
-                logger.error("\(disk.name): the kernel closed its connection")
+            kernelHungUp(disk)
+        case .writesLost(let id, let isTold):
+            guard let disk = find(id) else { return }
+            do throws(SystemError) {
+                try diskRecords.change(disk.name) { $0.hasLostWrites = isTold ? nil : true }
+            } catch {
+                logger.error("\(disk.name): that writes were lost cannot be put on record: \(error)")
             }
-        case .detached(let id, let isClean):
+        case .flushed(let id, let error):
+            find(id)?.state.withLock { $0.flush }?.fulfil(error)
+        case .detached(let id, let isFlushed):
             let disk = state.withLock { $0.byID.removeValue(forKey: id) }
             disk?.state.withLock { $0.id = nil }
-            disk?.detached.fulfil(isClean)
-        case .event(let severity, let text):
-            switch severity {
-            case .information: logger.info("\(text)")
-            case .warning: logger.warning("\(text)")
-            case .error: logger.error("\(text)")
-            }
+            disk?.detached.fulfil(DetachOutcome(isFlushed: isFlushed))
+        case .sizeChanged(let id, let sizeBytes):
+            if let disk = find(id) { sizeChanged(disk, sizeBytes) }
+        case .disk(let id, let severity, let text):
+            guard let disk = find(id) else { return }
+            disk.remember(text)
+            log(severity, "\(disk.name): \(text)")
+        case .event(let severity, let text): log(severity, text)
+        }
+    }
+
+    private func log(_ severity: LaneNotice.Severity, _ text: String) {
+        switch severity {
+        case .information: logger.info("\(text)")
+        case .warning: logger.warning("\(text)")
+        case .error: logger.error("\(text)")
         }
     }
 
@@ -135,14 +194,25 @@ final class Supervisor: DiskService {
     }
 
     func find(_ name: DiskName) throws(ControlError) -> AttachedDisk {
-        guard let disk = state.withLock({ $0.disks[name.text] }) else { throw .noSuchDisk(name) }
+        guard let disk = state.withLock({ $0.disks[name.text] }) else {
+            throw configuredDisks.explanation(of: name) ?? .noSuchDisk(name)
+        }
         return disk
     }
 
     // MARK: Discovery
 
     func discover(_ request: DiscoverRequest) throws(ControlError) -> Discovery {
-        try TargetDiscovery(initiatorName: initiatorName).discover(request)
+        var discovery = TargetDiscovery(initiatorName: initiatorName)
+        let layer = SettingLayer(request.chap)
+        discovery.authentications.discovery = { [adapter] portal throws(ControlError) in
+            try adapter.settings(discoveryAt: portal, request: layer).chap.authentication()
+        }
+        discovery.authentications.target = { [adapter] target, portals throws(ControlError) in
+            try adapter.settings(target: target, portals: portals, disk: layer).chap.authentication()
+        }
+        discovery.note = { [logger] in logger.warning("\($0)") }
+        return try discovery.discover(request)
     }
 }
 
@@ -151,4 +221,6 @@ enum SupervisorNews: Sendable {
     /// The lane has taken a disk; what it has to say of it comes after this.
     case attached(DiskID, AttachedDisk)
     case notice(LaneNotice)
+    /// An interface is up with carrier, or has another address.
+    case interfaceAppeared(String)
 }

@@ -249,8 +249,12 @@ public struct LaneRunner: ~Copyable {
     private mutating func drainEffects() {
         while let effect = lane.takeEffect() {
             switch effect {
-            case .connect(let id, let route): connect(id, route)
+            case .connect(let id, let route, let userTimeout): connect(id, route, userTimeout)
+            case .connectElsewhere(let id, let route, let address, let userTimeout):
+                connect(id, route, userTimeout, elsewhere: address)
+            case .inspect(let id): inspect(id)
             case .close(let id): close(id)
+            case .abort(let id): abort(id)
             case .notice(let notice): onNotice(notice)
             }
         }
@@ -276,13 +280,45 @@ public struct LaneRunner: ~Copyable {
         sockets[slot] = StreamSocket()
     }
 
-    private mutating func connect(_ id: StreamID, _ route: RouteID) {
-        guard let way = routes[route] else {
+    /// Throws away what TCP has not sent, and tells the peer so (RST).
+    private mutating func abort(_ id: StreamID) {
+        let slot = Int(id.index)
+        guard sockets[slot].id == id, sockets[slot].descriptor >= 0 else { return }
+        TCPConnection.abort(sockets[slot].descriptor)
+    }
+
+    private func report(_ id: StreamID) -> TransportReport? {
+        let slot = Int(id.index)
+        guard sockets[slot].id == id, sockets[slot].descriptor >= 0 else { return nil }
+        return (try? TCPInfo(of: sockets[slot].descriptor))?.report
+    }
+
+    private mutating func inspect(_ id: StreamID) {
+        if let report = report(id) { lane.inspected(id, report, now: now) }
+    }
+
+    private mutating func connect(
+        _ id: StreamID, _ route: RouteID, _ userTimeoutMilliseconds: UInt32,
+        elsewhere: PortalAddress? = nil
+    ) {
+        guard var way = routes[route] else {
             return lane.connectFailed(id, reason: "the route is not known", now: now)
+        }
+        if let elsewhere {
+            // Names are resolved on the control thread only: a resolver may take seconds.
+            guard let address = SocketAddress(parsing: "\(elsewhere)", defaultPort: elsewhere.port) else {
+                return lane.connectFailed(
+                    id,
+                    reason: "the target redirects to \(elsewhere), a name: "
+                        + "configure its address as a portal",
+                    now: now)
+            }
+            way.destination = address
+            if let source = way.source, source.family != address.address.family { way.source = nil }
         }
         do throws(SystemError) {
             let descriptor = try TCPConnection.connect(
-                way, options: TCPOptions(userTimeoutMilliseconds: 60_000))
+                way, options: TCPOptions(userTimeoutMilliseconds: userTimeoutMilliseconds))
             try register(id, descriptor.release(), isConnecting: true)
         } catch {
             lane.connectFailed(id, reason: "\(error)", now: now)
@@ -346,6 +382,30 @@ public struct LaneRunner: ~Copyable {
             _ = Glibc.close(descriptor)
             return false
         }
+    }
+
+    /// Takes requests of a disk's clients again after `Lane.quiesce`.
+    public mutating func resumeClients(of disk: DiskID) {
+        lane.resume(disk)
+        for id in lane.clients(of: disk)
+        where sockets[Int(id.index)].id == id && !sockets[Int(id.index)].isReadable {
+            sockets[Int(id.index)].isReadable = true
+            sockets.appendReadable(id)
+        }
+    }
+
+    /// Lets go of a quiet disk's clients without closing their sockets, which are the caller's from now on.
+    public mutating func handOverClients(of disk: DiskID) -> [Int32] {
+        var descriptors: [Int32] = []
+        for id in lane.clients(of: disk) {
+            let slot = Int(id.index)
+            guard sockets[slot].id == id, sockets[slot].descriptor >= 0 else { continue }
+            poller.remove(sockets[slot].descriptor, slot: slot)
+            descriptors.append(sockets[slot].descriptor)
+            sockets[slot] = StreamSocket()
+            lane.handOver(id)
+        }
+        return descriptors
     }
 
     /// The processes that are connected to a disk's export socket; the kernel's driver is none.

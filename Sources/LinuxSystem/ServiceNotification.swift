@@ -46,6 +46,28 @@ public struct ServiceNotification: Sendable {
         try send("FDSTOREREMOVE=1\nFDNAME=\(name)")
     }
 
+    /// Waits until the manager has dealt with everything that was said before (sd_notify_barrier(3)): what
+    /// was stored is then in its hands. ETIMEDOUT where it does not say so in time.
+    public func barrier(milliseconds: Int32) throws(SystemError) {
+        var ends: (Int32, Int32) = (-1, -1)
+        let result = unsafe withUnsafeMutableBytes(of: &ends) { bytes in
+            unsafe bytes.withMemoryRebound(to: Int32.self) { unsafe pipe($0.baseAddress) }
+        }
+        guard result == 0 else {
+            throw SystemError(call: "pipe2", errno: Errno(rawValue: Glibc.errno), subject: socketPath)
+        }
+        for end in [ends.0, ends.1] { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        let reading = OwnedDescriptor(adopting: ends.0)
+        do {
+            let writing = OwnedDescriptor(adopting: ends.1)
+            try send("BARRIER=1", descriptor: writing.rawValue)
+        }
+        var waiting = pollfd(fd: reading.rawValue, events: 0, revents: 0)
+        guard unsafe poll(&waiting, 1, milliseconds) == 1 else {
+            throw SystemError(call: "poll", errno: Errno(rawValue: ETIMEDOUT), subject: socketPath)
+        }
+    }
+
     /// How often a sign of life is due, in microseconds; nil if nobody waits for one.
     public static func watchdogMicroseconds() -> UInt64? {
         if let pid = environment("WATCHDOG_PID"), pid != "\(getpid())" { return nil }

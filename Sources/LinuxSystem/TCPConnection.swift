@@ -153,6 +153,15 @@ public enum TCPConnection {
         _ = linux_set_option(socket, linux_option_quick_ack, 1)
     }
 
+    /// Breaks a connection off: what was not sent is thrown away, and the peer is told by a reset. The
+    /// descriptor stays open.
+    public static func abort(_ socket: Int32) {
+        var nowhere = sockaddr()
+        nowhere.sa_family = sa_family_t(AF_UNSPEC)
+        // connect(2) to no family dissolves the association, which for TCP is a reset.
+        _ = unsafe Glibc.connect(socket, &nowhere, socklen_t(MemoryLayout<sockaddr>.size))
+    }
+
     private static func makeSocket(_ family: IPAddress.Family, subject: Route) throws(SystemError)
         -> OwnedDescriptor
     {

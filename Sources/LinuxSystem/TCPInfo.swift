@@ -1,4 +1,5 @@
 import CLinux
+public import CausewayCore
 
 /// What the kernel knows of a TCP connection (TCP_INFO, tcp(7)).
 public struct TCPInfo: BitwiseCopyable, Sendable {
@@ -34,4 +35,18 @@ public struct TCPInfo: BitwiseCopyable, Sendable {
     public var millisecondsSinceDataSent: UInt32 { raw.last_data_sent_ms }
     public var millisecondsSinceDataReceived: UInt32 { raw.last_data_received_ms }
     public var millisecondsSinceAcknowledgement: UInt32 { raw.last_acknowledgement_received_ms }
+}
+
+extension TCPInfo {
+    /// What a lane wants to know of it.
+    public var report: TransportReport {
+        var report = TransportReport()
+        report.unacknowledgedSegments = unacknowledgedSegments
+        report.consecutiveTimeouts = consecutiveTimeouts
+        report.totalRetransmits = totalRetransmits
+        report.roundTripMicroseconds = rttMicroseconds
+        report.segmentBytes = sendSegmentByteCount
+        report.millisecondsSinceAcknowledgement = millisecondsSinceAcknowledgement
+        return report
+    }
 }

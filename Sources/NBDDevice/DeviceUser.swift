@@ -17,6 +17,16 @@ public enum DeviceUser: Equatable, Hashable, Sendable {
     }
 }
 
+extension DeviceUser {
+    /// The same place of the same device, in whatever mount namespace.
+    fileprivate func isSameMount(as other: DeviceUser) -> Bool {
+        guard case .mount(let point, let device, _) = self,
+            case .mount(let otherPoint, let otherDevice, _) = other
+        else { return false }
+        return point == otherPoint && device == otherDevice
+    }
+}
+
 extension DeviceUser: CustomStringConvertible {
     public var description: String {
         switch self {
@@ -56,7 +66,11 @@ private struct DeviceUserSearch {
             if let namespace = SystemFile.target(ofLink: "\(proc)/\(pid)/ns/mnt"),
                 namespaces.insert(namespace).inserted
             {
-                users += mounts(in: "\(proc)/\(pid)/mountinfo", seenBy: pid)
+                // Most services in a sandbox have copies of our mounts, which go with them.
+                let known = users
+                users += mounts(in: "\(proc)/\(pid)/mountinfo", seenBy: pid).filter { copy in
+                    !known.contains { $0.isSameMount(as: copy) }
+                }
             }
             // Our own descriptors, an `ExclusiveClaim` among them, are nobody's use of the device.
             if pid != getpid() { users += openings(by: pid) }

@@ -17,23 +17,56 @@ public struct Verdict: Sendable {
     public var longestWait: UInt64
 }
 
+/// What keeps a late write from the medium, one as needed as the other.
+public enum Safeguard: String, CaseIterable, Sendable {
+    /// The command before which an old session's writes end.
+    case barrier
+    /// That sent writes of a lost session wait.
+    case fence
+    /// What a successor knows of sessions before it.
+    case records
+}
+
 /// The history of a seed: a safety phase with faults, then a liveness phase without, in which everything must
 /// be answered, every path come back, and nothing be left over.
 public final class History {
     private let swarm: Swarm
     private let world: World
     private let random: RandomStream
+    private let lives: RandomStream
+    private let changes: RandomStream
     private var isCalm = false
+    /// Deaths and restarts of the daemon that are still to come.
+    private var livesLeft = 0
     private var faultCount = 0
 
     private static let second: UInt64 = 1_000_000_000
 
-    public init(seed: UInt64, isTracing: Bool = false, isCanary: Bool = false) {
-        var swarm = Swarm(seed: seed, isCanary: isCanary)
+    /// - Parameters:
+    ///   - missing: what is left out on purpose: such histories must fail now and then.
+    ///   - hasLives: in some histories the daemon dies or restarts.
+    ///   - chap: in place of what the seed draws; targets of even seeds mistake algorithms then.
+    public init(
+        seed: UInt64, isTracing: Bool = false, without missing: Safeguard? = nil, hasLives: Bool = true,
+        chap: SimulatedCHAP? = nil
+    ) {
+        var swarm = Swarm(seed: seed, isCanary: missing != nil)
+        if let chap {
+            swarm.options.target.chap = chap
+            swarm.options.target.mistakesAlgorithms = seed.isMultiple(of: 2)
+        }
         swarm.options.isTracing = isTracing
+        swarm.options.lane.skipsBarrier = missing == .barrier
+        swarm.options.lane.skipsFence = missing == .fence
+        let forgets = missing == .records
+        swarm.options.forgetsSessions = forgets
+        lives = RandomStream(seed: seed, "lives")
+        if hasLives && (forgets || lives.chance(400)) { livesLeft = lives.number(1...4) }
+        if forgets { livesLeft = 12 }
         self.swarm = swarm
         world = World(swarm.options)
         random = RandomStream(seed: seed, "faults")
+        changes = RandomStream(seed: seed, "what changes")
     }
 
     public func run() -> Verdict {
@@ -42,40 +75,75 @@ public final class History {
         return Verdict(
             seed: swarm.options.seed, failure: chronicle.failure, hash: chronicle.hash,
             options: swarm.description,
-            trace: chronicle.lines, answered: world.client.answered, errors: world.client.errors,
+            trace: chronicle.lines, answered: world.clients.reduce(0) { $0 + $1.answered },
+            errors: world.clients.reduce(0) { $0 + $1.errors },
             virtualNanoseconds: world.elapsed, events: world.timeline.eventCount,
             logins: world.target.loginCount,
-            ghosts: world.target.ghostCount, longestWait: world.client.longestWait)
+            ghosts: world.target.ghostCount, longestWait: world.clients.map(\.longestWait).max() ?? 0)
     }
 
     private func live() {
+        setUnitsSlow(!swarm.mayAbort)
         world.attach()
-        let pathCount = swarm.options.paths.count
-        demand(60 * Self.second, "the paths do not come up") { world.isReady && world.pathsUp == pathCount }
-        world.client.mayFail = swarm.mayFail
-        world.client.bound = 400 * Self.second
-        world.client.load(swarm.load, count: swarm.requestCount)
+        let count = swarm.options.paths.count
+        demand(60 * Self.second, "the paths do not come up") { world.isReady && world.pathsUp == count }
+        setUnitsSlow(true)
+        for client in world.clients {
+            client.mayFail = swarm.mayFail
+            client.bound = 400 * Self.second
+            client.load(swarm.load, count: swarm.requestCount)
+        }
         planFault()
-        world.run(limit: 60 * Self.second) { world.client.isIdle }
+        planLife()
+        planChange()
+        world.run(limit: 60 * Self.second) { world.isIdle }
         // Liveness.
         isCalm = true
         healAll()
-        world.client.stopLoad()
-        demand(200 * Self.second, "requests are not answered") { world.client.isIdle }
+        enableAll()
+        demand(100 * Self.second, "no daemon serves") { world.isReady && !world.isHandingOver }
+        enableAll()
+        for client in world.clients { client.stopLoad() }
+        demand(200 * Self.second, "requests are not answered") { world.isIdle }
         demand(100 * Self.second, "the paths do not come back") { world.pathsUp == pathCount }
-        world.client.mayFail = false
-        world.client.bound = 100 * Self.second
-        // What was lost with a cache is told once more by each path.
-        world.client.mayFail = swarm.losesCache
-        world.client.load(swarm.load, count: 20)
-        demand(100 * Self.second, "a healthy disk does not answer") { world.client.isIdle }
+        demand(100 * Self.second, "a removed path does not go") {
+            world.snapshot()?.paths.count == pathCount
+        }
+        // One whose attention was lost is found by the poll.
+        demand(700 * Self.second, "the disk does not grow") { world.hasUnitSize }
+        // After a reset as the fence, a session that goes stays on record: that is no harm.
+        demand(100 * Self.second, "a predecessor's session is not fenced") {
+            !world.hasForeignRecords || swarm.options.settings.failure.fence != .hold
+        }
+        let isLunLost =
+            swarm.faults[Swarm.Fault.lunGone.rawValue] + swarm.faults[Swarm.Fault.otherLUN.rawValue]
+        for client in world.clients {
+            client.bound = 100 * Self.second
+            // What was lost with a cache is told once more by each path.
+            client.mayFail = swarm.losesCache || isLunLost > 0 || swarm.mayAbort
+            client.load(swarm.load, count: 20)
+        }
+        demand(100 * Self.second, "a healthy disk does not answer") { world.isIdle }
         demand(100 * Self.second, "the target does not come to rest") { world.isQuiet }
         world.run(limit: Self.second / 10)
         world.checkAtRest()
+        if random.chance(500) { leave() }
         world.detach(force: false)
         demand(60 * Self.second, "the disk is not detached") { world.isDetached }
         if world.failure == nil, !(world.lane.usage.isEmpty && world.lane.usage.streams == 0) {
             world.chronicle.fail("after detach the lane's tables hold \(world.lane.usage)")
+        }
+    }
+
+    /// The client goes in the middle of its work: what it has asked for is answered first.
+    private func leave() {
+        guard world.failure == nil else { return }
+        for client in world.clients { client.load(swarm.load, count: 40) }
+        world.run(limit: random.nanoseconds(1000...50_000_000)) { world.isIdle }
+        for client in world.clients { client.disconnect() }
+        demand(100 * Self.second, "a client that goes is not answered") { world.isIdle }
+        demand(10 * Self.second, "the connection of a client that went is not closed") {
+            world.clients.allSatisfy(\.isClosed)
         }
     }
 
@@ -100,16 +168,91 @@ public final class History {
         guard swarm.faults.contains(where: { $0 > 0 }) else { return }
         world.timeline.after(random.nanoseconds(swarm.interval)) { [unowned self] in
             guard !isCalm else { return }
-            if !world.client.isIdle { strike() }
+            if !world.isIdle { strike() }
             planFault()
         }
     }
+
+    private func planLife() {
+        guard livesLeft > 0 else { return }
+        livesLeft -= 1
+        let mean = swarm.options.forgetsSessions ? 0 : swarm.interval.upperBound * 4
+        world.timeline.after(lives.nanoseconds(1_000_000...max(mean, 200_000_000))) { [unowned self] in
+            guard !isCalm else { return }
+            if lives.chance(300) { world.growUnit(by: lives.number(1...64)) }
+            var paths = Array(swarm.options.paths.indices)
+            if paths.count > 1 && lives.chance(400) { paths.remove(at: lives.below(paths.count)) }
+            let longest: UInt64 =
+                swarm.options.forgetsSessions ? 5_000_000 : lives.pick([20_000_000, 2_000_000_000])
+            let delay = lives.nanoseconds(1_000_000...longest)
+            if lives.chance(600) {
+                world.crash(paths: paths, successorAfter: delay)
+            } else {
+                world.handOver(paths: paths, successorAfter: delay)
+            }
+            planLife()
+        }
+    }
+
+    private func planChange() {
+        guard swarm.changesPolicy || swarm.changesPaths else { return }
+        world.timeline.after(changes.nanoseconds(swarm.changeInterval)) { [unowned self] in
+            guard !isCalm else { return }
+            if !world.client.isIdle { change() }
+            planChange()
+        }
+    }
+
+    private func change() {
+        if swarm.changesPolicy && (!swarm.changesPaths || changes.chance(500)) {
+            // A path that the policy prefers may be gone.
+            let error = world.set(policy: swarm.policy(changes))
+            let isWhole = !swarm.changesPaths && world.daemons == 1 && !world.isHandingOver
+            if let error, isWhole { world.chronicle.fail("a policy is not taken: \(error)") }
+            return
+        }
+        let interface = changes.below(swarm.options.interfaceCount)
+        let portal = changes.below(swarm.options.target.portalGroups.count)
+        switch changes.below(4) {
+        case 0: world.addPath(interface: interface, portal: portal)
+        case 1: world.enablePath(interface: interface, portal: portal)
+        case 2:
+            world.retirePath(
+                interface: interface, portal: portal, isRemoval: false, force: changes.chance(200))
+        default:
+            world.retirePath(
+                interface: interface, portal: portal, isRemoval: true, force: changes.chance(200))
+        }
+    }
+
+    /// Every path that is still configured is in use at the end.
+    private func enableAll() {
+        for path in world.routes { world.enablePath(interface: path.interface, portal: path.portal) }
+    }
+
+    /// Paths that are there to stay.
+    private var pathCount: Int { world.snapshot()?.paths.count { $0.standing != .removing } ?? 0 }
 
     private func healAll() {
         guard world.failure == nil else { return }
         world.endFaults()
         for interface in 0..<swarm.options.interfaceCount { world.findCarrier(interface: interface) }
-        for portal in swarm.options.target.portalGroups.indices { world.heal(portal: portal) }
+        for portal in swarm.options.target.portalGroups.indices {
+            world.heal(portal: portal)
+            world.showUnit(portal: portal)
+        }
+        world.restoreUnit()
+        world.fillPool(false)
+        setUnitsSlow(!swarm.mayAbort)
+        world.setAccess(world.accessStates.mapValues { _ in 0 })
+    }
+
+    /// Where commands have less time than a slow one takes, no path comes up or stays for as long as there
+    /// are slow ones: only the part with the faults has them then.
+    private func setUnitsSlow(_ areSlow: Bool) {
+        for disk in world.disks {
+            disk.unit.options.slowPermille = areSlow ? swarm.options.unit.slowPermille : 0
+        }
     }
 
     /// Short more often than long.
@@ -159,9 +302,82 @@ public final class History {
             world.restartTarget(downFor: time / 4, losesCache: swarm.losesCache)
         case .window: world.shutWindow(time / 4)
         case .halfClose: world.halfClose(path: path)
+        case .largeSegments, .slowPath, .stall, .flapping: strikeGrey(fault, path, interface, portal, time)
+        case .damage:
+            let count = random.number(0...random.pick([60, 600, 20_000]))
+            world.damage(path: path, toTarget: random.chance(500), after: count)
+        case .asynchronous:
+            let events: [AsynchronousMessage.Event] = [
+                .scsiEvent, .logoutRequest, .connectionDrop, .sessionDrop, .negotiationRequest,
+                AsynchronousMessage.Event(rawValue: 250), AsynchronousMessage.Event(rawValue: 77),
+            ]
+            world.tell(
+                path: path, random.pick(events), seconds: (random.below(3), random.number(1...3)))
+        case .reject:
+            let reasons: [UInt8] = [2, 4, 5, 6, 7, 9, 0x0a, 0x0c, 0x55]
+            world.rejectNext(path: path, reason: random.pick(reasons))
         case .attention:
             guard random.chance(100) else { return }
             world.raiseAttention()
+        case .hiddenUnit:
+            world.hideUnit(portal: portal)
+            later(time) { $0.showUnit(portal: portal) }
+        case .access: strikeAccess(time)
+        case .lunGone:
+            guard random.chance(200) else { return }
+            world.replaceUnit(by: .nothing)
+            later(time) { $0.restoreUnit() }
+        case .otherLUN:
+            guard random.chance(200) else { return }
+            world.replaceUnit(by: random.chance(500) ? .otherIdentity : .otherSerial)
+            later(time) { $0.restoreUnit() }
+        case .resize: world.resizeUnit(random.number(600...2000))
+        case .poolFull:
+            world.fillPool(true)
+            later(time / 4) { $0.fillPool(false) }
+        }
+    }
+
+    /// A path works, and badly.
+    private func strikeGrey(
+        _ fault: Swarm.Fault, _ path: Int, _ interface: Int, _ portal: Int, _ time: UInt64
+    ) {
+        let direction = random.pick([World.Direction.toTarget, .toInitiator, .both])
+        switch fault {
+        case .largeSegments:
+            let limit = max(100, min(swarm.options.weather.segmentBytes, 16_000) / 2)
+            world.limitSegments(interface: interface, bytes: limit, direction)
+            later(time) { $0.heal(interface: interface) }
+        case .slowPath:
+            world.slow(interface: interface, by: random.nanoseconds(5_000_000...300_000_000))
+            later(time) { $0.heal(interface: interface) }
+        case .stall: world.stall(portal: portal, time)
+        case .flapping: flap(path, times: random.number(2...12))
+        default: break
+        }
+    }
+
+    private func strikeAccess(_ time: UInt64) {
+        // A LUN that changes its states faster than commands are answered gets no work done.
+        guard swarm.interval.upperBound > 100_000_000 || random.chance(4) else { return }
+        world.setPreferred(random.chance(500) ? nil : world.accessStates.keys.sorted().first)
+        var states: [UInt16: UInt8] = [:]
+        for group in world.accessStates.keys.sorted() {
+            states[group] = random.pick([0, 0, 1, 2, 2, 3, 4, 0xe])
+        }
+        world.setAccess(states, after: random.chance(500) ? 0 : time / 4)
+        let isLong = random.chance(300)
+        later(isLong ? time : time / 8) { world in
+            world.setAccess(world.accessStates.mapValues { _ in 0 })
+        }
+    }
+
+    /// A path is cut again and again.
+    private func flap(_ path: Int, times: Int) {
+        guard times > 0, !isCalm else { return }
+        world.cut(path: path, ghost: random.chance(500))
+        world.timeline.after(random.nanoseconds(50_000_000...3_000_000_000)) { [unowned self] in
+            flap(path, times: times - 1)
         }
     }
 

@@ -4,6 +4,8 @@ public struct LogicalUnitOptions: Sendable {
     public var blockCount = 4096
     /// The NAA designator of VPD page 83h.
     public var identity: UInt64 = 0x5001_0000_0000_0001
+    /// Beside the identity: a LUN made anew.
+    public var serial = "SIM1"
     public var maxTransferBlocks = 0
     /// WCE: acknowledged writes lie in a volatile cache.
     public var hasWriteCache = true
@@ -27,6 +29,8 @@ public struct LogicalUnitOptions: Sendable {
     /// ABORTED COMMAND; half of these were carried out.
     public var abortedPermille = 0
     public var attentionPermille = 0
+    /// CHECK CONDITION without sense data.
+    public var speechlessPermille = 0
 
     public init() {}
 }
@@ -38,14 +42,26 @@ struct Sense: Equatable {
 
     static let powerOn = Sense(key: 6, code: 0x29, qualifier: 0x01)
     static let reset = Sense(key: 6, code: 0x29, qualifier: 0x00)
+    static let deviceReset = Sense(key: 6, code: 0x29, qualifier: 0x03)
     static let nexusLoss = Sense(key: 6, code: 0x29, qualifier: 0x07)
     static let modeParametersChanged = Sense(key: 6, code: 0x2a, qualifier: 0x01)
+    static let accessStateChanged = Sense(key: 6, code: 0x2a, qualifier: 0x06)
+    static let capacityChanged = Sense(key: 6, code: 0x2a, qualifier: 0x09)
+    static let lunsChanged = Sense(key: 6, code: 0x3f, qualifier: 0x0e)
+    static let inquiryChanged = Sense(key: 6, code: 0x3f, qualifier: 0x03)
+    static let transition = Sense(key: 2, code: 0x04, qualifier: 0x0a)
+    static let standby = Sense(key: 2, code: 0x04, qualifier: 0x0b)
+    static let unavailable = Sense(key: 2, code: 0x04, qualifier: 0x0c)
+    static let offline = Sense(key: 2, code: 0x04, qualifier: 0x12)
+    static let noSpace = Sense(key: 7, code: 0x27, qualifier: 0x07)
     static let invalidField = Sense(key: 5, code: 0x24, qualifier: 0x00)
     static let invalidOperation = Sense(key: 5, code: 0x20, qualifier: 0x00)
     static let outOfRange = Sense(key: 5, code: 0x21, qualifier: 0x00)
     static let noSuchUnit = Sense(key: 5, code: 0x25, qualifier: 0x00)
+    static let mediumErrorWriting = Sense(key: 3, code: 0x0c, qualifier: 0x00)
     static let mediumErrorReading = Sense(key: 3, code: 0x11, qualifier: 0x00)
     static let aborted = Sense(key: 0x0b, code: 0x00, qualifier: 0x00)
+    static let protocolServiceCRCError = Sense(key: 0x0b, code: 0x47, qualifier: 0x05)
 
     /// Fixed format (SPC-4 4.5.3).
     var bytes: [UInt8] {
@@ -67,6 +83,7 @@ enum Outcome {
 
     static let busy = Outcome.status(0x08)
     static let taskSetFull = Outcome.status(0x28)
+    static let speechless = Outcome.status(0x02)
 }
 
 /// A LUN: its blocks, as stamps, and its commands.
@@ -78,8 +95,16 @@ final class SimulatedUnit {
     private(set) var cached: [Int: UInt64] = [:]
     private(set) var unmapped: Set<Int> = []
     var badBlocks: Set<Int> = []
+    /// SYNCHRONIZE CACHE ends with a medium error.
+    var failsSynchronization = false
     /// The task set, in the order of arrival, of all sessions (TST 000b).
     var tasks: [TargetTask] = []
+    /// Nil without asymmetric access.
+    var access: SimulatedAccess?
+    /// Not the LUN that was attached: no I/O may ever come here.
+    var isImpostor = false
+    /// The pool behind it has no space left.
+    var isFull = false
     let random: RandomStream
     let chronicle: Chronicle
 
@@ -122,16 +147,37 @@ final class SimulatedUnit {
         case 0x88: (false, Int(cdb.field(10, bytes: 4)) * options.blockLength)
         case 0x8a: (true, Int(cdb.field(10, bytes: 4)) * options.blockLength)
         case 0x93: (true, cdb[1] & 1 == 1 ? 0 : options.blockLength)
+        case 0xa3 where cdb[1] & 0x1f == 0x0a: (false, Int(cdb.field(6, bytes: 4)))
+        case 0xa4 where cdb[1] & 0x1f == 0x0a: (true, Int(cdb.field(6, bytes: 4)))
         case 0x9e, 0xa0: (false, Int(cdb.field(cdb[0] == 0xa0 ? 6 : 10, bytes: 4)))
         default: nil
         }
     }
 
     /// Carries a command out, at once and as a whole.
-    func execute(_ cdb: [UInt8], _ data: [UInt8]) -> Outcome {
+    func execute(_ cdb: [UInt8], _ data: [UInt8], portal: Int, _ target: SimulatedTarget) -> Outcome {
+        if isImpostor && [0x42, 0x88, 0x8a, 0x93].contains(cdb[0]) {
+            chronicle.fail("I/O of the disk comes to a LUN that is not its own: \(cdb[0])")
+            return .check(.aborted)
+        }
+        if isFull && [0x8a, 0x93].contains(cdb[0]) && random.chance(700) { return .check(.noSpace) }
+        switch cdb[0] {
+        case 0x12 where cdb[1] & 1 == 1 && cdb[2] == 0x83: return identification(portal, target)
+        case 0xa3:
+            return access?.report(cdb, portsOf: target.portalsByGroup) ?? .check(.invalidOperation)
+        case 0xa4:
+            guard target.options.groupSupport & 2 != 0 else { return .check(.invalidOperation) }
+            let transition: UInt64 = random.pick([0, 20_000_000, 800_000_000])
+            return access?.set(data, target.timeline, transition: transition) ?? .check(.invalidOperation)
+        case 0xa0: return .good(target.reportLUNs(portal: portal))
+        default: return execute(cdb, data, groupSupport: target.options.groupSupport)
+        }
+    }
+
+    private func execute(_ cdb: [UInt8], _ data: [UInt8], groupSupport: UInt8) -> Outcome {
         switch cdb[0] {
         case 0x00: .good([])
-        case 0x12: cdb[1] & 1 == 0 ? .good(standardInquiry) : page(cdb[2])
+        case 0x12: cdb[1] & 1 == 0 ? .good(standardInquiry(groupSupport)) : page(cdb[2])
         case 0x1a: modeSense(cdb[2] & 0x3f)
         case 0x42: unmap(data)
         case 0x88: read(cdb)
@@ -140,7 +186,6 @@ final class SimulatedUnit {
         case 0x93: writeSame(cdb, data)
         case 0x9e where cdb[1] & 0x1f == 0x10: .good(capacity)
         case 0x9e where cdb[1] & 0x1f == 0x12 && options.isThin: allocation(cdb)
-        case 0xa0: .good(reportLUNs)
         default: .check(.invalidOperation)
         }
     }
@@ -201,6 +246,7 @@ final class SimulatedUnit {
 
     private func synchronize(_ cdb: [UInt8]) -> Outcome {
         guard let range = range(cdb) else { return .check(.outOfRange) }
+        if failsSynchronization { return .check(.mediumErrorWriting) }
         if range.isEmpty {
             let rest = cached.filter { $0.key < range.lowerBound }
             cached = rest
@@ -255,28 +301,37 @@ final class SimulatedUnit {
 
     // MARK: Who it is
 
-    private var standardInquiry: [UInt8] {
-        var bytes: [UInt8] = [0x00, 0x00, 0x06, 0x12, 91, 0x00, 0x00, 0x02]
+    private func standardInquiry(_ groupSupport: UInt8) -> [UInt8] {
+        var bytes: [UInt8] = [0x00, 0x00, 0x06, 0x12, 91, groupSupport << 4, 0x00, 0x02]
         bytes += "CAUSEWAYSIMULATED LUN   0001".utf8
         bytes += Array(repeating: 0, count: 96 - bytes.count)
         return bytes
     }
 
-    private var reportLUNs: [UInt8] {
-        var bytes: [UInt8] = [0, 0, 0, 8, 0, 0, 0, 0]
-        bytes.append(lun, bytes: 8)
-        return bytes
+    /// It grows or shrinks; what it held stays.
+    func resize(_ count: Int) {
+        options.blockCount = count
+        while blocks.count < count { blocks.append(0) }
+    }
+
+    private func identification(_ portal: Int, _ target: SimulatedTarget) -> Outcome {
+        // Binary NAA of the logical unit.
+        var bytes: [UInt8] = [0, 0x83, 0, 0, 0x01, 0x03, 0, 8]
+        bytes.append(options.identity, bytes: 8)
+        if target.options.groupSupport != 0 {
+            bytes += [0x51, 0x94, 0, 4, 0, 0, 0, UInt8(portal + 1)]
+            bytes += [0x51, 0x95, 0, 4, 0, 0]
+            bytes.append(UInt64(target.accessGroup(of: portal)), bytes: 2)
+        }
+        bytes.put(UInt64(bytes.count - 4), 2, bytes: 2)
+        return .good(bytes)
     }
 
     private func page(_ code: UInt8) -> Outcome {
         var bytes: [UInt8] = [0, code, 0, 0]
         switch code {
         case 0x00: bytes += [0x00, 0x80, 0x83, 0xb0, 0xb1] + (options.isThin ? [0xb2] : [])
-        case 0x80: bytes += "SIM\(options.identity)".utf8
-        case 0x83:
-            // Binary NAA of the logical unit.
-            bytes += [0x01, 0x03, 0, 8]
-            bytes.append(options.identity, bytes: 8)
+        case 0x80: bytes += options.serial.utf8
         case 0xb0:
             bytes += Array(repeating: 0, count: 60)
             bytes.put(UInt64(options.maxTransferBlocks), 8, bytes: 4)

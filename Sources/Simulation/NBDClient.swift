@@ -22,6 +22,20 @@ public struct Load: Sendable {
     public init() {}
 }
 
+/// Blocks that requests of a disk's clients lie on, and the numbers of its writes.
+final class BlocksInUse {
+    /// How many read a block; -1 where one writes.
+    var users: [Int: Int] = [:]
+    private var nextWrite: UInt64
+
+    init(firstWrite: UInt64) { nextWrite = firstWrite }
+
+    func takeWrite() -> UInt64 {
+        nextWrite += 1
+        return nextWrite - 1
+    }
+}
+
 /// An NBD client as the kernel's driver is one: simple replies, many requests at once, and never two requests
 /// on one block while one of them writes.
 public final class NBDClient {
@@ -33,23 +47,32 @@ public final class NBDClient {
         var begun: UInt64
         var mark: UInt64
         var crossedLoss = false
+        /// It was given to a daemon, which may have carried it out.
+        var wasSent = false
         var onAnswer: ((UInt32) -> Void)?
     }
 
-    let toLane: Pipe
-    let fromLane: Pipe
+    private(set) var toLane: Pipe
+    private(set) var fromLane: Pipe
     private let timeline: Timeline
     private let chronicle: Chronicle
     let oracle: Oracle
+    /// In a trace.
+    private let name: String
     private let random: RandomStream
     private let blockLength: Int
     private(set) var pending: [UInt64: Pending] = [:]
-    private var busy: [Int: Int] = [:]
+    private let shared: BlocksInUse
     private var nextCookie: UInt64 = 1
-    private var nextWrite: UInt64 = 1
     private var outbox: [UInt8] = []
     private var inbox: [UInt8] = []
-    private var isClosed = false
+    private var isLeaving = false
+    public private(set) var isClosed = false
+    /// A daemon serves; without one requests wait.
+    private var isServed = true
+    /// Numbers the daemons.
+    private var server = 0
+    private let weather: Weather
 
     private var load = Load()
     /// Requests still to be made by the load.
@@ -66,16 +89,23 @@ public final class NBDClient {
     public var mayFail = false
 
     init(
-        timeline: Timeline, chronicle: Chronicle, random: RandomStream, oracle: Oracle, blockLength: Int,
-        weather: Weather
+        timeline: Timeline, chronicle: Chronicle, random: RandomStream, oracle: Oracle, blocks: BlocksInUse,
+        name: String, blockLength: Int, weather: Weather
     ) {
         self.timeline = timeline
         self.chronicle = chronicle
         self.random = random
         self.oracle = oracle
+        shared = blocks
+        self.name = name
         self.blockLength = blockLength
+        self.weather = weather
         toLane = Pipe(timeline, random, gates: [], weather: weather)
         fromLane = Pipe(timeline, random, gates: [], weather: weather)
+        listen()
+    }
+
+    private func listen() {
         fromLane.onArrival = { [weak self] in self?.receive() }
         toLane.onRoom = { [weak self] in self?.flushOutbox() }
     }
@@ -104,7 +134,7 @@ public final class NBDClient {
     }
 
     private func makeOne() {
-        guard remaining > 0, pending.count < load.depth, !isClosed else { return }
+        guard remaining > 0, pending.count < load.depth, !isClosed, !isLeaving else { return }
         for _ in 0..<16 {
             let operation = choose()
             let isLong = random.chance(load.longPermille)
@@ -137,7 +167,7 @@ public final class NBDClient {
     private func isFree(_ operation: ClientOperation, _ lba: Int, _ blocks: Int) -> Bool {
         if operation == .flush { return true }
         for block in lba..<lba + blocks {
-            let users = busy[block] ?? 0
+            let users = shared.users[block] ?? 0
             if users < 0 || operation != .read && users > 0 { return false }
         }
         return true
@@ -155,24 +185,25 @@ public final class NBDClient {
             operation: operation, lba: lba, blocks: blocks, write: 0, begun: timeline.now,
             mark: oracle.sequence,
             onAnswer: onAnswer)
-        var data: [UInt8] = []
         if operation == .write || operation == .writeAndForce {
-            request.write = nextWrite
-            nextWrite += 1
-            data.reserveCapacity(blocks * blockLength)
-            for block in lba..<lba + blocks {
-                let stamp = BlockPattern.stamp(write: request.write, lba: block)
-                BlockPattern.append(stamp, blockLength: blockLength, to: &data)
-            }
+            request.write = shared.takeWrite()
         }
         let isRead = operation == .read
         if operation != .flush {
             for block in lba..<lba + blocks {
-                busy[block, default: 0] = isRead ? (busy[block] ?? 0) + 1 : -1
+                shared.users[block] = isRead ? (shared.users[block] ?? 0) + 1 : -1
                 if !isRead { oracle.writeBegins(block, stamp(request, block)) }
             }
         }
         pending[cookie] = request
+        chronicle.trace("\(name) >", "#\(cookie) \(operation) \(lba)+\(blocks) write \(request.write)")
+        if isServed { send(cookie) }
+    }
+
+    private func send(_ cookie: UInt64) {
+        guard let request = pending[cookie] else { return }
+        pending[cookie]?.wasSent = true
+        let operation = request.operation
         let flags: UInt16 = operation == .writeAndForce || operation == .writeZeroesAndForce ? 1 : 0
         let types: [ClientOperation: UInt16] = [
             .read: 0, .write: 1, .writeAndForce: 1, .flush: 3, .trim: 4, .writeZeroes: 6,
@@ -183,13 +214,63 @@ public final class NBDClient {
         bytes.append(UInt64(flags), bytes: 2)
         bytes.append(UInt64(types[operation] ?? 0), bytes: 2)
         bytes.append(cookie, bytes: 8)
-        bytes.append(UInt64(operation == .flush ? 0 : lba * blockLength), bytes: 8)
-        bytes.append(UInt64(operation == .flush ? 0 : blocks * blockLength), bytes: 4)
+        bytes.append(UInt64(operation == .flush ? 0 : request.lba * blockLength), bytes: 8)
+        bytes.append(UInt64(operation == .flush ? 0 : request.blocks * blockLength), bytes: 4)
         chronicle.mix(cookie << 8 | UInt64(types[operation] ?? 0))
-        chronicle.trace("client >", "#\(cookie) \(operation) \(lba)+\(blocks) write \(request.write)")
         outbox += bytes
-        outbox += data
+        if operation == .write || operation == .writeAndForce {
+            var data: [UInt8] = []
+            data.reserveCapacity(request.blocks * blockLength)
+            for block in request.lba..<request.lba + request.blocks {
+                let stamp = BlockPattern.stamp(write: request.write, lba: block)
+                BlockPattern.append(stamp, blockLength: blockLength, to: &data)
+            }
+            outbox += data
+        }
         flushOutbox()
+    }
+
+    // MARK: The daemon dies
+
+    /// The daemon's end of the connection is gone. What is out stays out: the kernel waits for another.
+    func sever() {
+        toLane.breakOff()
+        fromLane.breakOff()
+        toLane = Pipe(timeline, random, gates: [], weather: weather)
+        fromLane = Pipe(timeline, random, gates: [], weather: weather)
+        listen()
+        outbox = []
+        inbox = []
+        isServed = false
+        server += 1
+    }
+
+    /// Another daemon serves. New requests go out at once; those that the first one had follow when the
+    /// kernel's timer has run, under new cookies.
+    func isServedAgain() {
+        guard !isServed else { return }
+        isServed = true
+        let server = server
+        for cookie in pending.keys.sorted() {
+            guard pending[cookie]?.wasSent == true else {
+                send(cookie)
+                continue
+            }
+            let delay: ClosedRange<UInt64> =
+                random.chance(500) ? 1_000_000...20_000_000 : 100_000_000...5_000_000_000
+            timeline.after(random.nanoseconds(delay)) { [weak self] in
+                self?.replay(cookie, to: server)
+            }
+        }
+    }
+
+    private func replay(_ cookie: UInt64, to server: Int) {
+        guard server == self.server, let request = pending.removeValue(forKey: cookie) else { return }
+        let fresh = nextCookie
+        nextCookie += 1
+        pending[fresh] = request
+        chronicle.trace("\(name) >", "#\(fresh) is #\(cookie) again")
+        send(fresh)
     }
 
     private func stamp(_ request: Pending, _ block: Int) -> UInt64 {
@@ -208,7 +289,10 @@ public final class NBDClient {
         if !outbox.isEmpty { toLane.wantRoom() }
     }
 
-    func disconnect() {
+    /// Says DISC, with what is under way unanswered. Nothing is asked any more.
+    public func disconnect() {
+        remaining = 0
+        isLeaving = true
         var bytes: [UInt8] = []
         bytes.append(UInt64(NBDRequest.magic), bytes: 4)
         bytes.append(2, bytes: 4)
@@ -226,7 +310,6 @@ public final class NBDClient {
 
     func cacheLost() {
         for cookie in pending.keys { pending[cookie]?.crossedLoss = true }
-        oracle.cacheLost()
     }
 
     // MARK: Replies
@@ -259,7 +342,7 @@ public final class NBDClient {
         let wait = timeline.now - request.begun
         longestWait = max(longestWait, wait)
         chronicle.mix(cookie << 32 | UInt64(error))
-        chronicle.trace("client <", "#\(cookie) error \(error) after \(wait / 1000) us")
+        chronicle.trace("\(name) <", "#\(cookie) error \(error) after \(wait / 1000) us")
         if wait > bound { chronicle.fail("request #\(cookie) was answered after \(wait / 1_000_000) ms") }
         if error != 0 {
             errors += 1
@@ -270,8 +353,8 @@ public final class NBDClient {
         let range = request.lba..<request.lba + request.blocks
         if request.operation != .flush {
             for block in range {
-                let users = busy[block] ?? 0
-                busy[block] = users > 1 ? users - 1 : nil
+                let users = shared.users[block] ?? 0
+                shared.users[block] = users > 1 ? users - 1 : nil
             }
         }
         if error == 0 { succeeded(request, range, dataStart) }

@@ -1,3 +1,5 @@
+import CausewayCore
+
 /// Interfaces, portals, and the TCP connections between them.
 final class Network {
     /// One end of the wire, with a gate for each direction.
@@ -115,5 +117,23 @@ final class Connection {
         self.portal = portal
         self.toTarget = toTarget
         self.toInitiator = toInitiator
+    }
+
+    /// What the initiator's TCP would say of it.
+    func report(now: UInt64) -> TransportReport {
+        var report = TransportReport()
+        report.segmentBytes = toTarget.weather.segmentBytes
+        report.roundTripMicroseconds = UInt32(clamping: toTarget.weather.latency.upperBound / 500)
+        // Sent into a hole, or into a network that swallows the acknowledgements.
+        let unheard = toInitiator.isShut ? toTarget.lastSent : nil
+        if toTarget.isUnderWay || unheard != nil { report.unacknowledgedSegments = 1 }
+        if let since = toTarget.stuckSince ?? unheard {
+            var silence = now - min(since, now)
+            while silence >= 200_000_000 {
+                report.consecutiveTimeouts += 1
+                silence /= 2
+            }
+        }
+        return report
     }
 }

@@ -25,9 +25,12 @@ final class Oracle {
     private var uncovered: Set<Int> = []
     private(set) var sequence: UInt64 = 0
     let hasWriteCache: Bool
+    private let disk: String
     private let chronicle: Chronicle
 
-    init(hasWriteCache: Bool, chronicle: Chronicle) {
+    /// - Parameter disk: what its failures begin with.
+    init(disk: String, hasWriteCache: Bool, chronicle: Chronicle) {
+        self.disk = disk
         self.hasWriteCache = hasWriteCache
         self.chronicle = chronicle
     }
@@ -102,7 +105,8 @@ final class Oracle {
         let open = state.unconfirmed.map(name)
         let isOlder = stamp != 0 && BlockPattern.lba(stamp) == lba
         chronicle.fail(
-            "\(who) of LBA \(lba) returned \(name(stamp))\(isOlder ? "" : " (or what was never there)"), "
+            "\(disk)\(who) of LBA \(lba) returned \(name(stamp))"
+                + (isOlder ? ", " : " (or what was never there), ")
                 + "acknowledged is \(wanted.joined(separator: " or "))"
                 + (open.isEmpty ? "" : ", not acknowledged \(open.joined(separator: ", "))"))
     }

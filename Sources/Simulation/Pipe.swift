@@ -1,14 +1,24 @@
 /// Something that can stop bytes: an interface or a portal, in one direction.
 final class Gate {
     private(set) var isShut = false
+    /// Segments with more bytes than this vanish: a switch with a smaller MTU.
+    private(set) var largestSegment = Int.max
+    /// Every segment takes so much longer, nanoseconds.
+    var delay: UInt64 = 0
     private var waiting: [Pipe] = []
 
     func wait(_ pipe: Pipe) { waiting.append(pipe) }
 
     func shut() { isShut = true }
 
+    func limit(_ bytes: Int) { largestSegment = bytes }
+
+    func stops(_ bytes: Int) -> Bool { isShut || bytes > largestSegment }
+
     func open() {
         isShut = false
+        largestSegment = .max
+        delay = 0
         let pipes = waiting
         waiting = []
         for pipe in pipes { pipe.gateOpened() }
@@ -47,8 +57,13 @@ final class Pipe {
     private var lastArrival: UInt64 = 0
     private var buffered = 0
     private var isWaiting = false
+    /// Since when a gate has stopped what is under way.
+    private(set) var stuckSince: UInt64?
+    /// When bytes were last sent.
+    private(set) var lastSent: UInt64 = 0
     private(set) var isBroken = false
     private(set) var isFinished = false
+    private var isAborted = false
 
     /// Bytes that arrived and were not taken.
     private(set) var arrived: [UInt8] = []
@@ -63,6 +78,10 @@ final class Pipe {
     /// There is room again.
     var onRoom: () -> Void = {}
     private var wantsRoom = false
+    /// All bytes that were ever accepted.
+    private(set) var accepted = 0
+    /// A bit of the byte with this number changes on its way, and TCP's checksum does not notice.
+    var damagedByte: Int?
     /// After so many bytes have passed, the wire breaks.
     var cutAfter: Int?
     var onCut: () -> Void = {}
@@ -82,6 +101,8 @@ final class Pipe {
     func send(_ bytes: [UInt8]) {
         guard !isBroken, !isFinished, !bytes.isEmpty else { return }
         buffered += bytes.count
+        lastSent = timeline.now
+        accepted += bytes.count
         var at = 0
         while at < bytes.count {
             let most = min(bytes.count - at, weather.segmentBytes)
@@ -101,6 +122,13 @@ final class Pipe {
         plan(Segment(time: 0, bytes: [], end: end))
     }
 
+    /// The sender's TCP forgets what it has not got through: what is stopped by a gate, now or before it
+    /// arrives, never comes.
+    func abort() {
+        isAborted = true
+        if gates.contains(where: \.isShut) { breakOff() }
+    }
+
     /// What is under way is lost, and nothing more arrives.
     func breakOff() {
         isBroken = true
@@ -110,7 +138,8 @@ final class Pipe {
 
     private func plan(_ segment: Segment) {
         var segment = segment
-        segment.time = max(lastArrival, timeline.now + random.nanoseconds(weather.latency))
+        let delay = gates.reduce(0) { $0 + $1.delay }
+        segment.time = max(lastArrival, timeline.now + random.nanoseconds(weather.latency) + delay)
         lastArrival = segment.time
         segments.append(segment)
         timeline.at(segment.time) { [weak self] in self?.deliver() }
@@ -118,20 +147,17 @@ final class Pipe {
 
     func gateOpened() {
         isWaiting = false
-        // The other end's TCP sends again after a back-off.
-        let time = timeline.now + random.nanoseconds(1_000_000...400_000_000)
+        // The other end's TCP sends again after a back-off that grows with the time it was in vain.
+        let vain = timeline.now - (stuckSince ?? timeline.now)
+        let time = timeline.now + random.nanoseconds(1_000_000...max(400_000_000, min(vain, 60_000_000_000)))
         timeline.at(time) { [weak self] in self?.deliver() }
     }
 
     private func deliver() {
         guard !isBroken, firstSegment < segments.count else { return }
-        for gate in gates where gate.isShut {
-            if !isWaiting { gate.wait(self) }
-            isWaiting = true
-            return
-        }
         var isNews = false
         while firstSegment < segments.count, segments[firstSegment].time <= timeline.now {
+            if isStopped(segments[firstSegment].bytes.count) { break }
             let segment = segments[firstSegment]
             segments[firstSegment].bytes = []
             firstSegment += 1
@@ -154,7 +180,32 @@ final class Pipe {
         if isNews { onArrival() }
     }
 
+    /// What a gate has stopped waits there, as TCP sends it again and again.
+    private func isStopped(_ bytes: Int) -> Bool {
+        guard let gate = gates.first(where: { $0.stops(bytes) }) else {
+            stuckSince = nil
+            return false
+        }
+        if isAborted {
+            breakOff()
+            return true
+        }
+        if !isWaiting { gate.wait(self) }
+        isWaiting = true
+        stuckSince = stuckSince ?? timeline.now
+        return true
+    }
+
+    var isUnderWay: Bool { firstSegment < segments.count && !isBroken }
+    /// Acknowledgements, which are small, come back through here.
+    var isShut: Bool { gates.contains { $0.isShut } }
+
     private func arrive(_ bytes: [UInt8]) {
+        var bytes = bytes
+        if let damagedByte, damagedByte >= passed, damagedByte < passed + bytes.count {
+            bytes[damagedByte - passed] ^= 1 << UInt8(damagedByte & 7)
+            self.damagedByte = nil
+        }
         passed += bytes.count
         if taken == arrived.count {
             arrived = bytes

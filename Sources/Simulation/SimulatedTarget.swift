@@ -1,3 +1,5 @@
+import CausewayCore
+
 /// An iSCSI target that does what RFC 7143 asks of it and checks that the initiator does so too: every
 /// violation ends the history with words. Around it, what targets do in real life: pause, restart, shut the
 /// window, answer late.
@@ -8,6 +10,8 @@ public final class SimulatedTarget {
     let random: RandomStream
     let chronicle: Chronicle
     private(set) var units: [UInt64: SimulatedUnit] = [:]
+    /// Units that were taken away while they had tasks.
+    private var former: [SimulatedUnit] = []
     /// Portals that show another LUN than the rest.
     var impostors: [Int: SimulatedUnit] = [:]
     private(set) var sessions: [TargetSession] = []
@@ -22,14 +26,29 @@ public final class SimulatedTarget {
     /// LUNs of sessions made after a restart have this to say first.
     private var wasRestarted = false
     private var hasLostCache = false
-    /// ISIDs that have acknowledged the news of the last restart. News that a lost connection took away is
-    /// told again: not every real target does so, and no initiator can mend that.
-    var told: Set<UInt64> = []
+    /// Who has acknowledged the news of the last restart. News that a lost connection took away is told
+    /// again: not every real target does so, and no initiator can mend that.
+    var told: Set<Listener> = []
+
+    /// An I_T_L nexus.
+    struct Listener: Hashable {
+        var isid: UInt64
+        var lun: UInt64
+    }
 
     /// Logins that came as far as an answer, and commands carried out after their session had ended.
     public private(set) var loginCount = 0
     public private(set) var ghostCount = 0
+    /// READs are taken and never carried out.
+    public var swallowReads = false
+    /// Sessions that were logged out in order.
+    public internal(set) var logoutCount = 0
     public private(set) var commandCount = 0
+    /// Changes what the target says on one portal.
+    var script: TargetScript?
+    /// NOP-Outs that wanted an echo, and those of them that carried data.
+    public internal(set) var pingCount = 0
+    public internal(set) var fullPingCount = 0
     var onCacheLost: () -> Void = {}
     /// Asked before a command is carried out; how much longer it takes, nanoseconds.
     var delay: (TargetTask) -> UInt64 = { _ in 0 }
@@ -43,20 +62,148 @@ public final class SimulatedTarget {
         self.chronicle = chronicle
     }
 
-    func add(_ unit: SimulatedUnit) { units[unit.lun] = unit }
+    func add(_ unit: SimulatedUnit) {
+        units[unit.lun] = unit
+        giveAccess(unit)
+    }
+
+    private func giveAccess(_ unit: SimulatedUnit) {
+        guard options.groupSupport != 0, unit.access == nil else { return }
+        let access = SimulatedAccess(
+            groups: Set(portalsByGroup.keys), knowsExtendedHeader: options.knowsExtendedHeader,
+            miscounts: options.miscountsExtendedHeader,
+            transitionSeconds: options.knowsExtendedHeader ? 60 : 0)
+        access.onChange = { [weak self, weak unit] in
+            guard let self, let unit else { return }
+            accessChanged(unit, access)
+        }
+        unit.access = access
+    }
+
+    func accessGroup(of portal: Int) -> UInt16 {
+        portal < options.accessGroups.count ? options.accessGroups[portal] : 1
+    }
+
+    var portalsByGroup: [UInt16: [Int]] {
+        Dictionary(grouping: options.portalGroups.indices) { accessGroup(of: $0) }
+    }
+
+    /// Every session is told; commands that were not begun may be refused.
+    private func accessChanged(_ unit: SimulatedUnit, _ access: SimulatedAccess) {
+        chronicle.trace(
+            "target", "access \(access.states.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" })")
+        for task in unit.tasks where (task.state == .waiting || task.state == .receiving) && !task.isOrdered {
+            if let sense = access.refusal(task.cdb, group: accessGroup(of: task.portal)), random.chance(500) {
+                task.forced = .check(sense)
+            }
+        }
+        raise(.accessStateChanged, lun: unit.lun)
+    }
+
+    func reportLUNs(portal: Int) -> [UInt8] {
+        let luns = units.keys.sorted()
+        var bytes: [UInt8] = []
+        bytes.append(UInt64(8 * luns.count), bytes: 4)
+        bytes.append(0, bytes: 4)
+        for lun in luns { bytes.append(lun, bytes: 8) }
+        return bytes
+    }
+
+    /// Another LUN, or none, under the number of `old`; who is asked next is told so.
+    func replace(_ old: SimulatedUnit, by unit: SimulatedUnit?, tellsAll: Bool = true) {
+        chronicle.trace("target", "LUN \(old.lun >> 48) is \(unit == nil ? "gone" : "another")")
+        let present = units[old.lun]
+        units[old.lun] = unit
+        if let unit { giveAccess(unit) }
+        if let present, present !== unit { former.append(present) }
+        former.removeAll { former in former.tasks.isEmpty || former === unit }
+        let sense = random.pick([Sense.lunsChanged, .lunsChanged, .reset, .inquiryChanged])
+        raise(unit == nil ? .lunsChanged : sense, lun: old.lun)
+        if !tellsAll { for session in sessions.dropFirst() { session.attentions[old.lun] = [] } }
+    }
+
+    /// LOGICAL UNIT RESET: every task of the unit ends without an answer. Those being carried out go on to
+    /// their end, for which one kind of target waits and another does not.
+    func reset(_ unit: SimulatedUnit, by session: TargetSession, _ isDone: @escaping () -> Void) {
+        let tasks = unit.tasks
+        chronicle.trace("target", "LUN reset, \(tasks.count) tasks")
+        for task in tasks {
+            let isAnswered = task.session !== session && random.chance(300)
+            // One that was ended before, and whose tag may be another's, is only still being carried out.
+            if task.session.tasks[task.tag] === task {
+                task.session.tasks[task.tag] = nil
+                task.session.connection?.abortedTags.insert(task.tag)
+                if isAnswered { task.session.connection?.answer(task, .status(0x40)) }
+            }
+            if task.state != .executing { remove(task) }
+        }
+        for other in sessions where other !== session {
+            other.attentions[unit.lun, default: []].append(random.chance(500) ? .reset : .deviceReset)
+        }
+        waitForEnd(tasks.filter { $0.state == .executing }, isDone)
+        startReady(unit)
+    }
+
+    private func waitForEnd(_ tasks: [TargetTask], _ isDone: @escaping () -> Void) {
+        let rest = options.reinstatement == .drains ? tasks.filter { $0.state == .executing } : []
+        if rest.isEmpty && !isPaused { return isDone() }
+        timeline.after(1_000_000) { [weak self] in self?.waitForEnd(rest, isDone) }
+    }
+
+    /// Portals that show no LUN 1 at present.
+    var blindPortals: Set<Int> = []
+    /// Makes the StatSN of the next answer to a ping, or of the next asynchronous message, wrong.
+    var confusesStatSN = false
+
+    func takesConfusion() -> Bool {
+        defer { confusesStatSN = false }
+        return confusesStatSN
+    }
 
     func unit(_ lun: UInt64, portal: Int) -> SimulatedUnit? {
+        if blindPortals.contains(portal), lun == World.lun.rawValue { return nil }
         if let impostor = impostors[portal], impostor.lun == lun { return impostor }
         return units[lun]
     }
 
     var isPaused: Bool { timeline.now < pausedUntil }
-    var isIdle: Bool { units.values.allSatisfy { $0.tasks.isEmpty } }
+    var isIdle: Bool { allUnits.allSatisfy { $0.tasks.isEmpty } }
+
+    /// What comes in through a portal is neither read nor answered, though its TCP goes on.
+    private var stalledUntil: [Int: UInt64] = [:]
+
+    func isStalled(_ portal: Int) -> Bool { timeline.now < stalledUntil[portal] ?? 0 }
+
+    func stall(portal: Int, _ nanoseconds: UInt64) {
+        chronicle.trace("target", "portal \(portal) stalls for \(nanoseconds / 1_000_000) ms")
+        stalledUntil[portal] = timeline.now + nanoseconds
+        timeline.after(nanoseconds) { [weak self] in
+            guard let self, !isStalled(portal) else { return }
+            for connection in connections where connection.connection.portal == portal {
+                connection.goOnAfterStall()
+            }
+        }
+    }
+
+    func endStalls() {
+        let portals = stalledUntil.keys
+        stalledUntil = [:]
+        for connection in connections where portals.contains(connection.connection.portal) {
+            connection.goOnAfterStall()
+        }
+    }
 
     func accept(_ connection: Connection) {
         connections.removeAll { $0.isClosed }
         connections.append(TargetConnection(self, connection))
     }
+
+    func connection(_ number: Int) -> TargetConnection? {
+        connections.first { $0.connection.number == number }
+    }
+
+    /// PDUs that came damaged, on connections that are remembered.
+    public var damagedCount: Int { connections.reduce(0) { $0 + $1.damagedCount } }
 
     // MARK: Sessions
 
@@ -77,8 +224,9 @@ public final class SimulatedTarget {
             initiatorName: name, isid: isid, tsih: nextTSIH, portalGroup: portalGroup, cmdSN: cmdSN)
         nextTSIH = nextTSIH == .max ? 1 : nextTSIH + 1
         // A unit that lost nothing says no more than that tasks are gone.
-        if wasRestarted, !told.contains(isid) || random.chance(100) {
-            for lun in units.keys {
+        if wasRestarted {
+            let isTalkative = random.chance(100)
+            for lun in units.keys where isTalkative || !told.contains(Listener(isid: isid, lun: lun)) {
                 session.attentions[lun] = [hasLostCache && options.announcesRestart ? .powerOn : .reset]
             }
         }
@@ -113,9 +261,9 @@ public final class SimulatedTarget {
         tasks.sorted { $0.key < $1.key }.map { $0.value }
     }
 
-    private var allUnits: [SimulatedUnit] {
+    var allUnits: [SimulatedUnit] {
         units.sorted { $0.key < $1.key }.map { $0.value }
-            + impostors.sorted { $0.key < $1.key }.map { $0.value }
+            + impostors.sorted { $0.key < $1.key }.map { $0.value } + former
     }
 
     private func hasTasks(_ session: TargetSession) -> Bool {
@@ -153,7 +301,7 @@ public final class SimulatedTarget {
         var isFirst = true
         for task in unit.tasks {
             if task.isOrdered && !isFirst { return }
-            if task.state == .waiting { start(task) }
+            if task.state == .waiting && !(swallowReads && task.cdb[0] == 0x88) { start(task) }
             if task.isOrdered { return }
             isFirst = false
         }
@@ -187,6 +335,9 @@ public final class SimulatedTarget {
             session.tasks[task.tag] = nil
             session.connection?.answer(task, outcome)
         }
+        let ends = task.onEnd
+        task.onEnd = []
+        for end in ends { end() }
         draining.removeAll { !hasTasks($0) }
         startReady(task.unit)
         let ready = waitingLogins
@@ -197,20 +348,39 @@ public final class SimulatedTarget {
     private func carryOut(_ task: TargetTask) -> Outcome {
         if let forced = task.forced {
             if case .check(.aborted) = forced, random.chance(500) {
-                _ = task.unit.execute(task.cdb, task.data)
+                _ = task.unit.execute(task.cdb, task.data, portal: task.portal, self)
             }
             return forced
         }
-        return task.unit.execute(task.cdb, task.data)
+        return task.unit.execute(task.cdb, task.data, portal: task.portal, self)
     }
 
-    /// ABORT TASK: the task is gone, whatever it was doing, unless it is being carried out: then this waits.
-    func abort(_ task: TargetTask) -> Bool {
-        guard task.state != .executing else { return false }
+    /// ABORT TASK: a task that is not being carried out is gone; what becomes of another depends on the kind
+    /// of target.
+    func abort(_ task: TargetTask, _ answer: @escaping (UInt8) -> Void) {
+        guard task.state == .executing else {
+            forget(task)
+            startReady(task.unit)
+            return answer(0)
+        }
+        switch options.abortion {
+        case .refuses: answer(255)
+        case .saysNothing: break
+        case .returnsAtOnce:
+            task.session.tasks[task.tag] = nil
+            ghostCount += 1
+            answer(0)
+        case .waits:
+            task.session.tasks[task.tag] = nil
+            task.onEnd.append { answer(0) }
+        }
+    }
+
+    /// Its data may still be on their way.
+    private func forget(_ task: TargetTask) {
+        if task.state == .receiving { task.session.connection?.abortedTags.insert(task.tag) }
         remove(task)
         task.session.tasks[task.tag] = nil
-        startReady(task.unit)
-        return true
     }
 
     // MARK: What targets do in real life
@@ -271,6 +441,17 @@ public final class SimulatedTarget {
         timeline.after(nanoseconds) { [weak self] in
             self?.isDown = false
             self?.chronicle.trace("target", "is up again")
+        }
+    }
+
+    /// Every session is sent an Asynchronous Message (RFC 7143 §11.9) of a SCSI event.
+    func sendAsynchronousMessages() {
+        for session in sessions {
+            guard let connection = session.connection else { continue }
+            var message = connection.header(.asynchronousMessage, countsStatus: true)
+            if takesConfusion() { message[6] &+= 3 }
+            message[4] = reservedTag
+            connection.send(message, [0, 0])
         }
     }
 

@@ -6,7 +6,14 @@ public struct Swarm: Sendable, CustomStringConvertible {
     public enum Fault: Int, CaseIterable, Sendable {
         case cut, cutWithGhost, cutAtByte, blackHole, portalBlackHole, carrier, pause, restart, window,
             halfClose
-        case attention
+        case attention, hiddenUnit
+        /// A path that only carries small segments, one that is slow, one that fails again and again.
+        case largeSegments, slowPath, flapping
+        /// The process behind a portal hangs.
+        case stall
+        case damage
+        case access, lunGone, otherLUN, resize, poolFull
+        case asynchronous, reject
     }
 
     public var options = WorldOptions()
@@ -17,11 +24,19 @@ public struct Swarm: Sendable, CustomStringConvertible {
     /// Nanoseconds between faults, and for how long they last.
     public var interval: ClosedRange<UInt64> = 1_000_000...100_000_000
     public var longestFault: UInt64 = 1_000_000_000
+    /// The policy changes now and then.
+    public var changesPolicy = false
+    /// Paths are added, removed, disabled and enabled now and then.
+    public var changesPaths = false
+    /// Nanoseconds between such changes.
+    public var changeInterval: ClosedRange<UInt64> = 1_000_000...100_000_000
     public var losesCache = false
     /// I/O may end with errors: all paths may be down for too long, or a cache be lost.
     public var mayFail = false
+    /// Commands that are slow, and no more than that, may fail.
+    public var mayAbort = false
 
-    /// - Parameter isCanary: leaves the barrier out and breeds ghosts: such histories must fail.
+    /// - Parameter isCanary: breeds ghosts.
     public init(seed: UInt64, isCanary: Bool = false) {
         let random = RandomStream(seed: seed, "swarm")
         options.seed = seed
@@ -31,6 +46,11 @@ public struct Swarm: Sendable, CustomStringConvertible {
         drawLane(random)
         drawLoad(random)
         drawFaults(random)
+        drawCompany(random)
+        // From a stream of its own: histories of before stay what they were.
+        drawChanges(RandomStream(seed: seed, "changes"))
+        drawDigests(RandomStream(seed: seed, "digests"))
+        drawUnusual(RandomStream(seed: seed, "unusual"))
         if isCanary { makeCanary(random) }
     }
 
@@ -69,6 +89,9 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.target.loginLatency = 100_000...random.pick([500_000, 50_000_000])
         options.target.pingInterval = random.chance(300) ? random.nanoseconds(200_000_000...5_000_000_000) : 0
         options.target.asksTwice = random.chance(300)
+        let chap = RandomStream(seed: options.seed, "chap")
+        options.target.chap = chap.pick([.none, .none, .oneWay, .mutual])
+        options.target.mistakesAlgorithms = chap.chance(300)
     }
 
     private mutating func drawUnit(_ random: RandomStream) {
@@ -92,6 +115,19 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.unit.attentionPermille = random.pick([0, 0, 5])
     }
 
+    /// More than one disk, and more than one client, now and then.
+    private mutating func drawCompany(_ random: RandomStream) {
+        options.diskCount = random.pick([1, 1, 1, 2, 4])
+        options.clientsPerDisk = random.pick([1, 1, 1, 2])
+        let clients = options.diskCount * options.clientsPerDisk
+        options.lane.reservedTasks *= options.diskCount
+        options.lane.taskCapacity +=
+            options.lane.reservedTasks - options.lane.reservedTasks / options.diskCount
+        requestCount = max(20, requestCount / clients)
+        options.target.echoesPings = random.chance(800)
+        options.target.rejectsPingData = random.chance(50)
+    }
+
     private mutating func drawLane(_ random: RandomStream) {
         options.lane.reservedTasks = 2 * options.paths.count
         options.lane.taskCapacity = options.lane.reservedTasks + random.pick([8, 48, 400])
@@ -100,7 +136,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.lane.chunkCount = options.lane.reservedChunks + random.pick([3, 40])
         options.lane.pieceBytes = random.pick([8192, 65536])
         options.lane.depthPerPath = Int32(random.pick([2, 16, 128]))
-        options.lane.commandsPerTurn = Int32(random.pick([1, 8]))
+        let commands = Int32(random.pick([1, 8]))
+        options.settings.policy = .roundRobin(.init(commands: commands))
         options.lane.requestsPerClient = Int32(random.pick([4, 64]))
         options.lane.maxRecvDataSegmentLength = random.pick([512, 8192, 65536])
     }
@@ -120,7 +157,10 @@ public struct Swarm: Sendable, CustomStringConvertible {
     }
 
     private mutating func drawFaults(_ random: RandomStream) {
-        for index in faults.indices where random.chance(500) { faults[index] = random.number(1...20) }
+        // Later kinds of faults are drawn from streams of their own, so that a seed stays the history it was.
+        for index in 0...Fault.attention.rawValue where random.chance(500) {
+            faults[index] = random.number(1...20)
+        }
         if random.chance(50) { faults = faults.map { _ in 0 } }
         let mean = random.pick([3_000_000 as UInt64, 30_000_000, 300_000_000, 3_000_000_000])
         interval = mean / 10...mean * 2
@@ -128,13 +168,114 @@ public struct Swarm: Sendable, CustomStringConvertible {
         losesCache = options.unit.hasWriteCache && random.chance(500)
         if losesCache && faults[Fault.restart.rawValue] > 0 { mayFail = true }
         if random.chance(200) {
-            options.lane.allPathsDownTimeoutMilliseconds = random.pick([200, 3000, 20_000])
+            options.settings.failure.allPathsDownTimeout = .milliseconds(random.pick([200, 3000, 20_000]))
             mayFail = true
+        }
+        drawUnitFaults(random)
+    }
+
+    /// Drawn from a stream of its own, so that seeds of before stay what they were as far as may be.
+    private mutating func drawUnitFaults(_ random: RandomStream) {
+        for fault in [Fault.access, .lunGone, .otherLUN, .resize, .poolFull] where random.chance(700) {
+            faults[fault.rawValue] = 0
+        }
+        if random.chance(300) {
+            options.target.groupSupport = UInt8(random.number(1...3))
+            options.target.knowsExtendedHeader = random.chance(700)
+            options.target.miscountsExtendedHeader = random.chance(300)
+            let isOne = random.chance(200)
+            options.target.accessGroups = options.target.portalGroups.indices.map {
+                isOne ? 5 : UInt16($0 + 1)
+            }
+            options.settings.failure.access = random.pick([.automatic, .automatic, .implicit, .off])
+            faults[Fault.access.rawValue] = random.number(1...20)
+        }
+        if random.chance(200) {
+            options.settings.failure.fence = .logicalUnitReset
+            options.lane.lastFenceMilliseconds = random.pick([500, 2000, 5000])
+            if random.chance(700) {
+                options.target.portalGroups = options.target.portalGroups.indices.map { UInt16($0 + 1) }
+            }
+        }
+        options.settings.failure.space = random.chance(500) ? .hold : .error
+        if faults[Fault.poolFull.rawValue] > 0 && options.settings.failure.space == .error { mayFail = true }
+        if faults[Fault.lunGone.rawValue] + faults[Fault.otherLUN.rawValue] > 0 { mayFail = true }
+    }
+
+    /// What the administrator does meanwhile.
+    private mutating func drawChanges(_ random: RandomStream) {
+        if random.chance(600) { options.settings.policy = policy(random) }
+        changesPolicy = random.chance(400)
+        if random.chance(400) {
+            changesPaths = true
+            // Each path may need its own commands at the same time as the others.
+            let more = 2 * (options.interfaceCount * options.target.portalGroups.count - options.paths.count)
+            options.lane.reservedTasks += more
+            options.lane.taskCapacity += more
+            options.lane.reservedChunks += more
+            options.lane.chunkCount += more
+        }
+        let mean = random.pick([2_000_000 as UInt64, 50_000_000, 1_000_000_000])
+        changeInterval = mean / 10...mean * 2
+    }
+
+    /// Any policy, for some path of this world.
+    func policy(_ random: RandomStream) -> PathPolicy {
+        let path = options.paths[random.below(options.paths.count)]
+        let names = [
+            "eth\(path.interface)", "198.51.100.\(path.portal)",
+            "eth\(path.interface)/198.51.100.\(path.portal)",
+        ]
+        return random.pick([
+            .standard, .roundRobin(.init(commands: 1)), .roundRobin(.init(bytes: 4096)), .leastQueueDepth,
+            .serviceTime, .fixed(preferred: nil), .fixed(preferred: PathName(random.pick(names))),
+            .mostRecentlyUsed,
+        ])
+    }
+
+    private mutating func drawDigests(_ random: RandomStream) {
+        guard random.chance(350) else { return }
+        options.settings.headerDigest = random.pick([.prohibited, .discouraged, .preferred, .preferred])
+        options.settings.dataDigest = random.pick([.prohibited, .discouraged, .preferred, .preferred])
+        options.target.headerDigest = random.chance(800)
+        options.target.dataDigest = random.chance(800)
+        options.target.closesOnDamage = random.chance(500)
+        if random.chance(700) { faults[Fault.damage.rawValue] = random.number(1...20) }
+    }
+
+    private mutating func drawUnusual(_ random: RandomStream) {
+        if random.chance(300) { faults[Fault.asynchronous.rawValue] = random.number(1...10) }
+        if random.chance(200) {
+            faults[Fault.reject.rawValue] = random.number(1...10)
+            // A command that is rejected time after time fails.
+            mayFail = true
+        }
+        if random.chance(200) { options.target.textBytes = random.number(30...120) }
+        if random.chance(100) { options.unit.speechlessPermille = 20 }
+        options.target.abortion = random.pick(TargetOptions.Abortion.allCases)
+        options.target.resetsUnits = random.chance(700)
+        options.settings.resetOnTimeout = random.pick(TimeoutReset.allCases)
+        if random.chance(300) {
+            options.settings.commandTimeoutMilliseconds = random.pick([20, 300, 3000])
+            options.lane.taskManagementTimeoutMilliseconds = random.pick([50, 1000])
+            // What is given up after its last abort.
+            mayFail = true
+            mayAbort = true
+        }
+        let groups = options.target.portalGroups
+        if groups.count > 1, random.chance(150) {
+            let from = random.below(groups.count)
+            let to = (from + 1) % groups.count
+            if groups[from] == groups[to] {
+                options.target.redirections[from] = TargetOptions.Redirection(
+                    to: to, isPermanent: random.chance(500))
+            }
         }
     }
 
     private mutating func makeCanary(_ random: RandomStream) {
-        options.lane.skipsBarrier = true
+        options.settings.failure = FailureSettings()
+        options.target.groupSupport = 0
         options.target.reinstatement = .returnsAtOnce
         options.unit.slowPermille = 200
         options.unit.slowLatency = 20_000_000...500_000_000
@@ -151,6 +292,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
     public var description: String {
         let target = options.target
         let unit = options.unit
+        let failure = options.settings.failure
         let paths = options.paths.map { "\($0.interface)-\($0.portal)" }.joined(separator: " ")
         let named = Fault.allCases.filter { faults[$0.rawValue] > 0 }.map { "\($0)=\(faults[$0.rawValue])" }
         return """
@@ -161,17 +303,23 @@ public struct Swarm: Sendable, CustomStringConvertible {
             ImmediateData \(target.immediateData), \
             MRDSL \(target.maxRecvDataSegmentLength), \
             bursts \(target.firstBurstLength)/\(target.maxBurstLength), \
-            R2T \(target.maxOutstandingR2T), window \(target.window)
+            R2T \(target.maxOutstandingR2T), window \(target.window), CHAP \(target.chap)
               unit     \(unit.blockLength) bytes, cache \(unit.hasWriteCache), FUA \(unit.supportsFUA), \
             thin \(unit.isThin), \
             slow \(unit.slowPermille) of 1000 up to \(unit.slowLatency.upperBound / 1_000_000) ms
+              digests  header \(options.settings.headerDigest)/\(target.headerDigest), \
+            data \(options.settings.dataDigest)/\(target.dataDigest)
               lane     tasks \(options.lane.taskCapacity), requests \(options.lane.requestCapacity), \
             chunks \(options.lane.chunkCount), piece \(options.lane.pieceBytes), \
             depth \(options.lane.depthPerPath), \
-            APD \(options.lane.allPathsDownTimeoutMilliseconds) ms
+            policy \(options.settings.policy)\(changesPolicy ? " and others" : "")\
+            \(changesPaths ? ", paths change" : ""), APD \(failure.allPathsDownTimeout)
+              failure  TPGS \(target.groupSupport) \(target.accessGroups), alua \(failure.access), \
+            fence \(failure.fence), space \(failure.space)
               load     \(requestCount) requests, depth \(load.depth), \
             up to \(load.maxBlocks) blocks of \(load.span), \
             weights \(load.weights)
+              company  \(options.diskCount) disks, \(options.clientsPerDisk) clients each
               faults   \(named.joined(separator: " ")), every \(interval.upperBound / 1_000_000) ms, up to \
             \(longestFault / 1_000_000) ms, cache lost \(losesCache), may fail \(mayFail)
             """

@@ -10,8 +10,9 @@ extension TargetConnection {
         let reads = header[byte: 1] & 0x40 != 0
         let writes = header[byte: 1] & 0x20 != 0
         let length = Int(header[5])
+        abortedTags.remove(tag)
         guard let unit = target.unit(header.lun, portal: connection.portal) else {
-            return answerAtOnce(tag, .check(.noSuchUnit), length)
+            return answerWithoutUnit(tag, cdb, length, expectsData: writes && !header.isFinal)
         }
         guard let transfer = unit.transferLength(cdb) else {
             return fail("CDB \(cdb) is not known to the simulator")
@@ -25,10 +26,15 @@ extension TargetConnection {
         guard attribute == 1 || attribute == 2 else { return fail("task attribute \(attribute)") }
         let task = TargetTask(
             session: session, unit: unit, tag: tag, cdb: cdb, isOrdered: attribute == 2, isWrite: writes,
-            expectedLength: length)
+            expectedLength: length, portal: connection.portal)
         guard checkUnsolicited(header, data, task) else { return }
         session.tasks[tag] = task
         task.forced = forcedOutcome(task, session)
+        // What was under way when the news went out, no initiator can call back: a target that takes a LUN
+        // away under one refuses it.
+        if unit.isImpostor, let news = replacementStatSN, Int32(bitPattern: header[7] &- news) <= 0 {
+            task.forced = .check(.lunsChanged)
+        }
         task.isSlow = task.cdb[0] != 0 && target.random.chance(unit.options.slowPermille)
         if let forced = task.forced, !task.isOrdered, isImmediateRefusal(forced) {
             // Refused before anything else: the rest of its data is thrown away.
@@ -75,9 +81,13 @@ extension TargetConnection {
             session.attentions[task.unit.lun]?.removeFirst()
             return .check(attention)
         }
+        if let sense = task.unit.access?.refusal(task.cdb, group: target.accessGroup(of: task.portal)) {
+            return .check(sense)
+        }
         if !isExempt && random.chance(options.attentionPermille) { return .check(.modeParametersChanged) }
         if random.chance(options.busyPermille) { return .busy }
         if random.chance(options.taskSetFullPermille) { return .taskSetFull }
+        if options.speechlessPermille > 0, random.chance(options.speechlessPermille) { return .speechless }
         if random.chance(options.abortedPermille) { return .check(.aborted) }
         return nil
     }
@@ -92,6 +102,7 @@ extension TargetConnection {
     func receivedData(_ header: BasicHeaderSegment, _ data: [UInt8], _ session: TargetSession) {
         let tag = header[4]
         guard let task = session.tasks[tag], task.state == .receiving else {
+            if abortedTags.contains(tag) { return }
             guard endedEarly.contains(tag) else {
                 return fail("Data-Out for tag \(tag), which waits for none")
             }
@@ -176,17 +187,33 @@ extension TargetConnection {
 
     // MARK: Answers
 
-    private func answerAtOnce(_ tag: UInt32, _ outcome: Outcome, _ length: Int) {
-        respond(tag, outcome, dataCount: 0, expected: length, dataSN: 0)
+    /// A LUN that is not there: REPORT LUNS to LUN 0 and INQUIRY are answered all the same.
+    private func answerWithoutUnit(_ tag: UInt32, _ cdb: [UInt8], _ length: Int, expectsData: Bool) {
+        if expectsData { abortedTags.insert(tag) }
+        let outcome: Outcome =
+            switch cdb[0] {
+            case 0xa0: .good(target.reportLUNs(portal: connection.portal))
+            case 0x12 where cdb[1] & 1 == 0:
+                .good([0x7f, 0, 6, 2, 91] + Array(repeating: 0, count: 91))
+            default: .check(.noSuchUnit)
+            }
+        answer(tag, outcome, isWrite: false, expected: length)
     }
 
     func answer(_ task: TargetTask, _ outcome: Outcome) {
-        guard phase == .fullFeature else { return }
-        guard case .good(let all) = outcome, !task.isWrite, task.expectedLength > 0 else {
-            let moved = if case .good = outcome { task.isWrite ? task.expectedLength : 0 } else { 0 }
-            return respond(task.tag, outcome, dataCount: moved, expected: task.expectedLength, dataSN: 0)
+        if case .check(let sense) = outcome, sense == .powerOn || sense == .reset {
+            restartNews.append((statSN, task.unit.lun))
         }
-        let data = Array(all.prefix(task.expectedLength))
+        answer(task.tag, outcome, isWrite: task.isWrite, expected: task.expectedLength)
+    }
+
+    private func answer(_ tag: UInt32, _ outcome: Outcome, isWrite: Bool, expected: Int) {
+        guard phase == .fullFeature else { return }
+        guard case .good(let all) = outcome, !isWrite, expected > 0 else {
+            let moved = if case .good = outcome { isWrite ? expected : 0 } else { 0 }
+            return respond(tag, outcome, dataCount: moved, expected: expected, dataSN: 0)
+        }
+        let data = Array(all.prefix(expected))
         let most = max(1, min(login.parameters.initiatorMaxRecvDataSegmentLength, target.options.dataInBytes))
         let burst = login.parameters.maxBurstLength
         let isCollapsed = target.options.collapsesPhases || target.random.chance(100)
@@ -198,15 +225,15 @@ extension TargetConnection {
             let isLast = at + count == data.count
             var header = self.header(.scsiDataIn, countsStatus: isLast && isCollapsed)
             header[byte: 1] = isLast || count == toBurstEnd ? 0x80 : 0
-            header[4] = task.tag
+            header[4] = tag
             header[5] = reservedTag
             header[9] = dataSN
             header[10] = UInt32(at)
             if isLast && isCollapsed {
                 header[byte: 1] |= 0x01
-                if data.count < task.expectedLength {
+                if data.count < expected {
                     header[byte: 1] |= 0x02
-                    header[11] = UInt32(task.expectedLength - data.count)
+                    header[11] = UInt32(expected - data.count)
                 }
             }
             send(header, Array(data[at..<at + count]))
@@ -214,7 +241,7 @@ extension TargetConnection {
             dataSN += 1
         }
         if !isCollapsed || data.isEmpty {
-            respond(task.tag, .good([]), dataCount: data.count, expected: task.expectedLength, dataSN: dataSN)
+            respond(tag, .good([]), dataCount: data.count, expected: expected, dataSN: dataSN)
         }
     }
 
@@ -232,7 +259,7 @@ extension TargetConnection {
             header[byte: 3] = status
             send(header)
         case .check(let sense):
-            if sense == .powerOn || sense == .reset { restartStatSN = header[6] }
+            if [.lunsChanged, .inquiryChanged, .reset].contains(sense) { replacementStatSN = header[6] }
             header[byte: 3] = 0x02
             send(header, [0, UInt8(sense.bytes.count)] + sense.bytes)
         }

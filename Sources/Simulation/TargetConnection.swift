@@ -16,12 +16,25 @@ final class TargetConnection {
     var statSN: UInt32
     private var acknowledged: UInt32?
     private var isHalfClosed = false
-    /// The status that told of a restart.
-    var restartStatSN: UInt32?
+    /// The statuses that told of a restart, and of which LUN.
+    var restartNews: [(statSN: UInt32, lun: UInt64)] = []
     /// Tasks answered before all of their Data-Out had come.
     var endedEarly: Set<UInt32> = []
+    /// The status that told of another LUN in place of the one before.
+    var replacementStatSN: UInt32?
+    /// Tasks that a LOGICAL UNIT RESET ended: their data may still come.
+    var abortedTags: Set<UInt32> = []
     private var pingTag: UInt32 = 0
     private var nextTransferTag: UInt32 = 0x1000
+    /// A bit of the next PDU that changes on its way.
+    var flip: Int?
+    /// A script has changed what it says.
+    private var hasLied = false
+    /// PDUs that came damaged.
+    private(set) var damagedCount = 0
+    /// A command was refused before it counted: no later one is taken (RFC 7143 §7.3).
+    private var hasGap = false
+    var nextRejection: UInt8?
 
     init(_ target: SimulatedTarget, _ connection: Connection) {
         self.target = target
@@ -33,16 +46,20 @@ final class TargetConnection {
     }
 
     var isClosed: Bool { phase == .closed }
+    /// In full-feature phase, with digests over every bit.
+    var isSealed: Bool { phase == .fullFeature && StreamDigestCounts(login.parameters).isComplete }
     var chronicle: Chronicle { target.chronicle }
 
     func fail(_ text: String) {
+        // Whom the target has lied to cannot be blamed.
+        if hasLied { return lostByTarget() }
         chronicle.fail("initiator, connection \(connection.number): \(text)")
     }
 
     // MARK: Bytes in
 
     func receive() {
-        guard !isClosed, !target.isPaused else { return }
+        guard !isClosed, !target.isPaused, !target.isStalled(connection.portal) else { return }
         let bytes = connection.toTarget.take(.max)
         if position > 0 {
             buffer.removeFirst(position)
@@ -67,6 +84,15 @@ final class TargetConnection {
         for word in 0..<12 {
             header[word] = UInt32(truncatingIfNeeded: buffer.field(position + 4 * word, bytes: 4))
         }
+        let digests = phase == .login ? StreamDigestCounts() : StreamDigestCounts(login.parameters)
+        let end = position + BasicHeaderSegment.byteCount + digests.header
+        guard buffer.count >= end else { return nil }
+        if digests.header > 0, !isIntact(position, end - digests.header) {
+            chronicle.trace("c\(connection.number) >", "damaged header")
+            damagedCount += 1
+            close()
+            return nil
+        }
         let count = header.dataSegmentLength
         let limit = phase == .login ? 8192 : target.options.maxRecvDataSegmentLength
         guard header.totalAHSLength == 0, count <= limit else {
@@ -74,12 +100,20 @@ final class TargetConnection {
             return nil
         }
         let padded = (count + 3) & ~3
-        let start = position + BasicHeaderSegment.byteCount
-        guard buffer.count >= start + padded else { return nil }
+        let start = end
+        let digest = count > 0 ? digests.data : 0
+        guard buffer.count >= start + padded + digest else { return nil }
+        if digest > 0, !isIntact(start, start + padded) {
+            chronicle.trace("c\(connection.number) >", "damaged data: \(describe(header))")
+            damagedCount += 1
+            position = start + padded + digest
+            receivedDamaged(header, count)
+            return isClosed ? nil : nextPDU()
+        }
         if buffer[(start + count)..<(start + padded)].contains(where: { $0 != 0 }) {
             fail("padding that is not zeros")
         }
-        position = start + padded
+        position = start + padded + digest
         return (header, Array(buffer[start..<start + count]))
     }
 
@@ -112,20 +146,45 @@ final class TargetConnection {
     // MARK: Bytes out
 
     func send(_ header: BasicHeaderSegment, _ data: [UInt8] = []) {
-        guard !isClosed, !isHalfClosed else { return }
+        guard let script = target.script, script.portal == connection.portal else { return put(header, data) }
         var header = header
         header.dataSegmentLength = data.count
+        let honest = ScriptedPDU(header: header, data: data)
+        let told = script.tell(honest)
+        if told != [honest] { hasLied = true }
+        for pdu in told { put(pdu.header, pdu.data, declared: pdu.header.dataSegmentLength) }
+    }
+
+    private func put(_ header: BasicHeaderSegment, _ data: [UInt8], declared: Int? = nil) {
+        guard !isClosed, !isHalfClosed else { return }
+        var header = header
+        header.dataSegmentLength = declared ?? data.count
         var bytes: [UInt8] = []
         bytes.reserveCapacity(52 + data.count)
         for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
+        let digests = phase == .login ? StreamDigestCounts() : StreamDigestCounts(login.parameters)
+        if digests.header > 0 { appendDigest(&bytes, from: 0) }
+        let start = bytes.count
         bytes += data
         for _ in 0..<(-data.count & 3) { bytes.append(0) }
+        if digests.data > 0 && !data.isEmpty { appendDigest(&bytes, from: start) }
+        if let flip, digests.isComplete {
+            self.flip = nil
+            bytes[flip % bytes.count] ^= 1 << UInt8(flip % 7)
+            chronicle.trace("c\(connection.number) <", "damaged")
+        }
         chronicle.trace("c\(connection.number) <", "\(describe(header))")
         outbox += bytes
         flush()
     }
 
+    func goOnAfterStall() {
+        flush()
+        receive()
+    }
+
     private func flush() {
+        if target.isStalled(connection.portal) { return }
         let count = min(outbox.count, connection.toInitiator.room)
         if count > 0 {
             connection.toInitiator.send(Array(outbox.prefix(count)))
@@ -185,6 +244,13 @@ final class TargetConnection {
         login.finish(self)
     }
 
+    /// The final Login Response is out.
+    func beginFullFeature() {
+        guard phase == .login else { return }
+        phase = .fullFeature
+        beginPings()
+    }
+
     // MARK: Full-feature phase
 
     private func received(_ header: BasicHeaderSegment, _ data: [UInt8]) {
@@ -195,14 +261,21 @@ final class TargetConnection {
             return fail("ExpStatSN \(expStatSN), last \(acknowledged ?? 0), next StatSN \(statSN)")
         }
         acknowledged = expStatSN
-        if let news = restartStatSN, Int32(bitPattern: expStatSN &- news) > 0 {
-            target.told.insert(session.isid)
-            restartStatSN = nil
+        while let news = restartNews.first, Int32(bitPattern: expStatSN &- news.statSN) > 0 {
+            target.told.insert(SimulatedTarget.Listener(isid: session.isid, lun: news.lun))
+            restartNews.removeFirst()
         }
+        if hasGap && !header.isImmediate && header.opcode != .scsiDataOut { return }
+        if hasGap && header.opcode == .scsiDataOut && session.tasks[header[4]] == nil { return }
         if header.opcode != .scsiDataOut {
-            guard header[6] == session.expCmdSN else {
+            guard hasGap || header[6] == session.expCmdSN else {
                 return fail(
                     "CmdSN \(header[6]) of opcode \(header.opcode.rawValue), expected \(session.expCmdSN)")
+            }
+            if let reason = nextRejection, header.opcode == .scsiCommand {
+                nextRejection = nil
+                hasGap = true
+                return reject(header, reason)
             }
             if !header.isImmediate {
                 guard Int32(bitPattern: header[6] &- session.maxCmdSN) <= 0 else {
@@ -221,16 +294,67 @@ final class TargetConnection {
         }
     }
 
+    /// Header intact, data not: rejected, and what it belonged to does not end well (RFC 7143 §7.8).
+    private func receivedDamaged(_ header: BasicHeaderSegment, _ count: Int) {
+        if target.options.closesOnDamage { return close() }
+        reject(header, Reject.Reason.dataDigestError.rawValue)
+        switch header.opcode {
+        case .scsiCommand: hasGap = true
+        case .scsiDataOut:
+            session?.tasks[header[4]]?.forced = .check(.protocolServiceCRCError)
+            received(header, Array(repeating: 0, count: count))
+        default: break
+        }
+    }
+
+    private func reject(_ header: BasicHeaderSegment, _ reason: UInt8) {
+        var reject = self.header(.reject, countsStatus: true)
+        reject[byte: 2] = reason
+        reject[4] = reservedTag
+        var bytes: [UInt8] = []
+        for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
+        send(reject, bytes)
+    }
+
+    private func isIntact(_ start: Int, _ end: Int) -> Bool {
+        var digest: UInt32 = 0
+        for byte in 0..<4 { digest |= UInt32(buffer[end + byte]) << UInt32(8 * byte) }
+        return Self.checksum(buffer[start..<end]) == digest
+    }
+
+    private func appendDigest(_ bytes: inout [UInt8], from start: Int) {
+        let digest = Self.checksum(bytes[start...])
+        for byte in 0..<4 { bytes.append(UInt8(truncatingIfNeeded: digest >> UInt32(8 * byte))) }
+    }
+
+    private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
+        unsafe bytes.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { return 0 }
+            return unsafe CRC32C.portable(0, base, bytes.count)
+        }
+    }
+
     private func receivedNOP(_ header: BasicHeaderSegment, _ data: [UInt8]) {
         if header[4] == reservedTag {
             guard header.isImmediate else { return fail("a NOP-Out without tag that is not immediate") }
             return
         }
         guard header[5] == reservedTag else { return fail("a NOP-Out with both tags") }
+        target.pingCount += 1
+        if !data.isEmpty { target.fullPingCount += 1 }
+        if target.options.rejectsPingData && !data.isEmpty {
+            var reject = self.header(.reject, countsStatus: true)
+            reject[byte: 2] = Reject.Reason.invalidPDUField.rawValue
+            reject[4] = reservedTag
+            var bytes: [UInt8] = []
+            for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
+            return send(reject, bytes)
+        }
         var echo = self.header(.nopIn, countsStatus: true)
         echo[4] = header[4]
         echo[5] = reservedTag
-        send(echo, data)
+        if target.takesConfusion() { echo[6] &+= 3 }
+        send(echo, target.options.echoesPings ? data : [])
     }
 
     private func receivedLogout(_ header: BasicHeaderSegment, _ session: TargetSession) {
@@ -239,25 +363,83 @@ final class TargetConnection {
         }
         var answer = self.header(.logoutResponse, countsStatus: true)
         answer[4] = header[4]
+        answer[10] = UInt32(target.random.below(2)) << 16
         send(answer)
+        target.logoutCount += 1
         target.end(session, "logged out")
     }
 
     private func receivedTaskManagement(_ header: BasicHeaderSegment, _ session: TargetSession) {
-        var answer = self.header(.taskManagementResponse, countsStatus: true)
-        answer[4] = header[4]
         let function = header[byte: 1] & 0x7f
-        if function == 1 {
-            if let task = session.tasks[header[5]] {
-                answer[byte: 2] = target.abort(task) ? 0 : 255
-            } else {
-                answer[byte: 2] = 1
+        let tag = header[4]
+        switch function {
+        case 1:
+            guard let task = session.tasks[header[5]] else { return answerManagement(tag, 1) }
+            guard header.lun == task.unit.lun else { return fail("ABORT TASK for LUN \(header.lun)") }
+            target.abort(task) { [weak self] response in self?.answerManagement(tag, response) }
+        case 5:
+            guard target.options.resetsUnits else { return answerManagement(tag, 5) }
+            guard let unit = target.unit(header.lun, portal: connection.portal) else {
+                return answerManagement(tag, 2)
             }
-        } else {
-            answer[byte: 2] = 5
+            target.reset(unit, by: session) { [weak self] in self?.answerManagement(tag, 0) }
+        case 6:
+            guard target.options.resetsUnits else { return answerManagement(tag, 5) }
+            let units = target.allUnits
+            var left = units.count
+            for unit in units {
+                target.reset(unit, by: session) { [weak self] in
+                    left -= 1
+                    if left == 0 { self?.answerManagement(tag, 0) }
+                }
+            }
+        default: fail("task management function \(function)")
         }
+    }
+
+    private func answerManagement(_ tag: UInt32, _ response: UInt8) {
+        guard phase == .fullFeature else { return }
+        var answer = header(.taskManagementResponse, countsStatus: true)
+        answer[4] = tag
+        answer[byte: 2] = response
         send(answer)
     }
+
+    /// What a target says of its own accord (RFC 7143 §11.9).
+    func tell(_ event: AsynchronousMessage.Event, lun: UInt64 = 0, seconds: (wait: Int, time: Int) = (0, 0)) {
+        guard phase == .fullFeature else { return }
+        var message = header(.asynchronousMessage, countsStatus: true)
+        message[4] = reservedTag
+        message[9] = UInt32(event.rawValue) << 24
+        message[10] = UInt32(seconds.wait) << 16 | UInt32(seconds.time)
+        var data: [UInt8] = []
+        if event == .scsiEvent {
+            message.lun = lun
+            let sense = Sense.modeParametersChanged.bytes
+            data = [0, UInt8(sense.count)] + sense
+        }
+        send(message, data)
+        switch event {
+        case .connectionDrop: target.timeline.after(1_000_000) { [weak self] in self?.lostByTarget() }
+        case .sessionDrop:
+            if let session { target.end(session, "dropped") }
+        case .logoutRequest, .negotiationRequest:
+            target.timeline.after(UInt64(seconds.time) * 1_000_000_000) { [weak self] in
+                guard let self, phase == .fullFeature else { return }
+                lostByTarget()
+            }
+        default: break
+        }
+    }
+
+    private func lostByTarget() {
+        guard !isClosed else { return }
+        close()
+        target.connectionLost(self)
+    }
+
+    /// The next command is refused before it begins (RFC 7143 §7.3).
+    func rejectNext(_ reason: UInt8) { nextRejection = reason }
 
     func takeTransferTag() -> UInt32 {
         nextTransferTag &+= 1
@@ -269,7 +451,7 @@ final class TargetConnection {
             0x00: "NOP-Out", 0x01: "Command", 0x02: "TMF", 0x03: "Login", 0x05: "Data-Out", 0x06: "Logout",
             0x20: "NOP-In", 0x21: "Response", 0x22: "TMF-Resp", 0x23: "Login-Resp", 0x25: "Data-In",
             0x26: "Logout-Resp",
-            0x31: "R2T",
+            0x31: "R2T", 0x32: "Async", 0x3f: "Reject",
         ]
         let code = header.opcode.rawValue
         var text = names[code] ?? "opcode \(code)"
@@ -277,12 +459,28 @@ final class TargetConnection {
         text += "itt \(String(header[4], radix: 16)) len \(header.dataSegmentLength)"
         switch code {
         case 0x01:
-            text += " cmd \(header[6]) cdb \(String(header[8], radix: 16)) \(String(header[9], radix: 16))"
-            text += " \(String(header[10], radix: 16)) \(String(header[11], radix: 16)) edtl \(header[5])"
+            let cdb = (8...11).map { String(header[$0], radix: 16) }.joined(separator: " ")
+            text += " lun \(header[2] >> 16) cmd \(header[6]) cdb \(cdb) edtl \(header[5])"
         case 0x05, 0x25, 0x31: text += " off \(header[10]) dsn \(header[9]) f \(header.isFinal ? 1 : 0)"
         case 0x21: text += " status \(header[byte: 3]) stat \(header[6]) exp \(header[7]) max \(header[8])"
         default: break
         }
         return text
     }
+}
+
+/// How many bytes of digest follow a header and data.
+struct StreamDigestCounts {
+    var header = 0
+    var data = 0
+
+    init() {}
+
+    init(_ parameters: NegotiatedParameters) {
+        header = parameters.headerDigest == .crc32c ? 4 : 0
+        data = parameters.dataDigest == .crc32c ? 4 : 0
+    }
+
+    /// Every bit of a PDU is covered.
+    var isComplete: Bool { header > 0 && data > 0 }
 }

@@ -1,6 +1,6 @@
 import CausewayCore
 
-/// The Login Phase at the target (RFC 7143 §6.3), without authentication.
+/// The Login Phase at the target (RFC 7143 §6.3).
 struct TargetLogin {
     private(set) var parameters = NegotiatedParameters()
     private var stage: UInt8?
@@ -10,6 +10,11 @@ struct TargetLogin {
     private var keys: [String: String] = [:]
     private var answered = false
     private var finalAnswer: [TextPair] = []
+    private var unsent: [UInt8] = []
+    private var unsentTransits = false
+    private var unsentStage: UInt8?
+    private var beginsFullFeature = false
+    private var authentication = TargetAuthentication()
 
     mutating func received(_ header: BasicHeaderSegment, _ data: [UInt8], _ connection: TargetConnection) {
         guard header.opcode == .loginRequest, header.isImmediate else {
@@ -26,11 +31,15 @@ struct TargetLogin {
             first = request
             stage = request.currentStage?.rawValue
         }
-        guard request.currentStage?.rawValue == stage else {
+        guard request.currentStage?.rawValue == (unsent.isEmpty ? stage : unsentStage) else {
             return connection.fail("login stage out of order")
         }
         text += data
         if request.isContinued { return answer([], request, transits: false, connection) }
+        if !unsent.isEmpty {
+            guard data.isEmpty else { return connection.fail("text while the target's own is continued") }
+            return sendNext(request, connection)
+        }
         guard let pairs = try? TextSegment.parse(text) else {
             return connection.fail("login text that cannot be read")
         }
@@ -55,17 +64,41 @@ struct TargetLogin {
         guard keys["TargetName"] == connection.target.name else {
             return refuse(0x0203, request, connection)
         }
+        if let elsewhere = connection.target.options.redirections[connection.connection.portal] {
+            return refuse(
+                elsewhere.isPermanent ? 0x0102 : 0x0101, request, connection,
+                [TextPair(.targetAddress, elsewhere.address)])
+        }
+        guard connection.target.options.chap == .none else { return authenticate(request, connection) }
         guard keys["AuthMethod"]?.split(separator: ",").contains("None") == true else {
             return connection.fail("AuthMethod \(keys["AuthMethod"] ?? "absent")")
         }
         guard request.isTransit, request.nextStage == .loginOperationalNegotiation else {
             return connection.fail("SecurityNegotiation with nothing to prove goes on")
         }
+        endSecurity([TextPair(.authMethod, "None")], request, connection)
+    }
+
+    private mutating func endSecurity(
+        _ pairs: [TextPair], _ request: LoginRequest, _ connection: TargetConnection
+    ) {
         stage = LoginStage.loginOperationalNegotiation.rawValue
         let portalGroup = connection.target.options.portalGroups[connection.connection.portal]
         answer(
-            [TextPair(.targetPortalGroupTag, "\(portalGroup)"), TextPair(.authMethod, "None")], request,
-            transits: true, connection)
+            [TextPair(.targetPortalGroupTag, "\(portalGroup)")] + pairs, request, transits: true, connection)
+    }
+
+    private mutating func authenticate(_ request: LoginRequest, _ connection: TargetConnection) {
+        switch authentication.advance(keys, connection.target.options, connection.target.random) {
+        case .go(let pairs, false): answer(pairs, request, transits: false, connection)
+        case .go(let pairs, true):
+            guard request.isTransit, request.nextStage == .loginOperationalNegotiation else {
+                return connection.fail("the last word of CHAP without T")
+            }
+            endSecurity(pairs, request, connection)
+        case .refused: refuse(0x0201, request, connection)
+        case .broken(let what): connection.fail(what)
+        }
     }
 
     private mutating func operational(
@@ -96,7 +129,7 @@ struct TargetLogin {
 
     /// The old session is gone (or the target does not care): the session begins.
     mutating func finish(_ connection: TargetConnection) {
-        guard let request = lastRequest, connection.phase == .login else { return }
+        guard let request = lastRequest, connection.phase == .login, connection.session == nil else { return }
         let target = connection.target
         if target.isPaused {
             target.timeline.at(target.pausedUntil + 1000) { [weak connection] in connection?.goOn() }
@@ -115,12 +148,10 @@ struct TargetLogin {
         session.connection = connection
         connection.session = session
         answer(finalAnswer, request, transits: true, connection)
-        connection.phase = .fullFeature
         connection.chronicle.trace(
             "target",
             "session \(session.tsih) through portal \(connection.connection.portal), "
                 + "interface \(connection.connection.interface)")
-        connection.beginPings()
     }
 
     /// The answer to one key, by the result functions of RFC 7143 §13.
@@ -131,7 +162,12 @@ struct TargetLogin {
             return TextPair(pair.key, "\(min(number, own))")
         }
         switch pair.key {
-        case "HeaderDigest", "DataDigest": return TextPair(pair.key, "None")
+        case "HeaderDigest":
+            parameters.headerDigest = choose(pair.value, options.headerDigest)
+            return TextPair(pair.key, "\(parameters.headerDigest)")
+        case "DataDigest":
+            parameters.dataDigest = choose(pair.value, options.dataDigest)
+            return TextPair(pair.key, "\(parameters.dataDigest)")
         case "MaxRecvDataSegmentLength":
             parameters.initiatorMaxRecvDataSegmentLength = number
             return nil
@@ -153,14 +189,39 @@ struct TargetLogin {
         }
     }
 
-    private func answer(
+    /// The first of the initiator's list that the target can do; a list without None is a demand.
+    private func choose(_ list: String, _ canDigest: Bool) -> Digest {
+        let offered = list.split(separator: ",")
+        let isWanted = offered.first == "CRC32C" || !offered.contains("None")
+        return isWanted && canDigest ? .crc32c : .none
+    }
+
+    private mutating func answer(
         _ pairs: [TextPair], _ request: LoginRequest, transits: Bool, _ connection: TargetConnection
     ) {
+        unsent = TextSegment.build(pairs)
+        unsentTransits = transits
+        unsentStage = request.currentStage?.rawValue
+        sendNext(request, connection)
+    }
+
+    /// The next piece of an answer: all but the last with the C bit.
+    private mutating func sendNext(_ request: LoginRequest, _ connection: TargetConnection) {
+        let most = connection.target.options.textBytes
+        let count = most == 0 ? unsent.count : min(most, unsent.count)
+        let piece = Array(unsent[..<count])
+        unsent.removeFirst(count)
         var header = response(request, connection)
         let current = request.currentStage?.rawValue ?? 0
         header[byte: 1] = current << 2
-        if transits { header[byte: 1] |= 0x80 | (request.nextStage?.rawValue ?? 0) }
-        connection.send(header, TextSegment.build(pairs))
+        if !unsent.isEmpty {
+            header[byte: 1] |= 0x40
+        } else if unsentTransits {
+            header[byte: 1] |= 0x80 | (request.nextStage?.rawValue ?? 0)
+            if request.nextStage == .fullFeaturePhase { beginsFullFeature = true }
+        }
+        connection.send(header, piece)
+        if beginsFullFeature { connection.beginFullFeature() }
     }
 
     private func response(_ request: LoginRequest, _ connection: TargetConnection) -> BasicHeaderSegment {
@@ -174,11 +235,13 @@ struct TargetLogin {
         return header
     }
 
-    private func refuse(_ status: UInt32, _ request: LoginRequest, _ connection: TargetConnection) {
+    private func refuse(
+        _ status: UInt32, _ request: LoginRequest, _ connection: TargetConnection, _ pairs: [TextPair] = []
+    ) {
         var header = response(request, connection)
         header[byte: 1] = 0
         header[9] = status << 16
-        connection.send(header)
+        connection.send(header, TextSegment.build(pairs))
         connection.close()
     }
 }

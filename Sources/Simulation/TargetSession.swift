@@ -41,6 +41,8 @@ final class TargetTask {
     let isOrdered: Bool
     let isWrite: Bool
     let expectedLength: Int
+    /// Through which it came.
+    let portal: Int
     var state = State.waiting
     var data: [UInt8] = []
     var receivedBytes = 0
@@ -53,11 +55,13 @@ final class TargetTask {
     /// Decided when the command came: what it ends with instead of being carried out.
     var forced: Outcome?
     var isSlow = false
+    /// Who waits for the end of it.
+    var onEnd: [() -> Void] = []
 
     init(
         session: TargetSession, unit: SimulatedUnit, tag: UInt32, cdb: [UInt8], isOrdered: Bool,
         isWrite: Bool,
-        expectedLength: Int
+        expectedLength: Int, portal: Int
     ) {
         self.session = session
         self.unit = unit
@@ -66,12 +70,14 @@ final class TargetTask {
         self.isOrdered = isOrdered
         self.isWrite = isWrite
         self.expectedLength = expectedLength
+        self.portal = portal
     }
 
     var name: String {
         let names: [UInt8: String] = [
             0x00: "TUR", 0x12: "INQUIRY", 0x1a: "MODE SENSE", 0x42: "UNMAP", 0x88: "READ", 0x8a: "WRITE",
-            0x91: "SYNC", 0x93: "WRITE SAME", 0x9e: "SERVICE IN", 0xa0: "REPORT LUNS",
+            0x91: "SYNC", 0x93: "WRITE SAME", 0x9e: "SERVICE IN", 0xa0: "REPORT LUNS", 0xa3: "RTPG",
+            0xa4: "STPG",
         ]
         let name = names[cdb[0]] ?? "command \(cdb[0])"
         guard [0x88, 0x8a, 0x93].contains(cdb[0]) else { return name }

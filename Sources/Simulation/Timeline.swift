@@ -1,10 +1,11 @@
 /// Virtual time and what is to happen in it. Nothing waits: time jumps to the next event.
 final class Timeline {
+    /// Without the action itself: entries move about in the heap, and an action would be counted each time.
     private struct Entry {
         var time: UInt64
         /// Events of one moment happen in the order in which they were planned.
         var sequence: UInt64
-        var action: () -> Void
+        var slot: Int
 
         func isBefore(_ other: Entry) -> Bool {
             time != other.time ? time < other.time : sequence < other.sequence
@@ -15,13 +16,17 @@ final class Timeline {
     private(set) var now: UInt64 = 1_000_000_000
     private(set) var eventCount: UInt64 = 0
     private var heap: [Entry] = []
+    private var actions: [(() -> Void)?] = []
+    private var freeSlots: [Int] = []
     private var sequence: UInt64 = 0
 
     var nextTime: UInt64? { heap.first?.time }
 
     func at(_ time: UInt64, _ action: @escaping () -> Void) {
         sequence += 1
-        heap.append(Entry(time: max(time, now), sequence: sequence, action: action))
+        let slot = freeSlots.popLast() ?? actions.count
+        if slot == actions.count { actions.append(action) } else { actions[slot] = action }
+        heap.append(Entry(time: max(time, now), sequence: sequence, slot: slot))
         var child = heap.count - 1
         while child > 0 {
             let parent = (child - 1) / 2
@@ -45,7 +50,10 @@ final class Timeline {
             heap[0] = last
             sink()
         }
-        first.action()
+        let action = actions[first.slot]
+        actions[first.slot] = nil
+        freeSlots.append(first.slot)
+        action?()
     }
 
     private func sink() {
@@ -62,7 +70,11 @@ final class Timeline {
         }
     }
 
-    func clear() { heap = [] }
+    func clear() {
+        heap = []
+        actions = []
+        freeSlots = []
+    }
 }
 
 /// What went wrong, what happened, and a number that stands for the whole history.

@@ -8,9 +8,15 @@ public struct WorldOptions: Sendable {
     public var paths: [(interface: Int, portal: Int)] = [(0, 0), (1, 1)]
     public var target = TargetOptions()
     public var unit = LogicalUnitOptions()
+    /// LUNs of the target that are attached, all alike.
+    public var diskCount = 1
+    /// More paths may come later, among them the one that the policy prefers.
+    public var waitsForPaths = false
+    public var clientsPerDisk = 1
     /// Portals that show a LUN with another identity.
     public var impostorPortals: Set<Int> = []
     public var lane = WorldOptions.smallLane
+    public var settings = DiskSettings()
     public var weather = Weather()
     public var clientWeather = Weather()
     /// A receive takes at most so many bytes, and a send as well.
@@ -18,8 +24,22 @@ public struct WorldOptions: Sendable {
     public var sendBytes = 1 << 20
     /// How often a pipe of the shell is full before its time.
     public var isTracing = false
+    /// A successor knows nothing of its predecessor's sessions: such histories must fail.
+    public var forgetsSessions = false
 
     public init() {}
+
+    /// Tables for more disks than a small lane has.
+    public static func laneForDisks(_ count: Int) -> LaneSettings {
+        var settings = smallLane
+        settings.diskCapacity = max(settings.diskCapacity, count)
+        settings.streamCapacity += count
+        settings.reservedTasks += 4 * count
+        settings.taskCapacity += 20 * count
+        settings.requestCapacity += 16 * count
+        settings.chunkCount += 2 * count
+        return settings
+    }
 
     /// A lane whose tables are small: a world is made in microseconds, and tables run out.
     public static var smallLane: LaneSettings {
@@ -54,16 +74,29 @@ public final class World {
     public let chronicle: Chronicle
     let network: Network
     public let target: SimulatedTarget
-    let unit: SimulatedUnit
-    public private(set) var client: NBDClient
+    public let disks: [SimulatedDisk]
     public internal(set) var lane: Lane
-    public private(set) var disk = DiskID(rawValue: -1)
-    public private(set) var isReady = false
-    public private(set) var isDetached = false
+    /// How flushes ended that no client asked for.
+    public internal(set) var flushes: [NBDError] = []
+    /// Numbers the daemons that have served: what was meant for an earlier one is not for the next.
+    var life = 0
+    /// Paths that the present daemon makes, of `routes`.
+    public internal(set) var activePaths: [Int]
+    /// Sessions on record, by path.
+    var recorded: [Int: RecordedSession] = [:]
+    /// How long records take.
+    let recordPace: RandomStream
+    /// A daemon is on its way out.
+    public internal(set) var isHandingOver = false
+    /// Lines that the lane wrote, if they are kept.
+    public var keepsLog = false
+    public internal(set) var log: [(severity: LaneNotice.Severity, text: String)] = []
     /// Problems that `notReady` named.
-    public private(set) var problems: [PathProblem] = []
+    public internal(set) var problems: [PathProblem] = []
+    /// What the lane has said.
+    public internal(set) var said: [String] = []
 
-    private struct Socket {
+    struct Socket {
         var id: StreamID
         var incoming: Pipe
         var outgoing: Pipe
@@ -73,11 +106,20 @@ public final class World {
         var isListed = false
     }
 
-    private var sockets: [Socket?]
-    private var readable: [StreamID] = []
-    private var isWorkPlanned = false
-    private let vectors: UnsafeMutablePointer<IOVector>
-    private static let vectorCapacity = 64
+    /// (interface, portal) by route.
+    public internal(set) var routes: [(interface: Int, portal: Int)]
+    /// Paths that were removed and are gone.
+    public internal(set) var removedCount = 0
+    var sockets: [Socket?]
+    var readable: [StreamID] = []
+    /// Disks that are ready, their clients not yet connected.
+    var arrived: [SimulatedDisk] = []
+    var isWorkPlanned = false
+    var checksBoundsAt: UInt64 = 0
+    /// How often the lane asked what TCP knows.
+    public internal(set) var inspectionCount = 0
+    let vectors: UnsafeMutablePointer<IOVector>
+    static let vectorCapacity = 64
 
     public init(_ options: WorldOptions) {
         self.options = options
@@ -89,27 +131,43 @@ public final class World {
         target = SimulatedTarget(
             name: Self.targetName, options: options.target, timeline: timeline,
             random: RandomStream(seed: options.seed, "target"), chronicle: chronicle)
-        unit = SimulatedUnit(
-            options: options.unit, lun: Self.lun.rawValue, random: RandomStream(seed: options.seed, "unit"),
-            chronicle: chronicle)
-        target.add(unit)
+        var disks: [SimulatedDisk] = []
+        for index in 0..<options.diskCount {
+            var unit = options.unit
+            unit.identity += 16 * UInt64(index)
+            let made = SimulatedUnit(
+                options: unit, lun: Self.lun.rawValue + UInt64(index) << 48,
+                random: RandomStream(seed: options.seed, index == 0 ? "unit" : "unit \(index)"),
+                chronicle: chronicle)
+            target.add(made)
+            disks.append(
+                SimulatedDisk(
+                    index: index, unit: made, options: options, timeline: timeline, chronicle: chronicle))
+        }
+        self.disks = disks
+        clients = disks.flatMap(\.clients)
         for portal in options.impostorPortals {
             var other = options.unit
             other.identity += 1
             target.impostors[portal] = SimulatedUnit(
                 options: other, lun: Self.lun.rawValue, random: RandomStream(seed: options.seed, "impostor"),
                 chronicle: chronicle)
+            target.impostors[portal]?.isImpostor = true
         }
+        recordPace = RandomStream(seed: options.seed, "records")
         lane = Lane(settings: options.lane)
+        routes = options.paths
+        activePaths = Array(options.paths.indices)
         sockets = Array(repeating: nil, count: options.lane.streamCapacity)
-        let oracle = Oracle(hasWriteCache: options.unit.hasWriteCache, chronicle: chronicle)
-        client = NBDClient(
-            timeline: timeline, chronicle: chronicle, random: RandomStream(seed: options.seed, "client"),
-            oracle: oracle, blockLength: options.unit.blockLength, weather: options.clientWeather)
         unsafe vectors = .allocate(capacity: Self.vectorCapacity)
         network.isListening = { [unowned self] _ in !target.isDown }
         network.onAccept = { [unowned self] in target.accept($0) }
-        target.onCacheLost = { [unowned self] in client.cacheLost() }
+        target.onCacheLost = { [unowned self] in
+            for disk in self.disks {
+                disk.oracle.cacheLost()
+                for client in disk.clients { client.cacheLost() }
+            }
+        }
     }
 
     deinit {
@@ -117,51 +175,89 @@ public final class World {
         unsafe vectors.deallocate()
     }
 
-    private static let targetName = "iqn.2026-01.example:simulated"
+    static let targetName = "iqn.2026-01.example:simulated"
     static let lun = LogicalUnitNumber(rawValue: 1 << 48)
     var instant: Instant { Instant(nanoseconds: timeline.now) }
     /// Virtual nanoseconds since the beginning.
     public var elapsed: UInt64 { timeline.now - 1_000_000_000 }
     public var failure: String? { chronicle.failure }
 
-    // MARK: The disk
+    // MARK: The disks
 
-    /// Attaches the disk; its client connects as soon as it is ready.
+    /// What changes in a world's middle is the first disk's.
+    public var disk: DiskID { disks[0].id }
+    var unit: SimulatedUnit { disks[0].unit }
+
+    /// Of the first disk, the first.
+    public var client: NBDClient { disks[0].clients[0] }
+    public let clients: [NBDClient]
+    public var isReady: Bool { disks.allSatisfy(\.isReady) }
+    public var isDetached: Bool { disks.allSatisfy(\.isDetached) }
+    public var isIdle: Bool { clients.allSatisfy(\.isIdle) }
+
+    /// Attaches the disks; their clients connect as soon as they are ready.
     public func attach() {
+        let paths = pathSpecifications()
+        for disk in disks { attach(disk, paths) }
+    }
+
+    func attach(_ disk: SimulatedDisk, _ paths: [PathSpecification]) {
         guard let name = try? ISCSIName(Self.targetName),
             let initiator = try? ISCSIName("iqn.2026-01.example:initiator")
         else {
             return chronicle.fail("the simulator's own names are not names")
         }
-        let specification = DiskSpecification(
-            name: "disk", target: name, initiatorName: initiator, lun: Self.lun,
-            paths: options.paths.enumerated().map { index, path in
-                PathSpecification(
-                    route: RouteID(rawValue: Int32(index)), interface: "eth\(path.interface)",
-                    sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
-                    isid: InitiatorSessionID(hash: UInt64(index) &+ 77))
-            })
+        var specification = DiskSpecification(
+            name: disk.name, target: name, initiatorName: initiator, lun: disk.lun, paths: paths,
+            settings: options.settings)
+        specification.authentication = options.target.chap.authentication(seed: options.seed)
+        if life > 0, let description = disk.description {
+            specification.expected = ExpectedUnit(
+                wwid: description.report.identity.wwid, sizeBytes: disk.sizeBytes,
+                logicalBlockLength: description.report.limits.logicalBlockLength)
+            specification.mayHaveUnflushedWrites = true
+            specification.hasLostWrites = disk.hasLostWrites
+            specification.mayLackPreferred = true
+        }
+        if options.waitsForPaths { specification.mayLackPreferred = true }
         do throws(AttachError) {
-            disk = try lane.attach(specification, now: instant)
+            disk.id = try lane.attach(specification, now: instant)
         } catch {
             chronicle.fail("attach: \(error)")
         }
         work()
     }
 
-    public func detach(force: Bool) {
-        lane.detach(disk, force: force, now: instant)
+    /// A disk that was detached, once more.
+    public func attachAgain(_ disk: SimulatedDisk) {
+        disk.isReady = false
+        disk.isDetached = false
+        attach(disk, pathSpecifications())
+    }
+
+    public func flush() {
+        lane.flush(disk, now: instant)
         work()
     }
 
-    private func connectClient() {
-        guard let id = lane.addClient(disk, negotiates: false, now: instant) else {
+    public func detach(force: Bool) {
+        for disk in disks { detach(disk, force: force) }
+    }
+
+    public func detach(_ disk: SimulatedDisk, force: Bool) {
+        lane.detach(disk.id, force: force, now: instant)
+        work()
+    }
+
+    func connect(_ client: NBDClient, of disk: SimulatedDisk) {
+        guard let id = lane.addClient(disk.id, negotiates: false, now: instant) else {
             return chronicle.fail("the lane refuses its client")
         }
         open(
             Socket(
                 id: id, incoming: client.toLane, outgoing: client.fromLane, connection: nil,
                 isConnecting: false))
+        if life > 0 { client.isServedAgain() }
     }
 
     // MARK: Time
@@ -189,16 +285,23 @@ public final class World {
                 timeline.advance(to: next)
                 work()
             }
-            if let oldest = client.oldest, client.bound != .max, timeline.now > oldest.begun + client.bound {
-                chronicle.fail("request #\(oldest.cookie) has no answer after \(client.bound / 1_000_000) ms")
-            }
+            if timeline.now >= checksBoundsAt { checkBounds() }
         }
         return false
     }
 
+    /// Now and then: a request that is late stays late.
+    func checkBounds() {
+        checksBoundsAt = timeline.now + 100_000_000
+        for client in clients where client.bound != .max {
+            guard let oldest = client.oldest, timeline.now > oldest.begun + client.bound else { continue }
+            chronicle.fail("request #\(oldest.cookie) has no answer after \(client.bound / 1_000_000) ms")
+        }
+    }
+
     // MARK: The shell
 
-    private func planWork() {
+    func planWork() {
         guard !isWorkPlanned else { return }
         isWorkPlanned = true
         timeline.after(0) { [unowned self] in
@@ -225,9 +328,11 @@ public final class World {
         if isMoving && !readable.isEmpty { planWork() }
     }
 
-    private func isCurrent(_ id: StreamID) -> Bool { sockets[Int(id.index)]?.id == id }
+    func isCurrent(_ id: StreamID, in life: Int) -> Bool { life == self.life && isCurrent(id) }
 
-    private func receiveAll() -> Bool {
+    func isCurrent(_ id: StreamID) -> Bool { sockets[Int(id.index)]?.id == id }
+
+    func receiveAll() -> Bool {
         var moved = false
         let list = readable
         readable = []
@@ -239,17 +344,17 @@ public final class World {
         return moved
     }
 
-    private func hasNews(_ socket: Socket) -> Bool {
+    func hasNews(_ socket: Socket) -> Bool {
         socket.incoming.arrivedCount > 0 || socket.incoming.end != nil || socket.wasReset
     }
 
-    private func listReadable(_ id: StreamID) {
+    func listReadable(_ id: StreamID) {
         guard sockets[Int(id.index)]?.isListed == false else { return }
         sockets[Int(id.index)]?.isListed = true
         readable.append(id)
     }
 
-    private func receive(_ id: StreamID) -> Bool {
+    func receive(_ id: StreamID) -> Bool {
         var moved = false
         for _ in 0..<4 {
             guard let socket = sockets[Int(id.index)], socket.id == id, !socket.isConnecting else {
@@ -275,11 +380,11 @@ public final class World {
         return moved
     }
 
-    private func sendAll() {
+    func sendAll() {
         while let id = lane.takeDirty() { send(id) }
     }
 
-    private func send(_ id: StreamID) {
+    func send(_ id: StreamID) {
         while let socket = sockets[Int(id.index)], socket.id == id, !socket.isConnecting, !socket.wasReset {
             let batch = unsafe lane.sendVectors(id, into: vectors, capacity: Self.vectorCapacity)
             if batch.count == 0 { return }
@@ -303,103 +408,4 @@ public final class World {
     }
 
     var openStreams: Int { sockets.count { $0 != nil } }
-
-    // MARK: Effects
-
-    private func drainEffects() {
-        while let effect = lane.takeEffect() {
-            switch effect {
-            case .connect(let id, let route): connect(id, route)
-            case .close(let id): close(id)
-            case .notice(let notice): take(notice)
-            }
-        }
-    }
-
-    private func open(_ socket: Socket) {
-        let id = socket.id
-        guard sockets[Int(id.index)] == nil else { return chronicle.fail("stream \(id.index) is used twice") }
-        sockets[Int(id.index)] = socket
-        socket.incoming.onArrival = { [unowned self] in
-            guard isCurrent(id) else { return }
-            listReadable(id)
-            planWork()
-        }
-        socket.outgoing.onRoom = { [unowned self] in
-            guard isCurrent(id) else { return }
-            send(id)
-            work()
-        }
-        if hasNews(socket) {
-            listReadable(id)
-            planWork()
-        }
-    }
-
-    private func connect(_ id: StreamID, _ route: RouteID) {
-        let path = options.paths[Int(route.rawValue)]
-        let connection = network.connect(interface: path.interface, portal: path.portal) {
-            [unowned self] connection, problem in
-            guard isCurrent(id) else { return }
-            if let problem {
-                lane.connectFailed(id, reason: problem, now: instant)
-            } else {
-                sockets[Int(id.index)]?.isConnecting = false
-                lane.connected(id, now: instant)
-            }
-            work()
-        }
-        chronicle.trace(
-            "lane",
-            "connects c\(connection.number), stream \(id.index), eth\(path.interface) portal \(path.portal)"
-        )
-        connection.onResetAtInitiator = { [unowned self] in
-            guard isCurrent(id) else { return }
-            sockets[Int(id.index)]?.wasReset = true
-            listReadable(id)
-            planWork()
-        }
-        open(
-            Socket(
-                id: id, incoming: connection.toInitiator, outgoing: connection.toTarget,
-                connection: connection,
-                isConnecting: true))
-    }
-
-    private func close(_ id: StreamID) {
-        guard isCurrent(id), let socket = sockets[Int(id.index)] else {
-            return chronicle.fail("the lane closes stream \(id.index), which is not open")
-        }
-        sockets[Int(id.index)] = nil
-        chronicle.trace(
-            "lane", "closes \(socket.connection.map { "c\($0.number)" } ?? "client"), stream \(id.index)")
-        if let connection = socket.connection {
-            connection.isOpenAtInitiator = false
-            connection.toInitiator.breakOff()
-            // What the kernel has taken goes on, as a rule: the ghost write.
-            connection.toTarget.finish(.finished)
-        } else {
-            socket.outgoing.finish(.finished)
-        }
-    }
-
-    private func take(_ notice: LaneNotice) {
-        switch notice {
-        case .ready(let id, _):
-            guard id == disk else { return chronicle.fail("another disk is ready") }
-            chronicle.trace("lane", "ready")
-            isReady = true
-            connectClient()
-        case .notReady(_, let problems):
-            self.problems = problems
-            for problem in problems { chronicle.trace("lane", "not ready: \(problem.text)") }
-        case .pathChanged(_, let interface, let portal, let isUp, let reason):
-            chronicle.trace("lane", "\(interface) \(portal) \(isUp ? "up" : "down \(reason)")")
-        case .clientGone: chronicle.trace("lane", "client gone")
-        case .detached:
-            chronicle.trace("lane", "detached")
-            isDetached = true
-        case .event(_, let text): chronicle.trace("lane", text)
-        }
-    }
 }

@@ -1,16 +1,16 @@
 import Glibc
 import Simulation
 
-/// `Simulator [--seeds N] [--start S] [--jobs J] [--canary] [--verbose]` runs N histories; `Simulator --seed
-/// S [--trace]` runs one and shows it. The exit status is 1 if a history failed (with `--canary`: if none
-/// did).
+/// `Simulator [--seeds N] [--start S] [--jobs J] [--verbose]` runs N histories;
+/// `Simulator --seed S [--trace]` runs one and shows it. The exit status is 1 if a history failed. With
+/// `--without barrier`, `fence` or `records` that safeguard is left out, and it is 1 if no history failed.
 struct Arguments {
     var seeds: UInt64 = 100
     var start: UInt64 = 1
     var jobs = 2
     var seed: UInt64?
     var isTracing = false
-    var isCanary = false
+    var missing: Safeguard?
     /// Names each seed before it runs: after a trap, the last ones are the culprits.
     var isVerbose = false
 
@@ -21,8 +21,9 @@ struct Arguments {
                 isTracing = true
             } else if word == "--verbose" {
                 isVerbose = true
-            } else if word == "--canary" {
-                isCanary = true
+            } else if word == "--without" {
+                guard let safeguard = words.popFirst().flatMap(Safeguard.init) else { return nil }
+                missing = safeguard
             } else {
                 guard let text = words.popFirst(), let number = Self.number(text), take(word, number) else {
                     return nil
@@ -69,13 +70,15 @@ func announce(_ seed: UInt64) {
 
 func run(_ arguments: Arguments) async -> Bool {
     if let seed = arguments.seed {
-        let verdict = History(seed: seed, isTracing: arguments.isTracing, isCanary: arguments.isCanary).run()
+        let verdict = History(
+            seed: seed, isTracing: arguments.isTracing, without: arguments.missing
+        ).run()
         show(verdict, lines: .max)
         return verdict.failure == nil
     }
     let clock = ContinuousClock()
     let begin = clock.now
-    let isCanary = arguments.isCanary
+    let missing = arguments.missing
     var failed: [Verdict] = []
     var answered = 0
     var logins = 0
@@ -86,7 +89,7 @@ func run(_ arguments: Arguments) async -> Bool {
         for _ in 0..<arguments.jobs where next < end {
             let seed = next
             if arguments.isVerbose { announce(seed) }
-            group.addTask { History(seed: seed, isCanary: isCanary).run() }
+            group.addTask { History(seed: seed, without: missing).run() }
             next += 1
         }
         while let verdict = await group.next() {
@@ -97,7 +100,7 @@ func run(_ arguments: Arguments) async -> Bool {
             if next < end {
                 let seed = next
                 if arguments.isVerbose { announce(seed) }
-                group.addTask { History(seed: seed, isCanary: isCanary).run() }
+                group.addTask { History(seed: seed, without: missing).run() }
                 next += 1
             }
         }
@@ -107,15 +110,17 @@ func run(_ arguments: Arguments) async -> Bool {
         "\(arguments.seeds) histories from seed \(arguments.start) in \(clock.now - begin): "
             + "\(failed.count) failed; \(answered) requests, \(logins) logins, \(ghosts) ghosts")
     for verdict in failed.prefix(20) { print("seed \(verdict.seed): \(verdict.failure ?? "")") }
-    if let first = failed.first, !isCanary {
+    if let first = failed.first, missing == nil {
         show(History(seed: first.seed, isTracing: true).run(), lines: 60)
         print("again: Simulator --seed \(first.seed) --trace")
     }
-    return isCanary ? !failed.isEmpty : failed.isEmpty
+    return missing != nil ? !failed.isEmpty : failed.isEmpty
 }
 
 guard let arguments = Arguments(CommandLine.arguments.dropFirst()) else {
-    print("Simulator [--seeds N] [--start S] [--jobs J] [--canary] [--verbose] | --seed S [--trace]")
+    print(
+        "Simulator [--seeds N] [--start S] [--jobs J] [--without barrier|fence|records] [--verbose] "
+            + "| --seed S [--trace]")
     exit(2)
 }
 let isFine = await run(arguments)

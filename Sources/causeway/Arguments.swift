@@ -8,6 +8,12 @@ extension DiskName {
     }
 }
 
+extension CompletionKind {
+    /// The names of the disks that are attached. Without a daemon there are none, and no complaint.
+    static let attachedDisks = CompletionKind.shellCommand("causeway list --names 2>/dev/null")
+    static let networkInterfaces = CompletionKind.shellCommand("ls /sys/class/net")
+}
+
 extension PortalAddress {
     /// For an argument: what is wrong with it is a usage error.
     @Sendable static func argument(_ text: String) throws -> PortalAddress {
@@ -21,5 +27,13 @@ func usage<Value>(_ check: () throws(ControlError) -> Value) throws -> Value {
         return try check()
     } catch {
         throw ValidationError("\(error.message.escapedForTerminal); \(error.remedy.escapedForTerminal)")
+    }
+}
+
+extension Array where Element: Hashable {
+    /// What is given twice counts once.
+    var withoutRepeats: [Element] {
+        var seen: Set<Element> = []
+        return filter { seen.insert($0).inserted }
     }
 }

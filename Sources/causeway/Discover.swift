@@ -11,7 +11,8 @@ struct Discover: ParsableCommand {
 
     @Option(
         name: .customLong("bind"), parsing: .upToNextOption,
-        help: ArgumentHelp("Ask through these interfaces.", valueName: "interface"))
+        help: ArgumentHelp("Ask through these interfaces.", valueName: "interface"),
+        completion: .networkInterfaces)
     var interfaces: [String] = []
 
     @Flag(help: "Log in to each target and list its LUNs.")
@@ -20,15 +21,22 @@ struct Discover: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
+    @OptionGroup var chap: CHAPOptions
+
     @OptionGroup var connection: ConnectionOptions
 
-    var request: DiscoverRequest { DiscoverRequest(portals: portal, interfaces: interfaces, luns: luns) }
+    private func request() throws -> DiscoverRequest {
+        DiscoverRequest(
+            portals: portal.withoutRepeats, interfaces: interfaces.withoutRepeats, luns: luns,
+            chap: try chap.request())
+    }
 
     func validate() throws {
-        try usage(request.validate)
+        try usage(try request().validate)
     }
 
     func run() throws {
+        let request = try request()
         let discovery = try connection.ask { client throws(ControlClientError) in try client.discover(request)
         }
         if json {

@@ -5,7 +5,7 @@ struct Status: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show a disk with its paths, counters and latest events.")
 
-    @Argument(help: "The disk's name.", transform: DiskName.argument)
+    @Argument(help: "The disk's name.", completion: .attachedDisks, transform: DiskName.argument)
     var name: DiskName
 
     @Flag(help: "Print JSON.")

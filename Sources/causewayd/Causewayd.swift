@@ -1,4 +1,5 @@
 import ArgumentParser
+import CausewayConfiguration
 import CausewayControl
 import CausewayDaemon
 import Glibc
@@ -26,8 +27,16 @@ struct Causewayd: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The initiator's iSCSI name (default: as /etc/iscsi/initiatorname.iscsi says).", valueName: "iqn")
-    )
+            "The configuration; the disks' files are in the folder disks beside it.", valueName: "file"),
+        completion: .file(extensions: ["toml"]))
+    var config = ConfigurationFiles().adapter
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            The initiator's iSCSI name (default: as the configuration says, or /etc/iscsi/initiatorname.iscsi, \
+            or /etc/causeway/initiatorname, which is made at the first start).
+            """, valueName: "iqn"))
     var initiatorName: String?
 
     @Flag(
@@ -51,6 +60,7 @@ struct Causewayd: ParsableCommand {
         var options = DaemonOptions(
             control: control, stateDirectory: stateDirectory, initiatorName: initiatorName, logLevel: logLevel
         )
+        options.configuration = ConfigurationFiles(adapter: config)
         options.skipsBarrier = unsafeSkipBarrier
         do throws(DaemonError) {
             try Daemon.run(options)

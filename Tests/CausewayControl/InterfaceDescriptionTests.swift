@@ -33,23 +33,44 @@ import Testing
         #expect(try types["LUN"] == keys(lun))
         #expect(try types["Target"] == keys(Samples.discovery.targets[0]))
         #expect(try types["Path"] == keys(Samples.path))
+        #expect(try types["Health"] == keys(Samples.path.health))
         #expect(try types["Counters"] == keys(Samples.report.counters))
         #expect(try types["Event"] == keys(Samples.report.events[0]))
         #expect(try types["DiskSummary"] == keys(Samples.summary))
         #expect(try types["Disk"] == keys(Samples.report))
-        #expect(types.count == 8)
+        #expect(try types["ParameterKey"] == keys(Samples.parameters.keys[0]))
+        #expect(try types["PathParameters"] == keys(Samples.parameters.paths[0]))
+        #expect(try types["ReloadedDisk"] == keys(Samples.reload.disks[0]))
+        #expect(types.count == 13)
     }
 
     @Test func methodsMatchTheRequests() throws {
         let methods = declarations("method")
         #expect(
             try methods["Discover"]
-                == keys(DiscoverRequest(portals: [Samples.portal], interfaces: [], luns: true)))
+                == keys(
+                    DiscoverRequest(
+                        portals: [Samples.portal], interfaces: [], luns: true, chap: Samples.attach.chap)))
+        #expect(
+            try declarations("type")["CHAP"]
+                == keys(
+                    CHAPRequest(user: "a", secretFile: "/b", mutualUser: "c", mutualSecretFile: "/d")))
         #expect(try methods["Attach"] == keys(Samples.attach))
+        #expect(try methods["AttachConfigured"] == keys(AttachConfiguredRequest(name: Samples.name())))
+        #expect(try methods["Set"] == keys(SetRequest(name: Samples.name(), settings: ["a": "b"])))
+        #expect(
+            try methods["AddPaths"]
+                == keys(AddPathsRequest(name: Samples.name(), interfaces: ["a"], portals: [Samples.portal])))
+        for method in ["RemovePaths", "DisablePaths", "EnablePaths"] {
+            #expect(try methods[method] == keys(ChangePathsRequest(name: Samples.name(), paths: ["a"])))
+        }
         #expect(try methods["Detach"] == keys(DetachRequest(name: Samples.name())))
+        #expect(try methods["Rescan"] == keys(RescanRequest(name: Samples.name())))
+        #expect(try methods["Params"] == keys(StatusRequest(name: Samples.name())))
+        #expect(try methods["Reload"] == keys(ReloadRequest(relogin: true)))
         #expect(methods["List"] == [])
         #expect(try methods["Status"] == keys(StatusRequest(name: Samples.name())))
-        #expect(methods.count == 5)
+        #expect(methods.count == 14)
     }
 
     @Test func errorsMatchTheKinds() {
@@ -59,6 +80,7 @@ import Testing
             #expect(fields.isSuperset(of: ["message", "remedy"]), "\(name)")
         }
         #expect(errors["DeviceInUse"]?.contains("holders") == true)
+        #expect(errors["WrongConfiguration"]?.contains("problems") == true)
         #expect(errors["LoginRefused"]?.isSuperset(of: ["statusClass", "statusDetail"]) == true)
     }
 
@@ -72,7 +94,9 @@ import Testing
             ),
             .noSuchLUN(3, target: "t", existing: [1, 2]), .alreadyAttached(Samples.name(), at: "/dev/nbd0"),
             .deviceInUse(Samples.name(), device: "/dev/nbd0", holders: ["mounted on /srv"]),
-            .nbdModuleAbsent(),
+            .flushFailed(Samples.name(), reason: "EIO", isGone: false), .nbdModuleAbsent(),
+            .wrongConfiguration(["f:1: x"]),
+            .authenticationFailed("t", place: "10.0.0.1:3260", reason: "x"),
             .identityInUse("naa.6", device: "/dev/sda"), .noSuchDisk(Samples.name()),
             .permissionDenied("attach disks"),
             .invalidName("X"), .invalidArgument("a", remedy: "b"), .busy("a"), .internalFailure("a"),

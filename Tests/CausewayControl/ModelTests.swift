@@ -13,17 +13,42 @@ import Testing
         try check(
             Samples.attach,
             """
-            {"force":true,
+            {"chap":{"secretFile":"/etc/causeway/host1.secret","user":"host1"},
+            "force":true,
             "interfaces":["eth1","eth2"],
             "lun":1,
             "name":"data1",
+            "persist":true,
             "policy":"round-robin",
             "portals":["10.0.1.1:3260","[2001:db8::1]:3261"],
             "queueDepth":64,
             "readOnly":true,
+            "settings":{"fence":"barrier"},
             "socket":"/run/data1.sock",
-            "target":"iqn.2001-04.com.example:storage"}
+            "target":"iqn.2001-04.com.example:storage",
+            "waitForInterfaces":true}
             """)
+    }
+
+    @Test func reload() throws {
+        try check(
+            Samples.reload,
+            """
+            {"disks":[{"applied":["policy is fixed; it was round-robin"],
+            "loggedIn":["eth2/10.0.2.1:3260"],
+            "name":"data1",
+            "needsAttach":["lun is 2; it was 1"],
+            "needsLogin":["chap"],
+            "oldLogins":["eth1/10.0.1.1:3260"],
+            "outcome":"changed",
+            "problems":["x\\u001b"]},
+            {"applied":[],"loggedIn":[],"name":"data2","needsAttach":[],"needsLogin":[],"oldLogins":[],
+            "outcome":"attaching","problems":[]}],
+            "notes":["a note"]}
+            """)
+        try check(ReloadRequest(relogin: true), #"{"relogin":true}"#)
+        let plain = try MessageCodec.decode(ReloadRequest.self, from: Array("{}".utf8))
+        #expect(plain == ReloadRequest(relogin: false))
     }
 
     @Test func absentFieldsOfRequestsMeanTheDefaults() throws {
@@ -45,7 +70,18 @@ import Testing
         try check(
             DiscoverRequest(portals: [Samples.portal], interfaces: ["eth1"], luns: true),
             #"{"interfaces":["eth1"],"luns":true,"portals":["10.0.1.1:3260"]}"#)
-        try check(DetachRequest(name: Samples.name(), force: true), #"{"force":true,"name":"data1"}"#)
+        try check(
+            DetachRequest(name: Samples.name(), force: true), #"{"force":true,"forget":false,"name":"data1"}"#
+        )
+        try check(
+            SetRequest(name: Samples.name(), settings: ["b": "2", "a": "1"]),
+            #"{"name":"data1","settings":{"a":"1","b":"2"}}"#)
+        try check(
+            AddPathsRequest(name: Samples.name(), interfaces: ["eth3"], portals: [Samples.portal]),
+            #"{"interfaces":["eth3"],"name":"data1","portals":["10.0.1.1:3260"]}"#)
+        try check(
+            ChangePathsRequest(name: Samples.name(), paths: ["eth3"], force: true),
+            #"{"force":true,"name":"data1","paths":["eth3"]}"#)
         try check(StatusRequest(name: Samples.name()), #"{"name":"data1"}"#)
     }
 
@@ -70,7 +106,8 @@ import Testing
         try check(
             Samples.summary,
             """
-            {"device":"/dev/nbd0","lun":1,"name":"data1","pathsActive":1,"pathsTotal":2,"readOnly":true,
+            {"device":"/dev/nbd0","lun":1,"name":"data1","notes":["something"],"pathsActive":1,"pathsTotal":2,
+            "readOnly":true,
             "sizeBytes":10737418240,"socket":"/run/data1.sock","state":"degraded",
             "target":"iqn.2001-04.com.example:storage"}
             """)
@@ -81,20 +118,33 @@ import Testing
             Samples.report,
             """
             {"blockLength":512,
-            "counters":{"errors":0,"fences":1,"flushes":3,"held":4,"readBytes":5368709120,"reads":100,
-            "resent":7,"trims":2,"writeZeroes":1,"writes":50,"writtenBytes":1536},
+            "counters":{"activations":0,"errors":0,"fencedWrites":6,"fences":1,"flushes":3,"hedgedReads":9,
+            "held":4,"readBytes":5368709120,
+            "reads":100,"resent":7,"resets":0,"trims":2,"unfenced":2,"writeZeroes":1,"writes":50,
+            "writtenBytes":1536},
             "device":"/dev/nbd0",
             "events":[{"message":"eth2 10.0.2.1:3260: link lost","timeMicroseconds":1767225599999999}],
             "lun":1,"model":"disk0","name":"data1",
+            "notes":["no space on the LUN for 7 s: writes are held (space = hold)"],
             "paths":[
-            {"errors":2,"fences":1,"inFlight":12,"interface":"eth1","ios":123456,
+            {"accessGroup":2,"accessState":"active/optimized","digestErrors":3,"errors":2,"fences":1,
+            "health":{"fencesByBarrier":1,"fencesByLogin":0,"hedgedReads":9,"hedgesWon":8,"heldWrites":6,
+            "lastFenceMicroseconds":4321,"losses":2,"pings":40,
+            "quarantinedUntilMicroseconds":1767225600000000,"quarantines":1,"retransmits":3,
+            "rttMicroseconds":120,"suspicions":5},"inFlight":12,"interface":"eth1","ios":123456,
             "lastFence":"reinstated on eth2, then the barrier, 4 ms","latencyMicroseconds":85,
-            "latencyP99Microseconds":1234,"portal":"10.0.1.1:3260","portalGroupTag":1,"readBytes":5368709120,
+            "latencyP99Microseconds":1234,"portal":"10.0.1.1:3260","portalGroupTag":1,"preferred":true,
+            "readBytes":5368709120,
             "reason":"slow","sourceAddress":"10.0.1.2","state":"active","writtenBytes":1536},
-            {"errors":0,"fences":0,"inFlight":0,"interface":"eth2","ios":0,"latencyMicroseconds":0,
-            "portal":"10.0.2.1:3260","readBytes":0,"reason":"connection reset by the target","state":"down",
+            {"digestErrors":0,"errors":0,"fences":0,
+            "health":{"fencesByBarrier":0,"fencesByLogin":0,"hedgedReads":0,"hedgesWon":0,"heldWrites":0,
+            "losses":0,"pings":0,"quarantines":0,"suspicions":0},"inFlight":0,"interface":"eth2","ios":0,
+            "latencyMicroseconds":0,"portal":"10.0.2.1:3260","preferred":false,"readBytes":0,
+            "reason":"connection reset by the target","state":"down",
             "writtenBytes":0}],
-            "policy":"round-robin","readOnly":true,"sizeBytes":10737418240,"socket":"/run/data1.sock",
+            "policy":"round-robin","readOnly":true,
+            "settings":{"fence":"barrier","policy":"round-robin"},
+            "sizeBytes":10737418240,"socket":"/run/data1.sock",
             "state":"degraded","target":"iqn.2001-04.com.example:storage","vendor":"LIO-ORG",
             "wwid":"naa.6001405f1b"}
             """)

@@ -52,6 +52,19 @@ import Testing
         #expect(refusal { $0.socket = "/" + String(repeating: "a", count: 106) } == nil)
     }
 
+    @Test func refusesSettings() {
+        let long = String(repeating: "x", count: RequestLimits.settingBytesMax + 1)
+        let many = Dictionary(uniqueKeysWithValues: (0...RequestLimits.settingsMax).map { ("k\($0)", "v") })
+        for settings in [[:], [long: "v"], ["k": long], many] {
+            #expect(throws: ControlError.self) {
+                try SetRequest(name: Samples.name(), settings: settings).validate()
+            }
+        }
+        #expect(throws: Never.self) {
+            try SetRequest(name: Samples.name(), settings: ["k": "v"]).validate()
+        }
+    }
+
     @Test func refusesQueueDepths() {
         #expect(refusal { $0.queueDepth = 0 } == .invalidArgument)
         #expect(refusal { $0.queueDepth = 1025 } == .invalidArgument)

@@ -12,9 +12,29 @@ enum Samples {
     static let portal = PortalAddress(host: "10.0.1.1")
     static let portal6 = PortalAddress(host: "2001:db8::1", port: 3261)
 
+    static let parameters = ParametersReport(
+        keys: [.init(key: "InitialR2T", allowed: "Yes, No", standard: "Yes", rule: "Yes if either wants it")],
+        paths: [
+            .init(
+                interface: "eth1", portal: PortalAddress(host: "10.0.1.1"), wanted: ["InitialR2T": "No"],
+                negotiated: ["InitialR2T": "Yes"])
+        ])
+    static var reload: ReloadReport {
+        var disk = ReloadedDisk(name: name(), outcome: .changed)
+        disk.applied = ["policy is fixed; it was round-robin"]
+        disk.needsLogin = ["chap"]
+        disk.oldLogins = ["eth1/10.0.1.1:3260"]
+        disk.loggedIn = ["eth2/10.0.2.1:3260"]
+        disk.needsAttach = ["lun is 2; it was 1"]
+        disk.problems = ["x\u{1b}"]
+        return ReloadReport(
+            disks: [disk, ReloadedDisk(name: name("data2"), outcome: .attaching)], notes: ["a note"])
+    }
     static let attach = AttachRequest(
         name: name(), target: iqn, portals: [portal, portal6], interfaces: ["eth1", "eth2"], lun: 1,
-        socket: "/run/data1.sock", readOnly: true, force: true, policy: "round-robin", queueDepth: 64)
+        socket: "/run/data1.sock", readOnly: true, force: true, policy: "round-robin",
+        settings: ["fence": "barrier"], queueDepth: 64, waitForInterfaces: true, persist: true,
+        chap: CHAPRequest(user: "host1", secretFile: "/etc/causeway/host1.secret"))
 
     static let discovery = Discovery(
         targets: [
@@ -36,19 +56,24 @@ enum Samples {
 
     static let summary = DiskSummary(
         name: name(), device: "/dev/nbd0", socket: "/run/data1.sock", state: .degraded, target: iqn, lun: 1,
-        sizeBytes: 10 << 30, readOnly: true, pathsActive: 1, pathsTotal: 2)
+        sizeBytes: 10 << 30, readOnly: true, pathsActive: 1, pathsTotal: 2, notes: ["something"])
 
     static let path = PathReport(
         interface: "eth1", sourceAddress: "10.0.1.2", portal: portal, portalGroupTag: 1, state: .active,
         reason: "slow", inFlight: 12, ios: 123_456, readBytes: 5 << 30, writtenBytes: 1536,
         latencyMicroseconds: 85,
-        latencyP99Microseconds: 1234, errors: 2, fences: 1,
-        lastFence: "reinstated on eth2, then the barrier, 4 ms")
+        latencyP99Microseconds: 1234, errors: 2, digestErrors: 3, fences: 1,
+        lastFence: "reinstated on eth2, then the barrier, 4 ms", accessGroup: 2,
+        accessState: "active/optimized", preferred: true,
+        health: PathHealthReport(
+            rttMicroseconds: 120, retransmits: 3, losses: 2, pings: 40, suspicions: 5, quarantines: 1,
+            quarantinedUntilMicroseconds: 1_767_225_600_000_000, hedgedReads: 9, hedgesWon: 8,
+            fencesByBarrier: 1, fencesByLogin: 0, lastFenceMicroseconds: 4321, heldWrites: 6))
 
     static let report = DiskReport(
         name: name(), device: "/dev/nbd0", socket: "/run/data1.sock", state: .degraded, target: iqn, lun: 1,
         sizeBytes: 10 << 30, blockLength: 512, wwid: "naa.6001405f1b", vendor: "LIO-ORG", model: "disk0",
-        readOnly: true, policy: "round-robin",
+        readOnly: true, policy: "round-robin", settings: ["fence": "barrier", "policy": "round-robin"],
         paths: [
             path,
             PathReport(
@@ -58,7 +83,8 @@ enum Samples {
         counters: DiskCounters(
             reads: 100, writes: 50, flushes: 3, trims: 2, writeZeroes: 1, readBytes: 5 << 30,
             writtenBytes: 1536,
-            errors: 0, resent: 7, fences: 1, held: 4),
+            errors: 0, resent: 7, fences: 1, fencedWrites: 6, hedgedReads: 9, held: 4, unfenced: 2),
+        notes: ["no space on the LUN for 7 s: writes are held (space = hold)"],
         events: [
             EventReport(timeMicroseconds: 1_767_225_599_999_999, message: "eth2 10.0.2.1:3260: link lost")
         ])

@@ -60,6 +60,25 @@ import Testing
         #expect(lines.joined(separator: "\n") == golden)
     }
 
+    @Test func reload() {
+        expect(
+            Samples.reload.lines,
+            """
+            ! a note
+            data1  changed
+              policy is fixed; it was round-robin
+              eth2/10.0.2.1:3260 is logged in anew
+              from the next login on: chap; not yet on eth1/10.0.1.1:3260
+              only after detach and attach: lun is 2; it was 1
+            data2  is being attached
+
+            To log paths in anew, one after the other: causeway reload --relogin
+            """)
+        #expect(ReloadReport(disks: []).lines == ["no disks"])
+        #expect(Samples.reload.problems == ["data1: x\u{1b}"])
+        #expect(Samples.reload.hasProblems)
+    }
+
     @Test func discovery() {
         expect(
             Samples.discovery.lines,
@@ -95,33 +114,53 @@ import Testing
             iqn.2001-04.com.example:storage
             backup  /run/data1.sock  1.5 TiB  optimal                 2/2    1  \
             iqn.2001-04.com.example:storage
+            data1: something
+            backup: something
             """)
         #expect(DiskSummary.lines(of: []) == ["no disks"])
+    }
+
+    @Test func settings() {
+        expect(Samples.report.settingLines, "fence=barrier\npolicy=round-robin")
     }
 
     @Test func status() {
         expect(
             Samples.report.lines,
             """
-            data1  /dev/nbd0  10 GiB  degraded
-              Target   iqn.2001-04.com.example:storage, LUN 1
-              Product  LIO-ORG disk0
-              WWID     naa.6001405f1b
-              Size     10737418240 bytes in blocks of 512, read-only
-              Policy   round-robin
+            data1  /dev/nbd0  10 GiB  degraded (read-only)
+              Target    iqn.2001-04.com.example:storage, LUN 1
+              Product   LIO-ORG disk0
+              WWID      naa.6001405f1b
+              Size      10737418240 bytes in blocks of 512, read-only
+              Policy    round-robin
+              Settings  fence=barrier
+              ! no space on the LUN for 7 s: writes are held (space = hold)
 
               INTERFACE  ADDRESS   PORTAL         TPG  STATE   IN FLIGHT    I/OS\
-               READ  WRITTEN   MEAN     P99  ERRORS  FENCES
+              SHARE   READ  WRITTEN   MEAN     P99  ERRORS
               eth1       10.0.1.2  10.0.1.1:3260    1  active         12  123456\
-              5 GiB  1.5 KiB  85 us  1.2 ms       2       1
+              100 %  5 GiB  1.5 KiB  85 us  1.2 ms       2
               eth2       -         10.0.2.1:3260    -  down            0       0\
-                0 B      0 B      -       -       0       0
-              eth1 10.0.1.1:3260: slow
+                0 %    0 B      0 B      -       -       0
+
+              INTERFACE  PORTAL            RTT  RETRANSMITS  PINGS  SUSPECT  LOST  FENCES  HELD    LAST\
+              HEDGED  WON  QUARANTINES
+              eth1       10.0.1.1:3260  120 us            3     40        5     2       1     6  4.3 ms\
+                   9    8            1
+              eth2       10.0.2.1:3260       -            -      0        0     0       0     0       -\
+                   0    0            0
+
+              INTERFACE  PORTAL         TARGET PORT GROUP  ACCESS            PREFERRED
+              eth1       10.0.1.1:3260                  2  active/optimized  yes
+              eth1 10.0.1.1:3260: quarantined until 2026-01-01T00:00:00Z: slow
               eth2 10.0.2.1:3260: connection reset by the target
               eth1 10.0.1.1:3260: last fence: reinstated on eth2, then the barrier, 4 ms
+              eth1 10.0.1.1:3260: 3 PDUs damaged on their way
 
               Requests  reads 100 (5 GiB), writes 50 (1.5 KiB), flushes 3, trims 2, write-zeroes 1
-              Trouble   errors 0, sent again 7, fences 1, held now 4
+              Trouble   errors 0, sent again 7, fences 1 (6 writes), hedged reads 9, held now 4,\
+             WRITES WITHOUT FENCE 2
 
             Events
               2025-12-31T23:59:59Z  eth2 10.0.2.1:3260: link lost
@@ -132,7 +171,8 @@ import Testing
         expect(
             Samples.report.attachedLines,
             """
-            data1  /dev/nbd0  10 GiB  degraded
+            data1  /dev/nbd0  10 GiB  degraded (read-only)
+              ! no space on the LUN for 7 s: writes are held (space = hold)
 
               INTERFACE  ADDRESS   PORTAL         TPG  STATE
               eth1       10.0.1.2  10.0.1.1:3260    1  active
@@ -140,5 +180,14 @@ import Testing
               eth1 10.0.1.1:3260: slow
               eth2 10.0.2.1:3260: connection reset by the target
             """)
+    }
+
+    @Test func parametersOfAPath() {
+        #expect(
+            Samples.parameters.lines == [
+                "eth1 -> 10.0.1.1:3260",
+                "  KEY         WANTED  NEGOTIATED  ALLOWED  STANDARD  RULE",
+                "  InitialR2T  No      Yes         Yes, No  Yes       Yes if either wants it",
+            ])
     }
 }

@@ -6,10 +6,11 @@ set -eu
 lab_begin
 
 readonly size=$((64 << 20))
-clients=()
+clients=() made_names=''
 test_end() {
     local client
     for client in "${clients[@]}"; do end_process "$client"; done
+    [ -z "$made_names" ] || rm -rf "$made_names"
 }
 
 # A 64 MiB disk over both links on $socket, which NBD clients reach by $uri.
@@ -54,6 +55,163 @@ test_discover() {
     causeway discover "$portal1" --bind p1 --json | jq -e --arg iqn "$iqn" 'any(..; . == $iqn)' >/dev/null ||
         fail 'discover --json does not name the target'
     wait_until 10 'discovery leaves no session' no_sessions tgt
+}
+
+# Bytes that an interface of the initiator has sent.
+sent() { near cat "/sys/class/net/$1/statistics/tx_bytes"; }
+
+# Each policy under a client that writes and verifies, changed while it runs.
+test_policies() {
+    disk_up
+    local writer policy
+    verified_fio_in_background policies --rw=randwrite --bsrange=4k-256k --blockalign=4k --iodepth=16 --size=48M --rate=8M
+    writer=$!
+    for policy in round-robin,ios=1 least-queue-depth service-time fixed,preferred=p2 most-recently-used \
+        round-robin,bytes=1M; do
+        [ "$(causeway set disk1 policy=$policy | grep ^policy)" = "policy=$policy" ] || fail "set does not show $policy"
+        sleep 1
+        case $policy in
+            fixed*)
+                path_is disk1 p1 standby || fail 'p1 is not on stand-by with p2 preferred'
+                path_is disk1 p2 active || fail 'p2 is preferred and not active'
+                ;;
+        esac
+    done
+    if causeway set disk1 policy=fixed,preferred=p7 2>"$work/said"; then fail 'a path that is none is preferred'; fi
+    grep -q 'p1/198.18.1.1:3260, p2/198.18.2.1:3260' "$work/said" || fail "set does not name the paths: $(cat "$work/said")"
+    if causeway set disk1 polcy=fixed 2>"$work/said"; then fail 'a setting that is none is taken'; fi
+    grep -q 'did you mean policy' "$work/said" || fail "set does not suggest policy: $(cat "$work/said")"
+    causeway set disk1 | grep -qx 'policy=round-robin,bytes=1M' || fail 'a refused setting changed something'
+    wait "$writer" || fail 'fio failed while the policy changed'
+    disk_down
+}
+# path_is NAME INTERFACE STATE
+path_is() {
+    causeway status "$1" --json | jq -e --arg interface "$2" --arg state "$3" \
+        'any(.paths[]; .interface == $interface and .state == $state)' >/dev/null
+}
+path_gone() { causeway status "$1" --json | jq -e --arg interface "$2" 'all(.paths[]; .interface != $interface)' >/dev/null; }
+
+# Two interfaces in one subnet, p3 and p4, to one portal: a bridge joins them. Both carry traffic, and one alone all.
+test_same_subnet() {
+    links_up
+    local i portal=198.18.3.1:3260 before link
+    far ip link add bridge type bridge
+    far ip address add 198.18.3.1/24 dev bridge
+    far ip link set bridge up
+    for i in 3 4; do
+        near ip link add "p$i" type veth peer name "t$i" netns "$FAR"
+        near ip address add "198.18.3.$i/24" dev "p$i"
+        near sysctl -qw "net.ipv4.conf.p$i.rp_filter=1"
+        near ip link set "p$i" up
+        far ip link set "t$i" master bridge up
+    done
+    tgt_start 64M
+    daemon_start
+    near sysctl -qw net.ipv4.conf.p3.rp_filter=2 net.ipv4.conf.p3.arp_ignore=1
+    causeway attach disk1 --target "$iqn" --portal "$portal" --bind p3 p4 --lun 1 --socket "$socket" --wait-for-interfaces
+    # What the kernel would drop is said.
+    causeway status disk1
+    for i in rp_filter arp_ignore; do
+        causeway status disk1 | grep -q "! .*net.ipv4.conf.p4.$i" || fail "status does not warn of $i on p4"
+        grep -q "net.ipv4.conf.p4.$i" "$work/causewayd.log" || fail "the log does not warn of $i on p4"
+        ! causeway status disk1 | grep -q "net.ipv4.conf.p3.$i" || fail "status warns of $i on p3"
+    done
+    near sysctl -qw net.ipv4.conf.p4.rp_filter=2 net.ipv4.conf.p4.arp_ignore=1
+    ! causeway status disk1 | grep -q net.ipv4.conf || fail 'status warns of what was mended'
+    near ip neighbour flush all
+    far ip neighbour flush all
+    for i in 3 4; do wait_until 20 "the path over p$i is active" path_active disk1 "p$i"; done
+    before=("$(sent p3)" "$(sent p4)")
+    verified_fio both --rw=write --bs=64k --iodepth=8 --size=32M
+    say "p3 sent $(($(sent p3) - before[0])), p4 $(($(sent p4) - before[1]))"
+    [ $(($(sent p3) - before[0])) -gt 8000000 ] || fail 'p3 carries no share'
+    [ $(($(sent p4) - before[1])) -gt 8000000 ] || fail 'p4 carries no share'
+    for link in 3 4; do
+        cut "$link"
+        wait_until 20 "the path over p$link is given up" path_lost disk1 "p$link"
+        before=("$(sent p3)" "$(sent p4)")
+        verified_fio "cut$link" --rw=write --bs=64k --iodepth=8 --size=16M
+        i=$((7 - link))
+        [ $(($(sent "p$i") - before[i - 3])) -gt 16000000 ] || fail "p$i does not carry all while p$link is cut"
+        heal "$link"
+        wait_until 20 "the path over p$link comes back" path_active disk1 "p$link"
+    done
+    disk_down
+}
+
+# Up to eight paths come and go under a client that writes and verifies; nothing is sent again for it.
+test_path_changes() {
+    disk_up
+    local writer i
+    verified_fio_in_background changes --rw=randwrite --bsrange=4k-64k --blockalign=4k --iodepth=16 --size=48M --rate=5M
+    writer=$!
+    for i in 3 4 5 6 7 8; do
+        near ip link add "p$i" type veth peer name "t$i" netns "$FAR"
+        near ip address add "198.18.$i.2/24" dev "p$i"
+        near ip link set "p$i" up
+        far ip address add "198.18.$i.1/24" dev "t$i"
+        far ip link set "t$i" up
+        causeway path add disk1 --bind "p$i" --portal "198.18.$i.1" >"$work/said"
+        wait_until 5 "the path over p$i is active" path_active disk1 "p$i"
+    done
+    causeway status disk1
+    [ "$(causeway status disk1 --json | jq .counters.resent)" = 0 ] || fail 'a path that was added disturbed I/O'
+    causeway path disable disk1 p3 p4
+    for i in 3 4; do wait_until 10 "no session over p$i" no_connections "$i"; done
+    path_is disk1 p3 disabled || fail 'p3 is not disabled'
+    causeway path enable disk1 p3 p4
+    for i in 3 4; do wait_until 5 "the path over p$i is active again" path_active disk1 "p$i"; done
+    for i in 1 2 3 4 5 6; do causeway path remove disk1 "p$i/198.18.$i.1"; done
+    for i in 1 2 3 4 5 6; do
+        wait_until 10 "the path over p$i is gone" path_gone disk1 "p$i"
+        wait_until 10 "no session over p$i" no_connections "$i"
+    done
+    [ "$(causeway status disk1 --json | jq .counters.resent)" = 0 ] || fail 'a path that was removed disturbed I/O'
+    [ "$(find "$work/state/sessions" -type f | wc -l)" = 2 ] || fail 'removed paths are still on record'
+    causeway path disable disk1 p7
+    if causeway path disable disk1 p8 2>"$work/said"; then fail 'the last path that works was disabled'; fi
+    grep -q 'without a path that works' "$work/said" || fail "the refusal does not say why: $(cat "$work/said")"
+    if causeway path remove disk1 p9 2>"$work/said"; then fail 'a path that is none was removed'; fi
+    grep -q 'p7/198.18.7.1:3260, p8/198.18.8.1:3260' "$work/said" || fail "the paths are not named: $(cat "$work/said")"
+    causeway path enable disk1 p7
+    wait "$writer" || fail 'fio failed while paths came and went'
+    disk_down
+}
+no_connections() { [ "$(connections "$1")" = 0 ]; }
+
+# An interface that is not there at attach: its path is used within 2 s of its appearance. The same for one that
+# goes and comes back with another address.
+test_interface_appears() {
+    links_up
+    tgt_start 64M
+    daemon_start
+    near ip link delete p2
+    if causeway attach disk1 --target "$iqn" --portal "$portal1" "$portal2" --bind p1 p2 --lun 1 --socket "$socket"; then
+        fail 'attach passed over a missing interface unasked'
+    fi
+    if causeway attach disk1 --target "$iqn" --portal "$portal2" --bind p2 --lun 1 --socket "$socket" \
+        --wait-for-interfaces; then
+        fail 'attach succeeded with no interface at all'
+    fi
+    causeway attach disk1 --target "$iqn" --portal "$portal1" "$portal2" --bind p1 p2 --lun 1 --socket "$socket" \
+        --wait-for-interfaces | tee "$work/said"
+    grep -q 'p2 .*198.18.2.1:3260 .*waiting' "$work/said" || fail 'attach does not show p2 as waiting'
+    local address
+    for address in 198.18.2.2 198.18.2.9; do
+        near ip link add p2 type veth peer name t2 netns "$FAR"
+        far ip address add 198.18.2.1/24 dev t2
+        far ip link set t2 up
+        near ip link set p2 up
+        near ip address add "$address/24" dev p2
+        wait_until 2 "the path over p2 is used from $address" path_active disk1 p2
+        causeway status disk1 | grep -q "p2 *$address" || fail "status does not show the address $address"
+        verified_fio "over-$address" --rw=write --bs=64k --iodepth=4 --size=4M
+        near ip link delete p2
+        wait_until 10 'the path over p2 is given up' path_lost disk1 p2
+    done
+    # The lost session cannot be logged out, and this target keeps it for ever.
+    causeway detach disk1
 }
 
 test_status() {
@@ -246,6 +404,33 @@ test_target_restarted() {
     disk_down
 }
 
+test_digests() {
+    links_up
+    tgt_start 64M
+    daemon_start
+    local key
+    # tgt says None until it is told otherwise: who demands a digest gets no session, and hears which key.
+    if causeway attach disk1 --target "$iqn" --portal "$portal1" --bind p1 --lun 1 --socket "$socket" \
+        --set data-digest=crc32c >"$work/said" 2>&1; then
+        fail 'attach made a session without the digest that was demanded'
+    fi
+    grep -q DataDigest "$work/said" || fail "attach does not name DataDigest: $(cat "$work/said")"
+    wait_until 10 'a refused attach leaves no session' no_sessions tgt
+    for key in HeaderDigest DataDigest; do
+        tgt_admin --op update --mode target --tid 1 --name "$key" --value CRC32C,None
+    done
+    attach disk1 --socket "$socket" --set header-digest=crc32c --set data-digest=crc32c
+    verified_fio small --rw=randrw --bsrange=512-8k --blockalign=512 --iodepth=16 --size=8M
+    verified_fio large --rw=write --bs=1M --iodepth=4 --size=48M
+    cut 1
+    verified_fio cut --rw=randwrite --bs=16k --iodepth=8 --size=8M
+    heal 1
+    wait_until 60 'the path over p1 is active again' path_active disk1 p1
+    causeway status disk1 --json | jq -e '[.. | objects | .digestErrors? // empty] | length == 2 and add == 0' ||
+        fail 'digest errors were counted on intact links'
+    disk_down
+}
+
 test_one_link_cut_at_attach() {
     links_up
     tgt_start 64M
@@ -281,6 +466,115 @@ test_reattach() {
     disk_down
 }
 
+disk_state() { causeway list --json | jq -r '.. | objects | select(.name? == "disk1") | .state'; }
+disk_is() { [ "$(disk_state)" = "$1" ]; }
+disk_notes() { causeway status disk1 | grep -q -- "$1"; }
+lun_1() { # [OPTION=VALUE,…]: LUN 1 as at first, or with other names
+    tgt_admin --op new --mode logicalunit --tid 1 --lun 1 --backing-store "$backing" --bstype rdwr
+    tgt_admin --op update --mode logicalunit --tid 1 --lun 1 --params "thin_provisioning=1${1:+,$1}"
+}
+reads() { timeout 30 qemu-io -f raw "$uri" -c 'read 4M 64k'; }
+
+test_lun_deleted() {
+    disk_up
+    local started
+    # Flushed: otherwise the next flush says that the LUN may have lost what was in its cache.
+    verified_fio before --rw=write --bs=64k --size=4M --end_fsync=1
+    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    started=$SECONDS
+    reads >"$work/said" 2>&1 && fail 'a LUN that is gone was read'
+    grep -q 'Input/output error' "$work/said" || fail "it said: $(cat "$work/said")"
+    [ $((SECONDS - started)) -lt 20 ] || fail 'it took too long to see that the LUN is lost'
+    wait_until 10 'the disk is lost' disk_is permanent-device-loss
+    causeway list
+    causeway status disk1
+    disk_notes 'permanent device loss' || fail 'status does not say so'
+
+    # Another LUN under the same number, told by its serial number alone, or by its names.
+    lun_1 scsi_sn=ANOTHER
+    sleep 5
+    disk_is permanent-device-loss || fail 'a LUN with another serial number is taken for the disk'
+    ! reads || fail 'another LUN was read'
+    causeway status disk1
+    disk_notes 'not the disk' || fail 'status does not say that it is another LUN'
+    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    lun_1 scsi_id=ANOTHER
+    sleep 5
+    disk_is permanent-device-loss || fail 'a LUN with another name is taken for the disk'
+    ! reads || fail 'another LUN was read'
+
+    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    lun_1
+    wait_until 20 'the disk is back' disk_is optimal
+    verified_fio after --rw=write --bs=64k --size=4M
+    disk_down
+}
+
+# A new LUN in the disk's place, after a moment in which I/O meets none. tgt tells no session, and only one of
+# the two may have met it.
+test_lun_replaced() {
+    disk_up
+    local other=$work/other
+    truncate -s 64M "$other"
+    verified_fio_in_background load --rw=randwrite --bs=16k --iodepth=8 --size=32M --rate=4M --loops=4
+    sleep 2
+    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    sleep 0.5
+    tgt_admin --op new --mode logicalunit --tid 1 --lun 1 --backing-store "$other" --bstype rdwr
+    tgt_admin --op update --mode logicalunit --tid 1 --lun 1 --params scsi_sn=ANOTHER,scsi_id=ANOTHER
+    sleep 4
+    causeway status disk1
+    [ -z "$(tr -d '\0' <"$other" | head -c 1)" ] || fail 'the other LUN was written to'
+    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    lun_1
+    wait_until 20 'the disk is back' disk_is optimal
+    causeway detach disk1 --force
+    wait_until 10 'the target has no session left' no_sessions tgt
+}
+
+test_new_luns() {
+    disk_up
+    local number
+    for number in 2 5; do
+        truncate -s 32M "$work/lun$number"
+        tgt_admin --op new --mode logicalunit --tid 1 --lun $number --backing-store "$work/lun$number" \
+            --bstype rdwr
+    done
+    reads
+    wait_until 10 'the new LUNs are reported' disk_notes 'new on the target: LUN 2, 5'
+    causeway list | grep -q 'LUN 2, 5' || fail 'list does not show the new LUNs'
+    causeway attach all --all-luns --target "$iqn" --portal "$portal1" --portal "$portal2" --bind p1 --bind p2 \
+        --socket "$work/all"
+    causeway list
+    for number in 2 5; do
+        [ "$(nbdinfo --size "nbd+unix:///?socket=$work/all-lun$number")" = $((32 << 20)) ] ||
+            fail "LUN $number is not attached"
+    done
+    [ "$(causeway list --json | jq '[.. | objects | .lun? // empty] | length')" = 3 ] ||
+        fail 'there are not three disks'
+    causeway detach all-lun2
+    causeway detach all-lun5
+    disk_down
+}
+
+test_settings_of_failure() {
+    disk_up
+    causeway set disk1 all-paths-down-timeout=3 fence=lun-reset space=hold alua=off
+    causeway status disk1 | grep -q 'all-paths-down-timeout=3s' || fail 'status does not show the setting'
+    ! causeway set disk1 fence=maybe 2>"$work/said" || fail 'a wrong value was taken'
+    grep -q 'lun-reset' "$work/said" || fail 'what is allowed is not said'
+    cut 1
+    cut 2
+    wait_until 10 'all paths are down' disk_is all-paths-down
+    disk_notes 'all paths down for' || fail 'status does not say since when'
+    ! reads || fail 'it was read without a path'
+    heal 1
+    heal 2
+    wait_until 20 'both paths are back' disk_is optimal
+    reads
+    disk_down
+}
+
 test_daemon_ends() {
     disk_up
     local status=0
@@ -292,5 +586,484 @@ test_daemon_ends() {
     [ ! -e "$control" ] || fail "causewayd left $control"
     wait_until 10 'causewayd logs out when it ends' no_sessions tgt
 }
+
+test_persist() {
+    disk_up
+    causeway detach disk1
+    attach disk1 --socket "$socket" --set policy=round-robin,ios=4 --persist
+    local file=$work/etc/disks/disk1.toml
+    grep -q "^target = \"$iqn\"" "$file" || fail "attach --persist did not write $file"
+    causeway config check --config "$configuration"
+    daemon_stop
+    daemon_start
+    wait_until 20 'the disk comes back with the daemon' test -S "$socket"
+    wait_until 20 'the disk comes back over both links' path_active disk1 p2
+    causeway status disk1 --json | jq -e '.settings.policy == "round-robin,ios=4"' >/dev/null ||
+        fail 'the disk came back with another policy'
+    nbdinfo --size "$uri"
+    # A plain detach leaves the file, by which a name is enough to attach.
+    causeway detach disk1
+    [ -f "$file" ] || fail 'detach without --forget removed the file'
+    causeway attach disk1
+    causeway detach disk1 --forget
+    [ ! -e "$file" ] || fail "detach --forget left $file"
+    if causeway attach disk1 2>"$work/said"; then fail 'a disk without a file was attached'; fi
+    grep -q "no $file" "$work/said" || fail "attach does not say which file is missing: $(cat "$work/said")"
+    daemon_stop
+    daemon_start
+    [ "$(causeway list --json | jq length)" = 0 ] || fail 'a forgotten disk came back'
+    wait_until 10 'the target has no session left' no_sessions tgt
+}
+
+test_target_comes_late() {
+    links_up
+    mkdir -p "$work/etc/disks"
+    printf 'initiator-name = "%s"\n[disk]\nqueue-depth = 7\n' "$initiator" >"$configuration"
+    printf 'target = "%s"\nportals = ["%s", "%s"]\nbind = ["p1", "p2"]\nlun = 1\nsocket = "%s"\n' \
+        "$iqn" "$portal1" "$portal2" "$socket" >"$work/etc/disks/disk1.toml"
+    cp "$work/etc/disks/disk1.toml" "$work/etc/disks/disk2.toml"
+    echo 'portal = "x"' >>"$work/etc/disks/disk2.toml"
+    local said
+    said=$(causeway config check --config "$configuration" 2>&1) && fail 'config check takes a wrong key'
+    grep -q 'disks/disk2.toml:6: there is no "portal" in this file; did you mean "portals"?' <<<"$said" ||
+        fail "config check says: $said"
+    daemon_start
+    grep -q 'disk2.toml:6' "$work/causewayd.log" || fail 'the daemon does not say what is wrong with disk2'
+    wait_until 20 'the daemon says that it waits' waits_for_target
+    causeway detach disk1
+    ! waits_for_target || fail 'a disk that was given up is still waited for'
+    daemon_stop
+    daemon_start
+    tgt_start 64M
+    wait_until 40 'the disk comes with its target' test -S "$socket"
+    wait_until 20 'the disk comes over both links' path_active disk1 p2
+    nbdinfo --size "$uri"
+    disk_down
+    daemon_stop
+    echo 'queue-depth = 1' >>"$configuration.wrong"
+    if near timeout 10 "$binaries/causewayd" --control "$control" --state-dir "$work/state" \
+        --config "$configuration.wrong" 2>"$work/said"; then
+        fail 'the daemon takes a wrong configuration'
+    fi
+    grep -q 'causeway.toml.wrong:1: there is no "queue-depth"' "$work/said" ||
+        fail "the daemon says: $(cat "$work/said")"
+}
+# A daemon that dies or is restarted brings its disks back.
+test_restart() {
+    disk_up
+    random_file before 4194304
+    nbdcopy "$work/before" "$uri"
+    local number
+    for number in 1 2 3; do
+        case $number in
+            2) daemon_stop ;;
+            *)
+                kill -9 "$daemon"
+                wait "$daemon" || true
+                ;;
+        esac
+        daemon_start
+        wait_until 30 "start $number: the disk is served again" path_active disk1 p1
+        wait_until 30 "start $number: its socket is there" nbd_answers
+        nbdcopy "$uri" "$work/after"
+        cmp -n 4194304 "$work/before" "$work/after"
+    done
+    disk_down
+    daemon_start_again_finds_nothing
+}
+nbd_answers() { nbdinfo --size "$uri" >/dev/null 2>&1; }
+daemon_start_again_finds_nothing() {
+    daemon_stop
+    daemon_start
+    [ "$(causeway list --json | jq length)" = 0 ] || fail 'a detached disk came back'
+    [ -z "$(find "$work/state/disks" "$work/state/sessions" -type f)" ] || fail "records are left: $(find "$work/state")"
+}
+
+# Nothing is left of disks that came and went. CYCLES=1000 for the long run.
+test_cycles() {
+    links_up
+    tgt_start 64M
+    daemon_start
+    local cycle cycles=${CYCLES:-60} early=0 files threads memory
+    for cycle in $(seq "$cycles"); do
+        causeway attach disk1 --target "$iqn" --portal "$portal1" --portal "$portal2" --bind p1 --bind p2 --lun 1 \
+            --socket "$socket" >"$work/attach.out"
+        [ $((cycle % 10)) != 0 ] || nbdinfo --size "$uri" >"$work/size"
+        causeway detach disk1
+        # What is made once is there after some cycles.
+        if [ "$cycle" = $((cycles / 3)) ]; then
+            files=$(find "/proc/$daemon/fd" -type l | wc -l)
+            threads=$(find "/proc/$daemon/task" -maxdepth 1 | wc -l)
+            early=$(resident)
+        fi
+    done
+    say "after a third of $cycles cycles: $files descriptors, $((threads - 1)) threads, $early KiB; now $(resident) KiB"
+    wait_until 10 'as many descriptors as before' fewer_than "/proc/$daemon/fd" $((files + 2))
+    wait_until 10 'as many threads as before' fewer_than "/proc/$daemon/task" $((threads + 2))
+    memory=$(($(resident) - early))
+    [ "$memory" -lt 4096 ] || fail "$memory KiB more in use than after a third of the cycles"
+    wait_until 10 'the target has no session left' no_sessions tgt
+    [ -z "$(find "$work/state/disks" "$work/state/sessions" -type f)" ] || fail 'records are left'
+}
+resident() { awk '/^VmRSS/ { print $2 }' "/proc/$daemon/status"; }
+fewer_than() { [ "$(find "$1" -maxdepth 1 | wc -l)" -lt "$2" ]; }
+
+disk_waits() { causeway status "$1" 2>&1 | grep -q 'configured and not attached yet'; }
+waits_for_target() { causeway status disk1 2>&1 | grep -q 'configured and not attached yet: .*198.18'; }
+
+our_secret='secret of host1' their_secret='secret of the array'
+
+test_chap() {
+    links_up
+    tgt_start 64M
+    tgt_chap host1 "$our_secret"
+    tgt_chap_discovery host1
+    daemon_start
+    local file wrong
+    file=$(secret our "$our_secret") wrong=$(secret wrong 'not this secret')
+    # Nothing configured, a wrong secret, a wrong name, a secret that others can read.
+    refuses_chap 'the target wants CHAP and none is configured' causeway discover "$portal1" --bind p1
+    refuses_chap 'the target wants CHAP and none is configured' chap_attach
+    refuses_chap 'check CHAP user and secret' chap_attach --chap-user host1 --chap-secret-file "$wrong"
+    refuses_chap 'check CHAP user and secret' chap_attach --chap-user host2 --chap-secret-file "$file"
+    chmod 640 "$file"
+    refuses_chap "chmod 600 $file" chap_attach --chap-user host1 --chap-secret-file "$file"
+    refuses_chap 'has 5 bytes' chap_attach --chap-user host1 --chap-secret-file "$(secret short 12345)"
+    refuses_chap 'No such file' chap_attach --chap-user host1 --chap-secret-file "$work/absent"
+    chmod 600 "$file"
+    # This tgtd takes the number of SHA-256 for SHA-1: MD5 alone does, and the log says so.
+    : >"$work/causewayd.log"
+    chap_attach --chap-user host1 --chap-secret-file "$file" --persist
+    wait_until 20 'both paths prove who we are' path_active disk1 p2
+    grep -q 'trying once more with MD5 alone' "$work/causewayd.log" || fail 'the log says nothing of MD5'
+    causeway discover "$portal1" --bind p1 --luns --chap-user host1 --chap-secret-file "$file" | grep -q "$iqn" ||
+        fail 'discovery does not list the target'
+    nbdinfo --size "$uri"
+    # A path that comes back proves it again, and the disk's file names the secret's.
+    cut 1
+    wait_until 20 'the path over p1 is given up' path_lost disk1 p1
+    heal 1
+    wait_until 20 'the path over p1 comes back' path_active disk1 p1
+    grep -q "secret-file = \"$file\"" "$work/etc/disks/disk1.toml" || fail 'the file of the disk names no secret'
+    daemon_stop
+    daemon_start
+    wait_until 20 'the disk comes back' path_active disk1 p1
+    no_trace_of "$our_secret"
+    disk_down
+}
+
+test_chap_mutual() {
+    links_up
+    tgt_start 64M
+    tgt_chap host1 "$our_secret" array "$their_secret"
+    tgt_chap_discovery host1 array
+    mkdir -p "$work/etc"
+    cat >"$configuration" <<END
+[target."$iqn".chap]
+user = "host1"
+secret-file = "$(secret our "$our_secret")"
+mutual-user = "array"
+mutual-secret-file = "$(secret their "$their_secret")"
+[discovery."$portal1".chap]
+user = "host1"
+secret-file = "$work/our.secret"
+mutual-secret-file = "$work/their.secret"
+algorithms = ["MD5"]
+END
+    causeway config check --config "$configuration"
+    daemon_start
+    chap_attach
+    wait_until 20 'both targets prove who they are' path_active disk1 p2
+    causeway discover "$portal1" --bind p1 --luns | grep -q "67108864\|64 MiB" || fail 'discovery shows no LUN'
+    causeway detach disk1
+    # Who does not know the target's secret is not the target.
+    secret their 'not the array at all' >/dev/null
+    refuses_chap 'does not prove who it is' chap_attach
+    secret their "$our_secret" >/dev/null
+    refuses_chap 'same CHAP secret is set for both directions' chap_attach
+    secret their "$their_secret" >/dev/null
+    # A target that proves nothing although it has to.
+    tgt_admin --op unbind --mode account --tid 1 --user array --outgoing
+    refuses_chap 'array|prove|0201|CHAP' chap_attach
+    no_trace_of "$our_secret" "$their_secret" 'not the array at all'
+    # MD5 forbidden: no try with it, though nothing else works with this tgtd.
+    cat >"$configuration" <<END
+[chap]
+user = "host1"
+secret-file = "$work/our.secret"
+algorithms = ["SHA3-256", "SHA-256", "SHA-1"]
+END
+    daemon_stop
+    : >"$work/causewayd.log"
+    daemon_start
+    refuses_chap 'allow it under .chap. algorithms' chap_attach
+    ! grep -q 'MD5 alone' "$work/causewayd.log" || fail 'MD5 was tried although it is forbidden'
+}
+chap_attach() { # one link is enough for what fails
+    causeway attach disk1 --target "$iqn" --portal "$portal1" --portal "$portal2" --bind p1 --bind p2 --lun 1 \
+        --socket "$socket" "$@"
+}
+refuses_chap() { # WORDS COMMAND…
+    local words=$1
+    shift
+    if "$@" >"$work/said" 2>&1; then fail "no refusal where \"$words\" was expected"; fi
+    grep -qE -- "$words" "$work/said" || fail "expected \"$words\", and it says: $(cat "$work/said")"
+    say "$(head -n 1 "$work/said")"
+}
+
+# What is configured is asked for, what came of it is shown, and the data path keeps to it.
+test_parameters() {
+    links_up
+    tgt_start 64M
+    mkdir -p "$work/etc"
+    cat >"$configuration" <<END
+[parameters]
+ImmediateData = false
+MaxBurstLength = 65536
+[target."$iqn".parameters]
+FirstBurstLength = 8192
+MaxRecvDataSegmentLength = 4096
+END
+    daemon_start
+    attach disk1 --socket "$socket"
+    local said
+    said=$(causeway params disk1 --json)
+    say "$said"
+    parameter wanted ImmediateData No
+    parameter negotiated ImmediateData No
+    parameter wanted MaxBurstLength 65536
+    parameter negotiated MaxBurstLength 65536
+    parameter wanted FirstBurstLength 8192
+    parameter negotiated InitialR2T Yes
+    parameter negotiated MaxRecvDataSegmentLength '4096, the target.s 8192'
+    causeway params disk1 | grep -q '^ *MaxBurstLength  *65536  *65536  *512 to 16777215  *262144  *the lower one' ||
+        fail "params prints: $(causeway params disk1)"
+    verified_fio small --rw=randwrite --bsrange=512-128k --blockalign=512 --iodepth=16 --size=16M
+    disk_down
+}
+parameter() { # wanted|negotiated KEY VALUE: on both paths
+    jq -e --arg what "$1" --arg key "$2" --arg value "^$3\$" \
+        '.paths | length == 2 and all(.[$what][$key] | test($value))' <<<"$said" >/dev/null ||
+        fail "$1 $2 is not $3"
+}
+
+# The configuration is read again while the disk is in use: what can be changed is, what waits for a login is said
+# and done path by path, and what cannot be is left alone.
+test_reload() {
+    links_up
+    tgt_start 64M
+    mkdir -p "$work/etc/disks"
+    local file=$work/etc/disks/disk1.toml writer
+    printf 'target = "%s"\nportals = ["%s"]\nbind = ["p1"]\nlun = 1\nsocket = "%s"\n' \
+        "$iqn" "$portal1" "$socket" >"$file"
+    daemon_start
+    wait_until 20 'the disk of the file is there' path_active disk1 p1
+    verified_fio_in_background reload --rw=randwrite --bsrange=4k-64k --blockalign=4k --iodepth=8 --size=48M --rate=3M
+    writer=$!
+    # One mistake anywhere, and nothing is changed.
+    printf '[disk]\npolicy = "fixed"\n' >"$configuration"
+    printf 'lun = 1\nportal = "x"\n' >"$work/etc/disks/disk2.toml"
+    if causeway reload >"$work/said" 2>&1; then fail 'reload takes a wrong file'; fi
+    grep -q 'disks/disk2.toml:2: there is no "portal"' "$work/said" || fail "reload says: $(cat "$work/said")"
+    grep -q '"target" is missing' "$work/said" || fail "reload does not name all that is wrong: $(cat "$work/said")"
+    setting_is policy round-robin || fail 'a setting was changed although a file is wrong'
+    # Settings, paths and a new disk. The file goes before what was set by hand.
+    causeway set disk1 command-timeout=30s
+    printf 'target = "%s"\nportals = ["%s", "%s"]\nbind = ["p1", "p2"]\nlun = 1\nsocket = "%s"\n' \
+        "$iqn" "$portal1" "$portal2" "$socket" >"$file"
+    printf 'target = "%s"\nportals = ["198.18.1.7"]\nlun = 1\nsocket = "%s/disk2.sock"\n' \
+        "$iqn.absent" "$work" >"$work/etc/disks/disk2.toml"
+    printf '[disk]\nnoop-interval = "3s"\n' >"$configuration"
+    causeway reload | tee "$work/said"
+    grep -q '^disk2  is being attached' "$work/said" || fail 'reload does not say that disk2 is being attached'
+    grep -q 'noop-interval is 3s; it was 5s' "$work/said" || fail 'reload does not say what it has set'
+    grep -q "path p2/$portal2 is added" "$work/said" || fail 'reload does not say that p2 is added'
+    setting_is command-timeout 60s || fail 'what was set by hand goes before the file'
+    wait_until 20 'the new path comes up' path_active disk1 p2
+    wait_until 20 'the daemon says that it waits for disk2' disk_waits disk2
+    causeway reload | grep -q '^disk1  unchanged' || fail 'a second reload changes something'
+    # Login settings: first only said, then one path after the other, with the load going on.
+    printf '[disk]\nnoop-interval = "3s"\n[parameters]\nMaxBurstLength = 65536\n' >"$configuration"
+    causeway reload | tee "$work/said"
+    grep -q 'from the next login on: MaxBurstLength; not yet on p1/' "$work/said" || fail 'no path needs a login'
+    said=$(causeway params disk1 --json)
+    parameter wanted MaxBurstLength 65536
+    if (parameter negotiated MaxBurstLength 65536) 2>"$work/said"; then fail 'reload has logged in unasked'; fi
+    causeway reload --relogin --json | tee "$work/said"
+    jq -e '.disks[] | select(.name == "disk1") | (.loggedIn | length) == 2 and .oldLogins == []' "$work/said" >/dev/null ||
+        fail 'the paths were not logged in anew'
+    said=$(causeway params disk1 --json)
+    parameter negotiated MaxBurstLength 65536
+    wait "$writer" || fail 'fio failed while the configuration was reloaded'
+    # What was reloaded is what the next daemon serves.
+    kill -9 "$daemon"
+    wait "$daemon" || true
+    daemon_start
+    wait_until 30 'the disk is served again' path_active disk1 p2
+    wait_until 30 'it has its first path, too' path_active disk1 p1
+    setting_is noop-interval 3s || fail 'the next daemon has lost a setting'
+    causeway reload | grep -q '^disk1  unchanged' || fail 'a reload after the restart changes something'
+    # What cannot be changed is named; a path that the file has no more goes; a file that is gone is said.
+    printf 'target = "%s"\nportals = ["%s"]\nbind = ["p2"]\nlun = 2\nread-only = true\n' "$iqn" "$portal2" >"$file"
+    rm "$work/etc/disks/disk2.toml"
+    causeway reload | tee "$work/said"
+    grep -q "path p1/$portal1 is removed" "$work/said" || fail 'reload does not say that p1 is removed'
+    grep -q 'only after detach and attach: lun is 2; it was 1' "$work/said" || fail 'reload does not name the LUN'
+    grep -q 'only after detach and attach: read-only is true' "$work/said" || fail 'reload does not name read-only'
+    grep -q '^disk2  is not tried any more' "$work/said" || fail 'disk2 is still tried'
+    wait_until 10 'no session over p1' no_connections 1
+    nbdinfo --size "$uri"
+    rm "$file"
+    causeway reload | grep -q '^disk1  stays attached, and its file is gone' || fail 'reload says nothing of the file'
+    # SIGHUP does the same. The disk has no file any more, and follows causeway.toml.
+    printf '[disk]\nnoop-interval = "4s"\n[parameters]\nMaxBurstLength = 65536\n' >"$configuration"
+    kill -HUP "$daemon"
+    wait_until 10 'SIGHUP has the configuration read again' setting_is noop-interval 4s
+    disk_down
+}
+setting_is() { causeway status disk1 --json | jq -e --arg key "$1" --arg value "$2" '.settings[$key] == $value' >/dev/null; }
+
+# Paths follow the file under load, the last one stays whatever is asked for, and what was done by hand is kept.
+test_reload_paths() {
+    links_up
+    tgt_start 64M
+    mkdir -p "$work/etc/disks"
+    local writer
+    disk_file "\"$portal1\"" '"p1"'
+    daemon_start
+    wait_until 20 'the disk of the file is there' path_active disk1 p1
+    verified_fio_in_background paths --rw=randwrite --bs=8k --iodepth=8 --size=16M --rate=2M
+    writer=$!
+    # Another path in the place of the only one: it is up before that goes.
+    disk_file "\"$portal2\"" '"p2"'
+    causeway reload | tee "$work/said"
+    grep -q "path p2/$portal2 is added" "$work/said" || fail 'p2 is not added'
+    grep -q "path p1/$portal1 is removed" "$work/said" || fail 'p1 is not removed'
+    wait_until 10 'the path over p1 is gone' path_gone disk1 p1
+    path_active disk1 p2 || fail 'the path over p2 is not up'
+    # An interface that is not there: nothing is lost for it.
+    disk_file "\"$portal2\"" '"p9"'
+    if causeway reload >"$work/said2" 2>"$work/said"; then fail 'reload takes an interface that is missing'; fi
+    grep -q 'disk1: its paths stay as they are: there is no network interface "p9"' "$work/said" ||
+        fail "reload says: $(cat "$work/said")"
+    disk_file "\"$portal2\"" '"p2"'
+    causeway path add disk1 --bind p1 --portal "$portal1"
+    wait_until 10 'the path over p1 is up' path_active disk1 p1
+    causeway path disable disk1 p1
+    printf '[parameters]\nImmediateData = false\n' >"$configuration"
+    if causeway reload --relogin >"$work/said2" 2>"$work/said"; then fail 'the last path was logged in anew'; fi
+    grep -q "p2/$portal2: it is not logged in anew: this would leave disk1 without a path" "$work/said" ||
+        fail "reload says: $(cat "$work/said")"
+    grep -q "ImmediateData; not yet on p2/$portal2\$" "$work/said2" || fail "reload says: $(cat "$work/said2")"
+    path_active disk1 p2 || fail 'the last path is down'
+    path_is disk1 p1 disabled || fail 'a path that was disabled by hand is in use again'
+    causeway path enable disk1 p1
+    wait_until 10 'the path over p1 is up again' path_active disk1 p1
+    causeway reload --relogin | grep -q "p2/$portal2 is logged in anew" || fail 'p2 was not logged in anew'
+    said=$(causeway params disk1 --json)
+    parameter negotiated ImmediateData No
+    wait "$writer" || fail 'fio failed while paths were reloaded'
+    disk_down
+}
+disk_file() { # PORTALS INTERFACES, as TOML has them
+    printf 'target = "%s"\nportals = [%s]\nbind = [%s]\nlun = 1\nsocket = "%s"\n' "$iqn" "$1" "$2" "$socket" \
+        >"$work/etc/disks/disk1.toml"
+}
+
+# A secret that is changed on both sides reaches the sessions one by one; a wrong one costs one path and no I/O.
+test_reload_secret() {
+    links_up
+    tgt_start 64M
+    tgt_chap host1 "$our_secret"
+    mkdir -p "$work/etc"
+    local file
+    file=$(secret our "$our_secret")
+    printf '[target."%s".chap]\nuser = "host1"\nsecret-file = "%s"\n' "$iqn" "$file" >"$configuration"
+    daemon_start
+    attach disk1 --socket "$socket" --persist
+    causeway reload | grep -q '^disk1  unchanged' || fail 'reload changes something where nothing was'
+    secret our 'a newer secret of host1' >/dev/null
+    chmod 640 "$file"
+    if causeway reload 2>"$work/said"; then fail 'reload takes a secret that others can read'; fi
+    grep -q "disks/disk1.toml: .*chmod 600 $file" "$work/said" || fail "reload says: $(cat "$work/said")"
+    chmod 600 "$file"
+    causeway reload | tee "$work/said"
+    grep -q 'from the next login on: chap; not yet on p1/' "$work/said" || fail 'no path needs a login'
+    # The target does not know it yet: the first path stays down, the second one keeps its session.
+    if CAUSEWAY_PATIENCE=120 causeway reload --relogin >"$work/said" 2>&1; then fail 'a wrong secret is no problem'; fi
+    cat "$work/said"
+    grep -q 'p1/.*: it is not up again: .*; the paths after it keep their sessions' "$work/said" ||
+        fail 'reload does not say which path is down'
+    path_active disk1 p2 || fail 'the second path was logged in anew after the first one failed'
+    nbdinfo --size "$uri"
+    tgt_admin --op unbind --mode account --tid 1 --user host1
+    tgt_admin --op delete --mode account --user host1
+    tgt_chap host1 'a newer secret of host1'
+    wait_until 30 'the first path comes up with the newer secret' path_active disk1 p1
+    causeway reload --relogin | tee "$work/said"
+    grep -q "p2/$portal2 is logged in anew" "$work/said" || fail 'the second path was not logged in anew'
+    ! grep -q 'next login' "$work/said" || fail 'a path still needs a login'
+    no_trace_of "$our_secret" 'a newer secret of host1'
+    disk_down
+}
+
+# The records of another initiator become a configuration by which the same target is attached.
+test_import() {
+    links_up
+    tgt_start 64M
+    tgt_chap host1 "$our_secret"
+    local nodes=$work/iscsi/nodes number
+    mkdir -p "$work/iscsi/ifaces" "$nodes/$iqn"
+    echo "InitiatorName=$initiator" >"$work/iscsi/initiatorname.iscsi"
+    for number in 1 2; do
+        printf 'iface.net_ifacename = p%s\niface.transport_name = tcp\n' "$number" >"$work/iscsi/ifaces/port$number"
+        mkdir "$nodes/$iqn/198.18.$number.1,3260,1"
+        cat >"$nodes/$iqn/198.18.$number.1,3260,1/port$number" <<END
+# BEGIN RECORD 2.1.8
+node.name = $iqn
+node.conn[0].address = 198.18.$number.1
+node.conn[0].port = 3260
+iface.iscsi_ifacename = port$number
+node.session.auth.authmethod = CHAP
+node.session.auth.username = host1
+node.session.auth.password = $our_secret
+node.conn[0].timeo.noop_out_interval = 7
+# END RECORD
+END
+    done
+    echo 'not a record' >"$nodes/$iqn/198.18.3.1,3260,1"
+    if causeway import open-iscsi --nodes "$nodes" --config "$configuration" >"$work/said" 2>"$work/problems"; then
+        fail 'a wrong record is passed over'
+    fi
+    grep -q '198.18.3.1,3260,1:1: this is not "key = value": skipped' "$work/problems" ||
+        fail "import says: $(cat "$work/problems")"
+    rm "$nodes/$iqn/198.18.3.1,3260,1"
+    causeway import open-iscsi --nodes "$nodes" --config "$configuration" >"$work/said"
+    [ ! -e "$configuration" ] || fail 'a dry run writes'
+    grep -q 'disk.noop-interval = "7s"' "$work/said" || fail "import prints: $(cat "$work/said")"
+    ! grep -qF "$our_secret" "$work/said" "$work/problems" || fail 'import prints a secret'
+    causeway import open-iscsi --nodes "$nodes" --config "$configuration" --write >"$work/said"
+    [ "$(stat -c %a "$work/etc/secrets/$iqn.secret")" = 600 ] || fail 'others can read the secret'
+    causeway config check --config "$configuration"
+    if causeway import open-iscsi --nodes "$nodes" --config "$configuration" --write >"$work/said2" 2>&1; then
+        fail 'import writes over what is there'
+    fi
+    daemon_start
+    # The command that was printed, and only the place of the disk added.
+    local -a words
+    read -ra words <<<"$(grep '^  causeway attach' "$work/said")"
+    [ "${words[0]} ${words[1]}" = 'causeway attach' ] || fail "import prints no command: $(cat "$work/said")"
+    "${words[@]}" --socket "$work/imported.sock" | tee "$work/said2"
+    causeway status disk-lun1 --json | jq -e '.settings["noop-interval"] == "7s" and (.paths | length) == 2' >/dev/null ||
+        fail 'the disk is not as the records have it'
+    [ -f "$work/etc/disks/disk-lun1.toml" ] || fail 'the disk has no file'
+    causeway detach disk-lun1 --forget
+    wait_until 10 'the target has no session left' no_sessions tgt
+}
+
+# shellcheck source=Tests/Integration/input.sh
+. "$(dirname "$(realpath "$0")")/input.sh"
+# shellcheck source=Tests/Integration/stress.sh
+. "$(dirname "$(realpath "$0")")/stress.sh"
 
 "test_$1"

@@ -33,8 +33,9 @@ skip() {
 lab_begin() {
     work=$(mktemp -d "${TMPDIR:-/tmp}/causeway-lab.XXXXXX")
     control=$work/io.causeway
+    configuration=$work/etc/causeway.toml
     export CAUSEWAY_CONTROL=$control
-    daemon='' tgtd='' lio='' namespaces=''
+    daemon='' tgtd='' lio='' namespaces='' wrong=0
     trap lab_end EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
@@ -82,15 +83,27 @@ lab_evidence() {
     fi
 }
 
+# Processes that $1 has started, and that these have.
+descendants() {
+    local child
+    while read -r child; do
+        echo "$child"
+        descendants "$child"
+    done < <(pgrep -P "$1")
+}
+# A process and those that it has started: a client that does not end by itself is not left to run on.
 end_process() {
     [ -n "$1" ] && kill -0 "$1" 2>/dev/null || return 0
+    local turn family
+    family=$(descendants "$1")
     kill "$1" 2>/dev/null
-    local turn
     for turn in $(seq 50); do
         kill -0 "$1" 2>/dev/null || break
         sleep 0.1
         [ "$turn" != 50 ] || kill -9 "$1" 2>/dev/null
     done
+    # shellcheck disable=SC2086
+    [ -z "$family" ] || kill -9 $family 2>/dev/null || true
     wait "$1" 2>/dev/null || true
 }
 
@@ -119,6 +132,10 @@ links_up() {
         near ip link set lo up
     fi
     far ip link set lo up
+    # The kernel holds back a change of carrier for up to a second, unless it knows the interface for a virtual one by
+    # this: its peer's index is not its own.
+    far ip link add spare1 type veth peer name spare2
+    far ip link delete spare1
     for i in 1 2; do
         near ip link add "p$i" type veth peer name "t$i" netns "$FAR"
         near ip address add "198.18.$i.2/24" dev "p$i"
@@ -158,10 +175,16 @@ tgt_admin() { TGT_IPC_SOCKET=$work/tgtd tgtadm --lld iscsi "$@"; }
 # library to load into tgtd.
 tgt_start() {
     backing=$work/lun
+    backing_type=${2:-rdwr}
     truncate -s "${1:-512M}" "$backing"
+    tgt_back
+}
+# tgt_away, tgt_back: the target ends, as a machine that lost its power; and starts again.
+tgt_away() { tgt_stop; }
+tgt_back() {
     tgt_launch
     tgt_admin --op new --mode target --tid 1 --targetname "$iqn"
-    tgt_admin --op new --mode logicalunit --tid 1 --lun 1 --backing-store "$backing" --bstype "${2:-rdwr}"
+    tgt_admin --op new --mode logicalunit --tid 1 --lun 1 --backing-store "$backing" --bstype "$backing_type"
     tgt_admin --op update --mode logicalunit --tid 1 --lun 1 --params thin_provisioning=1
     tgt_admin --op bind --mode target --tid 1 --initiator-address ALL
 }
@@ -171,6 +194,19 @@ tgt_launch() {
         ip netns exec "$FAR" tgtd --foreground >>"$work/target.log" 2>&1 &
     tgtd=$!
     wait_until 10 'tgtd answers' tgt_answers
+}
+# tgt_chap USER SECRET [TARGET-USER TARGET-SECRET]: CHAP from now on, mutual with four words.
+tgt_chap() {
+    tgt_admin --op new --mode account --user "$1" --password "$2"
+    tgt_admin --op bind --mode account --tid 1 --user "$1"
+    [ $# = 4 ] || return 0
+    tgt_admin --op new --mode account --user "$3" --password "$4"
+    tgt_admin --op bind --mode account --tid 1 --user "$3" --outgoing
+}
+# The same for discovery sessions; the accounts have to exist.
+tgt_chap_discovery() { # USER [TARGET-USER]
+    tgt_admin --op bind --mode account --user "$1"
+    [ $# = 1 ] || tgt_admin --op bind --mode account --user "$2" --outgoing
 }
 tgt_answers() { tgt_admin --op show --mode sys >/dev/null 2>&1; }
 tgt_sessions() { tgt_admin --op show --mode conn --tid 1 | grep -c '^Session:' || true; }
@@ -184,7 +220,7 @@ lio_config=/sys/kernel/config/target
 
 # lio_start [file|memory|block:DEVICE] [SIZE in MiB]: LUN 1 of one portal group with both portals.
 lio_start() {
-    local kind=${1:-file} size=${2:-512} store group portal setting
+    local kind=${1:-file} size=${2:-512} store group setting
     modprobe configfs
     mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
     mkdir -p /etc/target /var/target/alua /var/target/pr
@@ -220,14 +256,36 @@ lio_start() {
     group=$lio_config/iscsi/$iqn/tpgt_1
     mkdir -p "$group/lun/lun_1"
     ln -s "$store" "$group/lun/lun_1/store"
+    for setting in authentication=0 generate_node_acls=1 demo_mode_write_protect=0 cache_dynamic_acls=1; do
+        echo "${setting#*=}" >"$group/attrib/${setting%=*}"
+    done
+    lio_back
+}
+# lio_away, lio_back: the portal group closes its sessions and its portals; and opens them again.
+lio_away() {
+    local group=$lio_config/iscsi/$iqn/tpgt_1
+    echo 0 >"$group/enable"
+    rmdir "$group"/np/*
+}
+lio_back() {
+    local group=$lio_config/iscsi/$iqn/tpgt_1 portal
     # LIO listens in the namespace of the process that makes the portal.
     for portal in "$portal1" "$portal2"; do
         nsenter --net="/run/netns/$FAR" mkdir "$group/np/$portal"
     done
-    for setting in authentication=0 generate_node_acls=1 demo_mode_write_protect=0 cache_dynamic_acls=1; do
-        echo "${setting#*=}" >"$group/attrib/${setting%=*}"
-    done
     echo 1 >"$group/enable"
+}
+# lio_chap USER SECRET [TARGET-USER TARGET-SECRET]: CHAP from now on, for discovery too, mutual with four words.
+lio_chap() {
+    local auth
+    for auth in "$lio_config/iscsi/$iqn/tpgt_1/auth" "$lio_config/iscsi/discovery_auth"; do
+        printf '%s' "$1" >"$auth/userid"
+        printf '%s' "$2" >"$auth/password"
+        printf '%s' "${3:-NULL}" >"$auth/userid_mutual"
+        printf '%s' "${4:-NULL}" >"$auth/password_mutual"
+    done
+    echo 1 >"$lio_config/iscsi/$iqn/tpgt_1/attrib/authentication"
+    echo 1 >"$lio_config/iscsi/discovery_auth/enforce_discovery_auth"
 }
 lio_sessions() { cat "$lio_config/iscsi/$iqn/fabric_statistics/iscsi_instance/sessions"; }
 lio_stop() {
@@ -246,13 +304,13 @@ no_sessions() { [ "$("${1}_sessions")" = 0 ]; }
 
 causeway() { near timeout "${CAUSEWAY_PATIENCE:-90}" "$binaries/causeway" "$@"; }
 
-# daemon_start [OPTION…]
+# daemon_start [OPTION…]. DAEMON_UNDER names a program that starts it, in the place of a service manager.
 daemon_start() {
     [ -x "$binaries/causewayd" ] || fail "there is no $binaries/causewayd; type: make"
     mkdir -p "$work/state"
     # Not through `near`: a function in the background is a shell, and the daemon would be its child.
-    ${NEAR:+ip netns exec "$NEAR"} "$binaries/causewayd" --control "$control" --state-dir "$work/state" \
-        --initiator-name "$initiator" --log-level "${CAUSEWAY_LOG_LEVEL:-debug}" "$@" >>"$work/causewayd.log" 2>&1 &
+    ${NEAR:+ip netns exec "$NEAR"} ${DAEMON_UNDER:+"$DAEMON_UNDER"} "$binaries/causewayd" --control "$control" --state-dir "$work/state" \
+        --config "$configuration" --initiator-name "$initiator" --log-level "${CAUSEWAY_LOG_LEVEL:-debug}" "$@" >>"$work/causewayd.log" 2>&1 &
     daemon=$!
     wait_until 10 'causewayd listens on its control socket' daemon_ready
 }
@@ -275,6 +333,23 @@ attach() {
     wait_until 20 "$name has an active path over p1" path_active "$name" p1
     wait_until 20 "$name has an active path over p2" path_active "$name" p2
 }
+# secret NAME TEXT: a file that only root can read; prints its path.
+secret() {
+    (umask 077 && printf '%s\n' "$2" >"$work/$1.secret")
+    say "$work/$1.secret"
+}
+# no_trace_of SECRET…: none is in what the daemon, its client and the test have written, nor in their arguments.
+no_trace_of() {
+    local text
+    causeway status disk1 >"$work/status.log" 2>&1 || true
+    causeway list --json >>"$work/status.log" 2>&1 || true
+    tr '\0' ' ' <"/proc/$daemon/cmdline" >>"$work/status.log"
+    tr '\0' ' ' <"/proc/$daemon/environ" >>"$work/status.log"
+    for text; do
+        ! grep -F -- "$text" "$work/causewayd.log" "$work/status.log" "$work/said" "$work/attach.json" 2>/dev/null ||
+            fail 'a secret shows'
+    done
+}
 # path_active NAME INTERFACE: a path over it carries I/O.
 path_active() {
     causeway status "$1" --json | jq -e --arg interface "$2" \
@@ -291,4 +366,40 @@ nbd_devices() {
         say "${pid##*/}"
     done
 }
+# After a detach nothing is on record any more.
+no_records() {
+    local left
+    left=$(find "$work/state/disks" "$work/state/sessions" -type f)
+    [ -z "$left" ] || fail "detach left records: $left"
+}
 no_nbd_devices() { [ -z "$(nbd_devices)" ]; }
+
+# ---- what people get wrong
+
+# refused WHAT PATTERN… -- COMMAND…: COMMAND must fail by itself (no crash, no time limit) and every PATTERN must
+# be in what it says. A failure is noted, and the test goes on.
+refused() {
+    local what=$1 status=0 patterns=() pattern message=''
+    shift
+    while [ "$1" != -- ]; do
+        patterns+=("$1")
+        shift
+    done
+    shift
+    "$@" >"$work/said" 2>&1 </dev/null || status=$?
+    if [ $status = 0 ]; then
+        message='it succeeded'
+    elif [ $status -ge 124 ]; then
+        message="exit status $status"
+    fi
+    for pattern in "${patterns[@]}"; do
+        grep -qiE -e "$pattern" "$work/said" || message="$message; nothing about /$pattern/"
+    done
+    if [ -n "$message" ]; then
+        say "WRONG $what: ${message#; }. It said:"
+        sed 's/^/    /' "$work/said"
+        wrong=$((wrong + 1))
+    else
+        say "right $what: $(head -n 1 "$work/said")"
+    fi
+}

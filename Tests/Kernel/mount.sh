@@ -1,17 +1,13 @@
 #!/bin/bash
-# mount.sh tgt|lio ext4|xfs: a file system over two paths, each link cut once under load.
+# mount.sh tgt|lio ext4|xfs [OPTION…]: a file system over two paths, each link cut once under load. The options are
+# for attach.
 set -eu
 target=$1 filesystem=$2
 # shellcheck source=Tests/Kernel/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=Tests/Kernel/files.sh
+. "$(dirname "$0")/files.sh"
 lab_begin
-
-writer='' mounted=''
-test_end() {
-    : >"$work/stop"
-    end_process "$writer"
-    [ -z "$mounted" ] || umount -l "$work/mnt"
-}
 
 modprobe -a veth sch_netem nbd
 links_up
@@ -20,7 +16,7 @@ case $target-$filesystem in
     *) "${target}_start" ;;
 esac
 daemon_start
-attach disk1
+attach disk1 "${@:3}"
 [ -b "$device" ] || fail "attach printed no block device: $(cat "$work/attach.json")"
 say "attached $device"
 
@@ -29,34 +25,8 @@ case $filesystem in
     # With reflink, User Mode Linux's kernel reads wrong data from any device, a RAM disk included.
     xfs) mkfs.xfs -q -m reflink=0 "$device" ;;
 esac
-mkdir "$work/mnt"
-mount "$device" "$work/mnt"
-mounted=1
-
-# One file after the other, until told to stop: direct with several in flight, and buffered with fsync.
-job() { # FILE-NUMBER, then more options
-    local engine=(--direct=1 --ioengine=libaio --iodepth=8)
-    [ $(($1 % 2)) = 0 ] || engine=(--direct=0 --ioengine=psync --fsync=64)
-    fio --minimal --name=file --filename="$work/mnt/file$1" --size=4M --rw=randwrite --bsrange=4k-64k \
-        --blockalign=4k --verify=crc32c --verify_state_save=0 --randseed="$1" "${engine[@]}" "${@:2}"
-}
-write_files() {
-    local number=0
-    while [ ! -e "$work/stop" ] && [ "$number" -lt 32 ]; do
-        job "$number" --do_verify=0 >>"$work/fio.log" 2>&1 || return
-        number=$((number + 1))
-        echo "$number" >"$work/written"
-        sleep 0.2
-    done
-}
-written() { cat "$work/written" 2>/dev/null || echo 0; }
-more_written_than() {
-    kill -0 "$writer" 2>/dev/null || fail 'the writer ended: an error reached it'
-    [ "$(written)" -gt "$1" ]
-}
-write_files &
-writer=$!
-wait_until 30 'the first file is written' more_written_than 0
+mount_device
+start_writing
 
 for link in 1 2; do
     cut "$link"
@@ -69,21 +39,14 @@ for link in 1 2; do
     heal "$link"
     wait_until 60 "the path over p$link is active again" path_active disk1 "p$link"
 done
-: >"$work/stop"
-wait "$writer" || fail 'the writer ended with an error'
-writer=''
+stop_writing
 cp "$work/mnt/file0" "$work/mnt/copy" # buffered, not yet on the disk when it is unmounted
 
-umount "$work/mnt"
-mount "$device" "$work/mnt"
-files=$(written)
-for number in $(seq 0 $((files - 1))); do
-    job "$number" --verify_only >>"$work/fio.log" 2>&1 || fail "file $number does not hold what was written"
-done
+unmount_device
+mount_device
+verify_files
 cmp "$work/mnt/file0" "$work/mnt/copy"
-say "$files files verified"
-umount "$work/mnt"
-mounted=''
+unmount_device
 
 case $filesystem in
     ext4) e2fsck -fn "$device" >"$work/fsck.log" 2>&1 || fail 'e2fsck found errors' ;;

@@ -64,7 +64,11 @@ import Testing
         fixture.link("proc/100/fd/3", to: "/dev/nbd0")
         fixture.link("proc/100/fd/4", to: "/dev/nbd0")
         fixture.link("proc/200/ns/mnt", to: "mnt:[2]")
-        fixture.file("proc/200/mountinfo", "9 8 43:1 / /data rw - xfs /dev/nbd0p1 rw\n")
+        // Its copy of a mount of ours is that mount.
+        fixture.file(
+            "proc/200/mountinfo",
+            "9 8 43:1 / /data rw - xfs /dev/nbd0p1 rw\n"
+                + "10 8 43:1 / /srv/data\\040one rw - xfs /dev/nbd0p1 rw\n")
         fixture.link("proc/201/ns/mnt", to: "mnt:[2]")
         fixture.file("proc/201/mountinfo", "9 8 43:1 / /data rw - xfs /dev/nbd0p1 rw\n")
         fixture.link("proc/300/fd/3", to: "/dev/nbd01")

@@ -52,6 +52,14 @@ extension ControlError {
             statusDetail: statusDetail)
     }
 
+    /// `reason` says which side does not prove what, and what to set.
+    public static func authenticationFailed(_ target: String, place: String, reason: String) -> ControlError {
+        ControlError(
+            kind: .authenticationFailed, message: "\(target) at \(place): \(reason)",
+            remedy: "see CHAP in causeway.toml(5); causeway attach and discover take --chap-user and "
+                + "--chap-secret-file")
+    }
+
     /// RFC 7143 §11.13.5.
     private static func loginRemedy(_ statusClass: UInt8, _ statusDetail: UInt8) -> String {
         switch (statusClass, statusDetail) {
@@ -98,6 +106,18 @@ extension ControlError {
             holders: holders)
     }
 
+    /// A detach that was to leave nothing in the LUN's cache. `isGone`: the disk is detached all the same.
+    public static func flushFailed(_ name: DiskName, reason: String, isGone: Bool) -> ControlError {
+        ControlError(
+            kind: .flushFailed,
+            message: "the last flush of \(name) failed: \(reason)"
+                + (isGone ? "; the disk is detached, and what was written last may be lost" : ""),
+            remedy: isGone
+                ? "check the data on the LUN"
+                : "the disk stays attached; see its paths with: causeway status \(name); "
+                    + "--force detaches all the same, and what is not on the medium by then may be lost")
+    }
+
     /// The LUN is a device of this machine already, under open-iscsi say.
     public static func identityInUse(_ wwid: String, device: String) -> ControlError {
         ControlError(
@@ -119,6 +139,21 @@ extension ControlError {
         ControlError(
             kind: .noSuchDisk, message: "no disk named \(name) is attached",
             remedy: "see the disks with: causeway list")
+    }
+
+    /// The disk has no file; `path` is where it would be.
+    public static func notConfigured(_ name: DiskName, path: String) -> ControlError {
+        ControlError(
+            kind: .noSuchDisk, message: "no disk named \(name) is configured: there is no \(path)",
+            remedy: "attach it with its target, portals and LUN, and --persist to write that file")
+    }
+
+    /// `problems` name file and line each.
+    public static func wrongConfiguration(_ problems: [String]) -> ControlError {
+        ControlError(
+            kind: .wrongConfiguration,
+            message: "the configuration cannot be used: \(problems.joined(separator: "; "))",
+            remedy: "correct it; causeway config check shows all that is wrong", problems: problems)
     }
 
     /// `action` is what was asked for, such as `attach`.

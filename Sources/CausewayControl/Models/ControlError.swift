@@ -12,11 +12,14 @@ public struct ControlError: Error, Equatable, Sendable {
         public static let portalUnreachable = Kind(rawValue: "PortalUnreachable")
         public static let targetNotFound = Kind(rawValue: "TargetNotFound")
         public static let loginRefused = Kind(rawValue: "LoginRefused")
+        public static let authenticationFailed = Kind(rawValue: "AuthenticationFailed")
         public static let noSuchLUN = Kind(rawValue: "NoSuchLUN")
         public static let alreadyAttached = Kind(rawValue: "AlreadyAttached")
         public static let deviceInUse = Kind(rawValue: "DeviceInUse")
+        public static let flushFailed = Kind(rawValue: "FlushFailed")
         public static let nbdModuleAbsent = Kind(rawValue: "NBDModuleAbsent")
         public static let noSuchDisk = Kind(rawValue: "NoSuchDisk")
+        public static let wrongConfiguration = Kind(rawValue: "WrongConfiguration")
         public static let permissionDenied = Kind(rawValue: "PermissionDenied")
         public static let invalidName = Kind(rawValue: "InvalidName")
         public static let invalidArgument = Kind(rawValue: "InvalidArgument")
@@ -25,8 +28,9 @@ public struct ControlError: Error, Equatable, Sendable {
 
         public static let all: [Kind] = [
             .noSuchInterface, .interfaceWithoutAddress, .portalUnreachable, .targetNotFound, .loginRefused,
-            .noSuchLUN, .alreadyAttached, .deviceInUse, .nbdModuleAbsent, .noSuchDisk, .permissionDenied,
-            .invalidName, .invalidArgument, .busy, .internalFailure,
+            .authenticationFailed,
+            .noSuchLUN, .alreadyAttached, .deviceInUse, .flushFailed, .nbdModuleAbsent, .noSuchDisk,
+            .wrongConfiguration, .permissionDenied, .invalidName, .invalidArgument, .busy, .internalFailure,
         ]
     }
 
@@ -40,10 +44,12 @@ public struct ControlError: Error, Equatable, Sendable {
     /// `LoginRefused`: the login response's Status-Class and Status-Detail (RFC 7143 §11.13.5).
     public var statusClass: UInt8?
     public var statusDetail: UInt8?
+    /// `WrongConfiguration`: every mistake with its file and line.
+    public var problems: [String]?
 
     public init(
         kind: Kind, message: String, remedy: String, holders: [String]? = nil, statusClass: UInt8? = nil,
-        statusDetail: UInt8? = nil
+        statusDetail: UInt8? = nil, problems: [String]? = nil
     ) {
         self.kind = kind
         self.message = message
@@ -51,6 +57,7 @@ public struct ControlError: Error, Equatable, Sendable {
         self.holders = holders
         self.statusClass = statusClass
         self.statusDetail = statusDetail
+        self.problems = problems
     }
 }
 
@@ -65,12 +72,13 @@ extension ControlError {
         public var holders: [String]?
         public var statusClass: UInt8?
         public var statusDetail: UInt8?
+        public var problems: [String]?
     }
 
     public var parameters: Parameters {
         Parameters(
             message: message, remedy: remedy, holders: holders, statusClass: statusClass,
-            statusDetail: statusDetail)
+            statusDetail: statusDetail, problems: problems)
     }
 
     /// nil when `varlinkName` is not an error of `io.causeway`.
@@ -80,6 +88,6 @@ extension ControlError {
         self.init(
             kind: Kind(rawValue: String(varlinkName.dropFirst(prefix.count))), message: parameters.message,
             remedy: parameters.remedy, holders: parameters.holders, statusClass: parameters.statusClass,
-            statusDetail: parameters.statusDetail)
+            statusDetail: parameters.statusDetail, problems: parameters.problems)
     }
 }

@@ -33,13 +33,20 @@ public struct PathState: RawRepresentable, Hashable, Codable, Sendable {
     public static let standby = PathState(rawValue: "standby")
     /// Silent for longer than its history explains; new I/O avoids it.
     public static let suspect = PathState(rawValue: "suspect")
+    /// Slow, or lost again and again: it carries no I/O while another path does.
+    public static let quarantined = PathState(rawValue: "quarantined")
     /// Lost, with sent writes that wait for their fence.
     public static let fencing = PathState(rawValue: "fencing")
     /// Lost; it is tried again after a hold-off.
     public static let down = PathState(rawValue: "down")
     /// Not the same LUN: it never carries I/O.
     public static let mismatch = PathState(rawValue: "mismatch")
+    /// Out of use until it is enabled.
     public static let disabled = PathState(rawValue: "disabled")
+    /// Out of use for good; what it owes is being settled.
+    public static let removing = PathState(rawValue: "removing")
+    /// Its interface is not there yet.
+    public static let waiting = PathState(rawValue: "waiting")
 }
 
 /// A disk in one line, for `io.causeway.List`.
@@ -56,11 +63,14 @@ public struct DiskSummary: Codable, Equatable, Sendable {
     public var readOnly: Bool
     public var pathsActive: UInt32
     public var pathsTotal: UInt32
+    /// What people should know of it, such as since when all paths are down.
+    public var notes: [String]
 
     public init(
         name: DiskName, device: String? = nil, socket: String? = nil, state: DiskState, target: String,
         lun: UInt64,
-        sizeBytes: UInt64, readOnly: Bool = false, pathsActive: UInt32, pathsTotal: UInt32
+        sizeBytes: UInt64, readOnly: Bool = false, pathsActive: UInt32, pathsTotal: UInt32,
+        notes: [String] = []
     ) {
         self.name = name
         self.device = device
@@ -72,6 +82,7 @@ public struct DiskSummary: Codable, Equatable, Sendable {
         self.readOnly = readOnly
         self.pathsActive = pathsActive
         self.pathsTotal = pathsTotal
+        self.notes = notes
     }
 }
 
@@ -94,8 +105,12 @@ public struct DiskReport: Codable, Equatable, Sendable {
     public var model: String
     public var readOnly: Bool
     public var policy: String
+    /// The settings in force by key, the policy among them.
+    public var settings: [String: String]
     public var paths: [PathReport]
     public var counters: DiskCounters
+    /// What people should know of it, such as since when all paths are down.
+    public var notes: [String]
     /// The newest events, oldest first.
     public var events: [EventReport]
 
@@ -103,8 +118,9 @@ public struct DiskReport: Codable, Equatable, Sendable {
         name: DiskName, device: String? = nil, socket: String? = nil, state: DiskState, target: String,
         lun: UInt64,
         sizeBytes: UInt64, blockLength: UInt32, wwid: String?, vendor: String, model: String,
-        readOnly: Bool = false, policy: String, paths: [PathReport], counters: DiskCounters = DiskCounters(),
-        events: [EventReport] = []
+        readOnly: Bool = false, policy: String, settings: [String: String] = [:], paths: [PathReport],
+        counters: DiskCounters = DiskCounters(),
+        notes: [String] = [], events: [EventReport] = []
     ) {
         self.name = name
         self.device = device
@@ -119,8 +135,10 @@ public struct DiskReport: Codable, Equatable, Sendable {
         self.model = model
         self.readOnly = readOnly
         self.policy = policy
+        self.settings = settings
         self.paths = paths
         self.counters = counters
+        self.notes = notes
         self.events = events
     }
 }
@@ -138,17 +156,26 @@ public struct DiskCounters: Codable, Equatable, Sendable {
     public var errors: UInt64
     /// Commands that were sent again on another path.
     public var resent: UInt64
-    /// Fences taken before a sent write went out again.
+    /// Fences taken before a sent write went out again, and how many writes that were.
     public var fences: UInt64
+    public var fencedWrites: UInt64
+    /// Reads that were sent a second time, for the first copy was slow on a suspect path.
+    public var hedgedReads: UInt64
     /// Requests that wait for a path or a fence now.
     public var held: UInt64
+    /// SET TARGET PORT GROUPS commands sent.
+    public var activations: UInt64
+    /// LOGICAL UNIT RESETs sent (`fence = lun-reset`).
+    public var resets: UInt64
+    /// Writes sent again without a fence (`fence = none`).
+    public var unfenced: UInt64
 
     public init(
         reads: UInt64 = 0, writes: UInt64 = 0, flushes: UInt64 = 0, trims: UInt64 = 0,
         writeZeroes: UInt64 = 0,
         readBytes: UInt64 = 0, writtenBytes: UInt64 = 0, errors: UInt64 = 0, resent: UInt64 = 0,
-        fences: UInt64 = 0,
-        held: UInt64 = 0
+        fences: UInt64 = 0, fencedWrites: UInt64 = 0, hedgedReads: UInt64 = 0,
+        held: UInt64 = 0, activations: UInt64 = 0, resets: UInt64 = 0, unfenced: UInt64 = 0
     ) {
         self.reads = reads
         self.writes = writes
@@ -160,7 +187,12 @@ public struct DiskCounters: Codable, Equatable, Sendable {
         self.errors = errors
         self.resent = resent
         self.fences = fences
+        self.fencedWrites = fencedWrites
+        self.hedgedReads = hedgedReads
         self.held = held
+        self.activations = activations
+        self.resets = resets
+        self.unfenced = unfenced
     }
 }
 

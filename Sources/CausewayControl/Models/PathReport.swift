@@ -21,17 +21,28 @@ public struct PathReport: Codable, Equatable, Sendable {
     public var latencyP99Microseconds: UInt64?
     /// Commands that failed on this path, whatever came of them later.
     public var errors: UInt64
+    /// PDUs that came damaged at one end or the other, as their digests showed.
+    public var digestErrors: UInt64
     /// Fences that were taken against this path's sessions.
     public var fences: UInt64
     /// Which proof the newest fence took.
     public var lastFence: String?
+    /// The target port group (SPC-4 §5.15) that it leads to; nil without asymmetric access.
+    public var accessGroup: UInt16?
+    /// The state of that group, such as `active/optimized`.
+    public var accessState: String?
+    /// The target would have its I/O go through that group.
+    public var preferred: Bool
+    public var health: PathHealthReport
 
     public init(
         interface: String? = nil, sourceAddress: String? = nil, portal: PortalAddress,
         portalGroupTag: UInt16? = nil,
         state: PathState, reason: String? = nil, inFlight: UInt32 = 0, ios: UInt64 = 0, readBytes: UInt64 = 0,
         writtenBytes: UInt64 = 0, latencyMicroseconds: UInt64 = 0, latencyP99Microseconds: UInt64? = nil,
-        errors: UInt64 = 0, fences: UInt64 = 0, lastFence: String? = nil
+        errors: UInt64 = 0, digestErrors: UInt64 = 0, fences: UInt64 = 0, lastFence: String? = nil,
+        accessGroup: UInt16? = nil, accessState: String? = nil, preferred: Bool = false,
+        health: PathHealthReport = PathHealthReport()
     ) {
         self.interface = interface
         self.sourceAddress = sourceAddress
@@ -46,7 +57,12 @@ public struct PathReport: Codable, Equatable, Sendable {
         self.latencyMicroseconds = latencyMicroseconds
         self.latencyP99Microseconds = latencyP99Microseconds
         self.errors = errors
+        self.digestErrors = digestErrors
         self.fences = fences
         self.lastFence = lastFence
+        self.accessGroup = accessGroup
+        self.accessState = accessState
+        self.preferred = preferred
+        self.health = health
     }
 }

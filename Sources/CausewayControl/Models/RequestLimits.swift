@@ -53,6 +53,21 @@ public enum RequestLimits {
         }
     }
 
+    /// Settings in one request, and the bytes of each key and each value.
+    public static let settingsMax = 64
+    public static let settingBytesMax = 256
+
+    static func check(settings: [String: String]) throws(ControlError) {
+        guard settings.count <= settingsMax else {
+            throw .invalidArgument(
+                "\(settings.count) settings are too many", remedy: "give at most \(settingsMax)")
+        }
+        for (key, value) in settings where max(key.utf8.count, value.utf8.count) > settingBytesMax {
+            throw .invalidArgument(
+                "a setting is too long", remedy: "give at most \(settingBytesMax) bytes for each")
+        }
+    }
+
     private static func isInterfaceName(_ name: String) -> Bool {
         (1...interfaceNameBytesMax).contains(name.utf8.count) && name != "." && name != ".."
             && name.utf8.allSatisfy {

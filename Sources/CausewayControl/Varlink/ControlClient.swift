@@ -34,8 +34,41 @@ public struct ControlClient: ~Copyable {
         return result.disk
     }
 
+    public mutating func attachConfigured(_ name: DiskName) throws(ControlClientError) -> DiskReport {
+        let result: DiskResult = try call(
+            InterfaceDescription.Method.attachConfigured, AttachConfiguredRequest(name: name))
+        return result.disk
+    }
+
+    public mutating func set(_ request: SetRequest) throws(ControlClientError) -> DiskReport {
+        let result: DiskResult = try call(InterfaceDescription.Method.set, request)
+        return result.disk
+    }
+
+    public mutating func addPaths(_ request: AddPathsRequest) throws(ControlClientError) -> DiskReport {
+        let result: DiskResult = try call(InterfaceDescription.Method.addPaths, request)
+        return result.disk
+    }
+
+    /// - Parameter method: `removePaths`, `disablePaths` or `enablePaths`.
+    public mutating func changePaths(
+        _ method: String, _ request: ChangePathsRequest
+    ) throws(ControlClientError) -> DiskReport {
+        let result: DiskResult = try call(method, request)
+        return result.disk
+    }
+
     public mutating func detach(_ request: DetachRequest) throws(ControlClientError) {
         let _: NoParameters = try call(InterfaceDescription.Method.detach, request)
+    }
+
+    public mutating func rescan(_ request: RescanRequest) throws(ControlClientError) -> DiskReport {
+        let result: DiskResult = try call(InterfaceDescription.Method.rescan, request)
+        return result.disk
+    }
+
+    public mutating func reload(_ request: ReloadRequest) throws(ControlClientError) -> ReloadReport {
+        try call(InterfaceDescription.Method.reload, request)
     }
 
     public mutating func list() throws(ControlClientError) -> [DiskSummary] {
@@ -46,6 +79,10 @@ public struct ControlClient: ~Copyable {
     public mutating func status(_ name: DiskName) throws(ControlClientError) -> DiskReport {
         let result: DiskResult = try call(InterfaceDescription.Method.status, StatusRequest(name: name))
         return result.disk
+    }
+
+    public mutating func parameters(_ name: DiskName) throws(ControlClientError) -> ParametersReport {
+        try call(InterfaceDescription.Method.params, StatusRequest(name: name))
     }
 
     public mutating func serviceInfo() throws(ControlClientError) -> ServiceInfo {

@@ -63,6 +63,8 @@ public struct DiscoverySession: Sendable {
     }
 
     private let cmdSN: CmdSN
+    /// Whether the failed login may succeed with MD5 alone, see `LoginStateMachine`.
+    public private(set) var maySucceedWithMD5 = false
 
     /// The first request. Called once.
     public mutating func start() -> DiscoveryStep {
@@ -78,6 +80,7 @@ public struct DiscoverySession: Sendable {
         switch state {
         case .loggingIn(var login):
             let step = unsafe login.received(header, data: data)
+            if case .failed(let error) = step { maySucceedWithMD5 = login.maySucceedWithMD5(after: error) }
             state = .loggingIn(login)
             return take(step)
         case .asking(var asking):
@@ -109,11 +112,14 @@ public struct DiscoverySession: Sendable {
     /// The target has closed the connection, or it broke.
     public mutating func connectionClosed() -> DiscoveryStep {
         switch state {
-        case .loggingIn(var login): fail(.login(login.connectionClosed()))
-        case .asking: fail(.connectionClosed)
+        case .loggingIn(var login):
+            let error = login.connectionClosed()
+            maySucceedWithMD5 = login.maySucceedWithMD5(after: error)
+            return fail(.login(error))
+        case .asking: return fail(.connectionClosed)
         case .loggingOut(let response, _):
-            finish(response)
-        case .over: fail(.connectionClosed)
+            return finish(response)
+        case .over: return fail(.connectionClosed)
         }
     }
 

@@ -8,6 +8,8 @@ public enum LoginError: Error, Equatable, Sendable, CustomStringConvertible {
     case connectionClosed(during: LoginStage)
     /// Our settings and the target's do not meet.
     case notAgreed(key: String, wanted: String, answer: String)
+    /// One side does not prove to the other who it is.
+    case authentication(AuthenticationError)
     /// The options cannot make a login.
     case options(String)
     case malformedText(TextError)
@@ -30,6 +32,7 @@ public enum LoginError: Error, Equatable, Sendable, CustomStringConvertible {
         case illegalDeclaration(key: String, value: String)
         case illegalKey(key: String, why: String)
         case repeatedKey(String)
+        case missingKey(String)
         case unofferedAuthMethod(String)
         case proposalAtEnd(key: String)
         case firstBurstAboveMaxBurst(first: Int, max: Int)
@@ -58,6 +61,7 @@ public enum LoginError: Error, Equatable, Sendable, CustomStringConvertible {
                 "it declared \(printable(key))=\(printable(value)), which is malformed or out of range"
             case .illegalKey(let key, let why): "it sent \(printable(key)), \(why)"
             case .repeatedKey(let key): "it negotiated \(printable(key)) twice"
+            case .missingKey(let key): "it did not send \(key)"
             case .unofferedAuthMethod(let method):
                 "it chose AuthMethod \(printable(method)), which was not offered"
             case .proposalAtEnd(let key): "it ended the stage while it proposed \(printable(key))"
@@ -77,7 +81,7 @@ public enum LoginError: Error, Equatable, Sendable, CustomStringConvertible {
         case .refused(let status): status.isRetryable
         case .rejected(let reason): reason.mayResend
         case .connectionClosed: true
-        case .notAgreed, .options, .malformedText, .protocolError: false
+        case .notAgreed, .authentication, .options, .malformedText, .protocolError: false
         }
     }
 
@@ -87,8 +91,9 @@ public enum LoginError: Error, Equatable, Sendable, CustomStringConvertible {
         case .rejected(let reason): "the target rejected the Login Request: \(reason)"
         case .connectionClosed(during: .securityNegotiation):
             """
-            the target closed the connection during SecurityNegotiation: \
-            some targets do so when they want CHAP and none is configured
+            the target closed the connection during SecurityNegotiation: some targets do so when they want \
+            CHAP and none is configured (user and secret-file under [chap]), or when they do not know the \
+            initiator name
             """
         case .connectionClosed(let stage): "the target closed the connection during \(stage)"
         case .notAgreed(let key, let wanted, let answer):
@@ -96,6 +101,7 @@ public enum LoginError: Error, Equatable, Sendable, CustomStringConvertible {
             no agreement on \(key): wanted \(wanted), the target answers \(printable(answer)); \
             change the setting here or at the target
             """
+        case .authentication(let error): error.description
         case .options(let why): "the login cannot be made: \(why)"
         case .malformedText(let error): error.description
         case .protocolError(let violation): "the target breaks the iSCSI protocol: \(violation)"

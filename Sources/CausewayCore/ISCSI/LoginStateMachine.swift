@@ -56,6 +56,23 @@ public struct LoginStateMachine: Sendable {
     /// What the target calls itself, once it has said so; escape it with `printable` before showing it.
     public var targetAlias: String? { operational.targetAlias }
 
+    /// The challenges of both sides in this login, which no later one may use again.
+    public var challenges: [[UInt8]] { security.challenges }
+
+    /// Whether a login that failed so may succeed with MD5 alone: the target chose another algorithm, and
+    /// some targets take the number of one for another.
+    public func maySucceedWithMD5(after error: LoginError) -> Bool {
+        guard case .chap(let chap) = options.authentication, let algorithm = security.algorithm,
+            algorithm != .md5, chap.algorithms.contains(.md5)
+        else { return false }
+        switch error {
+        case .refused(.authenticationFailure), .authentication(.responseRefused): return true
+        case .authentication(.wrongResponse): return true
+        case .connectionClosed(during: .securityNegotiation): return security.hasResponded
+        default: return false
+        }
+    }
+
     /// The first request. Called once.
     public mutating func start() -> LoginStep {
         guard case .ready = state else { preconditionFailure("start() twice") }
@@ -106,6 +123,11 @@ public struct LoginStateMachine: Sendable {
         if options.tsih != 0, options.session == nil {
             throw .options("a connection that joins a session needs the parameters of that session")
         }
+        if case .chap(let chap) = options.authentication, chap.level != .prohibited,
+            let problem = chap.problem
+        {
+            throw .options(problem)
+        }
         if let alias = options.initiatorAlias, alias.utf8.count > 255 || alias.utf8.contains(0) {
             throw .options("the initiator alias is longer than 255 bytes or holds a NUL")
         }
@@ -152,6 +174,12 @@ public struct LoginStateMachine: Sendable {
     }
 
     private mutating func refused(_ response: LoginResponse) throws(LoginError) -> LoginStep {
+        if response.status == .authenticationFailure, options.authentication.methods == TextValue.none {
+            throw .authentication(.targetWantsCHAP(response.status))
+        }
+        if response.status == .initiatorError, security.hasResponded, let algorithm = security.algorithm {
+            throw .authentication(.responseRefused(algorithm))
+        }
         guard response.status.statusClass == 1 else { throw .refused(response.status) }
         let pairs = try parseCollected()
         let text = pairs.first { $0.key == TextKey.targetAddress.name }?.value
@@ -191,6 +219,7 @@ public struct LoginStateMachine: Sendable {
         _ pairs: [TextPair], stage: LoginStage, isEnd: Bool
     ) throws(LoginError) -> [TextPair] {
         var answers: [TextPair] = []
+        var securityPairs: [(key: TextKey, value: String)] = []
         for pair in pairs {
             let key = TextKey(name: pair.key)
             if stage == .securityNegotiation, let key, !key.definition.isAnyStage {
@@ -198,12 +227,13 @@ public struct LoginStateMachine: Sendable {
                     throw .protocolError(
                         .illegalKey(key: key.name, why: "which is no key of SecurityNegotiation"))
                 }
-                answers += try security.received(key, pair.value)
+                securityPairs.append((key, pair.value))
                 continue
             }
             if isEnd, operational.needsAnswer(pair) { throw .protocolError(.proposalAtEnd(key: pair.key)) }
             if let answer = try operational.received(pair) { answers.append(answer) }
         }
+        if stage == .securityNegotiation { answers += try security.received(securityPairs, isEnd: isEnd) }
         return answers
     }
 

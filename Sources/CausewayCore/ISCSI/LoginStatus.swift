@@ -34,7 +34,8 @@ public struct LoginStatus: RawRepresentable, Equatable, BitwiseCopyable, Sendabl
     /// What happened and what an administrator can do about it.
     public var description: String { "\(words) (login status \(code))" }
 
-    private var words: String {
+    /// What happened, without the code.
+    public var words: String {
         switch self {
         case .success: "success"
         case .targetMovedTemporarily: "the target has moved for a while"

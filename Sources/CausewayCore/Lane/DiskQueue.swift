@@ -4,12 +4,17 @@ struct DiskQueue: BitwiseCopyable {
     var target: Int32 = -1
     /// The LUN field of commands (SAM-5 4.7).
     var lun: UInt64 = 0
+    /// Which paths there are to choose from.
+    var choice = PathChoice()
     /// Bit n: path n of the target is up and showed this very LUN.
-    var usable: UInt32 = 0
-    /// Where the policy goes on.
-    var cursor: Int32 = 0
-    /// Commands that still go to the path under the cursor.
-    var runLeft: Int32 = 0
+    var shown: UInt32 = 0
+    /// Those of them that carry I/O: of the best access state (ALUA). Only `regroup` sets it.
+    var usable: UInt32 {
+        get { choice.usable }
+        set { choice.usable = newValue }
+    }
+    /// Who takes the next command, where paths take turns or are equal.
+    var turn = PathTurn()
     /// Tasks for which no path had room.
     var pending = TaskList()
 
@@ -56,4 +61,14 @@ public struct RequestCounters: BitwiseCopyable, Sendable {
     public var errors: UInt64 = 0
     /// Commands that went out again, for whatever reason.
     public var sentAgain: UInt64 = 0
+    /// Reads that were sent a second time, for the first copy was slow on a suspect path.
+    public var hedgedReads: UInt64 = 0
+    /// Sent writes that went out again behind a fence.
+    public var fencedWrites: UInt64 = 0
+    /// SET TARGET PORT GROUPS commands sent.
+    public var activations: UInt64 = 0
+    /// LOGICAL UNIT RESETs sent for want of another fence.
+    public var resets: UInt64 = 0
+    /// Writes sent again without any fence (`fence = none`).
+    public var unfenced: UInt64 = 0
 }

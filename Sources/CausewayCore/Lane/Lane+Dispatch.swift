@@ -9,7 +9,7 @@ extension Lane {
         let disk = tasks[task].disk
         tasks[task].state = .pending
         if diskQueues[disk].pending.isEmpty || diskQueues[disk].fenceDebts > 0, !diskQueues[disk].isFailing,
-            let path = choosePath(disk, isWrite: tasks[task].kind.isWrite)
+            let path = choosePath(disk, task)
         {
             issue(task, on: path)
         } else {
@@ -19,38 +19,55 @@ extension Lane {
 
     @inline(never)
     private mutating func wait(_ task: Int32, _ disk: Int32) {
-        if diskQueues[disk].isFailing { return finishTask(task, error: NBDError.inputOutput.rawValue) }
+        if diskQueues[disk].isFailing || isOrphanedWrite(task, disk) {
+            return finishTask(task, error: NBDError.inputOutput.rawValue)
+        }
         diskQueues[disk].pending.append(task, tasks)
         hasPending = true
     }
 
     /// The path that the disk's policy wants next, if one has room.
     @inline(__always)
-    mutating func choosePath(_ disk: Int32, isWrite: Bool) -> Int32? {
-        if isWrite && diskQueues[disk].fenceDebts > 0 { return nil }
+    mutating func choosePath(_ disk: Int32, _ task: Int32) -> Int32? {
+        if tasks[task].kind.isWrite && diskQueues[disk].fenceDebts > 0 { return nil }
+        if diskQueues[disk].choice.rule != .turns { return chooseByLoad(disk, tasks[task].byteCount) }
         let target = diskQueues[disk].target
-        var candidates = diskQueues[disk].usable
-        var cursor = diskQueues[disk].cursor
-        if diskQueues[disk].runLeft <= 0 {
-            cursor = (cursor &+ 1) & 31
-            diskQueues[disk].runLeft = settings.commandsPerTurn
-        }
+        var candidates = diskQueues[disk].choice.candidates
+        let start = diskQueues[disk].turn.start
         while candidates != 0 {
-            // The first usable ordinal at or after the cursor, going round.
-            let ahead = candidates &>> UInt32(cursor)
-            let ordinal =
-                ahead != 0
-                ? cursor &+ Int32(ahead.trailingZeroBitCount) : Int32(candidates.trailingZeroBitCount)
+            let ordinal = PathTurn.first(of: candidates, from: start)
             let path = targetPaths[target].indices[Int(ordinal)]
             if hasRoom(path) {
-                if ordinal != diskQueues[disk].cursor { diskQueues[disk].runLeft = settings.commandsPerTurn }
-                diskQueues[disk].cursor = ordinal
-                diskQueues[disk].runLeft &-= 1
+                diskQueues[disk].turn.took(ordinal, bytes: tasks[task].byteCount)
                 return path
             }
-            candidates &= ~(1 &<< UInt32(ordinal))
+            candidates &= ~(1 &<< UInt32(truncatingIfNeeded: ordinal))
         }
         return nil
+    }
+
+    /// The path with the least to do. Where they are equal, they take turns.
+    @inline(never)
+    private mutating func chooseByLoad(_ disk: Int32, _ bytes: Int32) -> Int32? {
+        let target = diskQueues[disk].target
+        let rule = diskQueues[disk].choice.rule
+        let start = diskQueues[disk].turn.start
+        var candidates = diskQueues[disk].choice.candidates
+        var best: (path: Int32, ordinal: Int32, load: UInt64) = (-1, 0, .max)
+        while candidates != 0 {
+            let ordinal = PathTurn.first(of: candidates, from: start)
+            candidates &= ~(1 &<< UInt32(truncatingIfNeeded: ordinal))
+            let path = targetPaths[target].indices[Int(ordinal)]
+            guard hasRoom(path) else { continue }
+            let load =
+                rule == .serviceTime
+                ? pathQueues[path].load.expected(bytes: bytes, now: now.nanoseconds)
+                : UInt64(truncatingIfNeeded: pathQueues[path].inFlight.count)
+            if load < best.load { best = (path, ordinal, load) }
+        }
+        guard best.path >= 0 else { return nil }
+        diskQueues[disk].turn.took(best.ordinal, bytes: 0)
+        return best.path
     }
 
     @inline(__always)
@@ -67,7 +84,7 @@ extension Lane {
             var task = diskQueues[disk].pending.first
             while task >= 0 {
                 let next = tasks[task].next
-                if let path = choosePath(disk, isWrite: tasks[task].kind.isWrite) {
+                if let path = choosePath(disk, task) {
                     diskQueues[disk].pending.remove(task, tasks)
                     issue(task, on: path)
                 } else if diskQueues[disk].fenceDebts == 0 || !tasks[task].kind.isWrite {
@@ -79,38 +96,52 @@ extension Lane {
         }
     }
 
-    /// Queues the SCSI Command PDU and whatever data may follow it unasked (RFC 7143 §4.2.5.2).
+    /// Puts a task on a path, under a new tag.
     @inline(__always)
-    mutating func issue(_ task: Int32, on path: Int32) {
-        let generation = tasks[task].generation &+ 1
-        tasks[task].generation = generation
+    private mutating func enter(_ task: Int32, _ path: Int32) {
+        tasks[task].generation &+= 1
         tasks[task].state = .inFlight
         tasks[task].path = path
         tasks[task].received = 0
         tasks[task].nextDataSN = 0
         tasks[task].issuedAt = now
         pathQueues[path].inFlight.append(task, tasks)
+        if pathQueues[path].load.isMeasured {
+            tasks[task].mark = pathQueues[path].load.issued(bytes: tasks[task].byteCount)
+        }
         // A path that was idle is watched from now on.
         if pathQueues[path].inFlight.count == 1 {
-            wake(at: Instant(nanoseconds: now.nanoseconds &+ settings.health.suspicion))
+            pathQueues[path].busy.begin(now)
+            wake(at: Instant(nanoseconds: now.nanoseconds &+ PathHealth.shortestPatience))
         }
+    }
+
+    /// Queues the SCSI Command PDU and whatever data may follow it unasked (RFC 7143 §4.2.5.2).
+    @inline(__always)
+    mutating func issue(_ task: Int32, on path: Int32) {
+        enter(task, path)
         let index = pathQueues[path].stream
-        let tag = Task.tag(slot: task, generation: generation)
+        let tag = Task.tag(slot: task, generation: tasks[task].generation)
         let kind = tasks[task].kind
         let length = tasks[task].byteCount
         let disk = tasks[task].disk
-        let lun = diskQueues[disk].lun
+        var lun = diskQueues[disk].lun
         let cdb = commandDescriptorBlock(task)
         let cmdSN = pathQueues[path].cmdSN
         pathQueues[path].cmdSN = cmdSN.next
+        tasks[task].cmdSN = cmdSN
 
         var immediate: Int32 = 0
         var unsolicited: Int32 = 0
         var flags: SCSICommand.Flags = .final
+        var attribute: SCSICommand.TaskAttribute = .simple
         switch kind {
-        case .read, .getLBAStatus, .inquiry:
+        case .read, .hedgedRead, .hedge, .discarded, .getLBAStatus, .inquiry, .accessReport:
             if length > 0 { flags = [.final, .read] }
-        case .write, .unmap, .writeSame:
+        case .inventory:
+            flags = [.final, .read]
+            lun = 0
+        case .write, .unmap, .writeSame, .accessSetting:
             flags = [.final, .write]
             let first = min(pathQueues[path].firstBurstLength, length)
             if pathQueues[path].immediateData {
@@ -120,11 +151,11 @@ extension Lane {
                 unsolicited = first &- immediate
                 flags = .write
             }
-        case .synchronizeCache, .barrier:
-            break
+        case .synchronizeCache, .signOfLife: break
+        case .barrier, .resetBarrier: attribute = .ordered
         }
         let command = SCSICommand(
-            flags: flags, attribute: kind == .barrier ? .ordered : .simple, lun: lun, initiatorTaskTag: tag,
+            flags: flags, attribute: attribute, lun: lun, initiatorTaskTag: tag,
             expectedDataTransferLength: UInt32(bitPattern: length), cmdSN: cmdSN,
             expStatSN: pathQueues[path].expStatSN, cdb: cdb, immediateDataLength: Int(immediate))
         let entry = unsafe streams[index].send.append()
@@ -134,6 +165,7 @@ extension Lane {
         if immediate > 0, let data = unsafe tasks[task].data {
             unsafe attach(data, count: immediate, chunk: tasks[task].chunk, to: entry)
         }
+        if !streams[index].digests.isEmpty { unsafe seal(entry, index) }
         if unsolicited > 0 {
             let transfer = TransferQueue.Transfer(
                 targetTransferTag: reservedTag, offset: UInt32(bitPattern: immediate),
@@ -164,7 +196,8 @@ extension Lane {
         let lba = tasks[task].lba
         let blocks = tasks[task].blocks
         switch tasks[task].kind {
-        case .read: return CommandDescriptorBlock.read16(lba: lba, blocks: blocks).words
+        case .read, .hedgedRead, .hedge, .discarded:
+            return CommandDescriptorBlock.read16(lba: lba, blocks: blocks).words
         case .write:
             return CommandDescriptorBlock.write16(lba: lba, blocks: blocks, fua: tasks[task].forceUnitAccess)
                 .words
@@ -180,8 +213,8 @@ extension Lane {
                 lba: lba, allocationLength: UInt32(tasks[task].byteCount)
             )
             .words
-        case .barrier: return CommandDescriptorBlock.testUnitReady.words
-        case .inquiry: return commands[task].words
+        case .barrier, .resetBarrier, .signOfLife: return CommandDescriptorBlock.testUnitReady.words
+        case .inquiry, .accessReport, .accessSetting, .inventory: return commands[task].words
         }
     }
 
@@ -228,6 +261,7 @@ extension Lane {
                 unsafe attach(
                     data + Int(transfer.offset), count: Int32(count), chunk: tasks[task].chunk, to: entry)
             }
+            if !streams[index].digests.isEmpty { unsafe seal(entry, index) }
             transfer.offset &+= count
             transfer.remaining &-= count
             transfer.dataSN &+= 1

@@ -12,22 +12,58 @@ extension Lane {
         switch verdict.errorClass {
         case .good:
             finishTask(task, error: 0)
+        case .retry where verdict.notices.contains(.accessStateChanged) && tasks[task].attempts < .max:
+            // States may change many times in a row; all attempts together last as long as all paths may be
+            // down.
+            if tasks[task].attempts < 8 {
+                sendAgain(task, first: true)
+            } else {
+                delay(task, milliseconds: tasks[task].attempts < 64 ? 100 : 750)
+            }
+        case .retry where tasks[task].kind.isWrite && SCSIStatus(rawValue: status) == .taskAborted:
+            if tasks[task].attempts <= settings.retryLimit { return writeWasAborted(task, path) }
+            abandonWrite(task, path)
+            reinstate(path, "a write was aborted too often")
         case .retry where tasks[task].attempts <= settings.retryLimit:
+            sendAgain(task, first: true)
+        case .retryAfterDelay where isTransition(verdict, sense) && disks[Int(disk)].access.mode != .off:
+            accessRefused(path, disk, .accessStateTransition)
+            // How long it lasts is the group's matter, not the command's.
+            tasks[task].attempts -= 1
             sendAgain(task, first: true)
         case .retryAfterDelay where tasks[task].attempts < .max:
             // BUSY and TASK SET FULL go on for as long as the target asks for patience; the APD time-out
             // bounds it.
+            if SCSIStatus(rawValue: status) == .taskSetFull { lowerDepth(index) }
             delay(task, milliseconds: min(10 << UInt64(min(tasks[task].attempts, 6)), 500))
         case .pathError(let cause):
             pathQueues[index].counters.errors &+= 1
-            problem(path, disk, cause == .accessState ? .notReady : .noSuchLUN, describe(status, sense))
+            leaveThePath(path, disk, cause, status, sense)
             sendAgain(task, first: true)
+        case .spaceExhausted where disks[Int(disk)].failure.space == .hold:
+            holdForSpace(task)
         default:
             deviceError(task, index, status: status, sense: sense, verdict.errorClass)
         }
     }
 
-    private func describe(_ status: UInt8, _ sense: SenseData?) -> String {
+    private func isTransition(_ verdict: ErrorClassification, _ sense: SenseData?) -> Bool {
+        verdict.notices.contains(.accessStateChanged) && sense?.additional == .accessStateTransition
+    }
+
+    /// This path does not lead to the data now: which others do not either depends on why.
+    private mutating func leaveThePath(
+        _ path: Path, _ disk: Int32, _ cause: PathErrorCause, _ status: UInt8, _ sense: SenseData?
+    ) {
+        switch cause {
+        case .accessState where disks[Int(disk)].access.mode != .off:
+            accessRefused(path, disk, sense?.additional ?? .none)
+        case .accessState, .notReady: problem(path, disk, .notReady, describe(status, sense))
+        case .logicalUnitGone: problem(path, disk, .lunGone, describe(status, sense))
+        }
+    }
+
+    func describe(_ status: UInt8, _ sense: SenseData?) -> String {
         if let sense { "\(sense)" } else { "\(SCSIStatus(rawValue: status))" }
     }
 
@@ -137,10 +173,13 @@ extension Lane {
     mutating func serviceFailed(_ task: Int32, _ index: Int32, _ response: UInt8) {
         taskAnswered(task, index)
         pathQueues[index].counters.errors &+= 1
+        switch tasks[task].kind {
+        case .hedgedRead, .hedge, .discarded: if copyIsLost(task) { return }
+        default: break
+        }
         guard tasks[task].request >= 0, tasks[task].attempts < settings.retryLimit else {
             if tasks[task].request < 0 {
-                internalData[task] = nil
-                releaseTask(task)
+                dropInternal(task, paths[Int(index)], wasSent: true)
                 return connectionLost(paths[Int(index)], "the target failed a command (response \(response))")
             }
             log(
@@ -161,12 +200,25 @@ extension Lane {
             log(
                 .error,
                 "\(disks[Int(disk)].name) \(path.name): the target lost a write that it had acknowledged")
-            diskQueues[disk].lostCache = true
+            writesAreLost(disk)
         }
         if !notices.isDisjoint(with: [.inquiryChanged, .lunListChanged]) {
             // Nothing more goes there before it has been asked who it is; answers of before do not count.
-            diskQueues[disk].usable &= ~(1 &<< UInt32(path.ordinal))
+            hide(disk, on: path)
             path.probes[disk] = nil
+            doubtOthers(path, disk)
+        }
+        if notices.contains(.accessStateChanged) {
+            disks[Int(disk)].access.askSoon(now: now)
+            wake(at: disks[Int(disk)].access.askAt ?? now)
+        }
+        // Not of a session's end, which ended the session's own commands: this lane knows of those.
+        if notices.contains(.reset) && !notices.contains(.nexusLost) && path.isUp && hasCommands(path, disk) {
+            beginSweep(path, disk, isOwn: false)
+        }
+        if notices.contains(.lunListChanged) { askInventory(targets[Int(path.target)], soon: true) }
+        if notices.contains(.thinThresholdReached) {
+            tell(.warning, disks[Int(disk)], "the thin pool behind the LUN is filling up (6/38/07)")
         }
         if !notices.isDisjoint(with: [.inquiryChanged, .capacityChanged, .lunListChanged, .modePagesChanged])
         {
@@ -175,11 +227,20 @@ extension Lane {
         }
     }
 
+    private func hasCommands(_ path: Path, _ disk: Int32) -> Bool {
+        var task = pathQueues[path.index].inFlight.first
+        while task >= 0 {
+            if tasks[task].disk == disk && tasks[task].request >= 0 { return true }
+            task = tasks[task].next
+        }
+        return false
+    }
+
     /// The target restarted: what it had acknowledged and not synchronised may be gone. The next FLUSH says
     /// so, and so do requests of which a part was done before.
-    private mutating func cacheIsLost(_ disk: Int32) {
+    mutating func cacheIsLost(_ disk: Int32) {
         if diskQueues[disk].acknowledgedWrites > diskQueues[disk].flushedWrites {
-            diskQueues[disk].lostCache = true
+            writesAreLost(disk)
         }
         for request in 0..<requests.capacity
         where !requests[request].isFree && requests[request].disk == disk && requests[request].isInCache
@@ -187,6 +248,21 @@ extension Lane {
         {
             requests[request].error = NBDError.inputOutput.rawValue
         }
+    }
+
+    /// Acknowledged writes are gone, and no client knows yet.
+    mutating func writesAreLost(_ disk: Int32) {
+        guard !diskQueues[disk].lostCache else { return }
+        diskQueues[disk].lostCache = true
+        effects.append(.notice(.writesLost(DiskID(rawValue: disk), isTold: false)))
+    }
+
+    /// Who detaches the disk was told that writes are lost; there is no client to be told.
+    public mutating func lossWasTold(_ id: DiskID) {
+        let disk = id.rawValue
+        guard disk >= 0, Int(disk) < disks.count, diskQueues[disk].lostCache else { return }
+        diskQueues[disk].lostCache = false
+        effects.append(.notice(.writesLost(id, isTold: true)))
     }
 
     // MARK: PDUs off the data path
@@ -197,53 +273,34 @@ extension Lane {
     ) {
         let path = paths[Int(index)]
         switch header.opcode {
-        case .nopIn: receiveNOPIn(NOPIn(header), path)
-        case .logoutResponse:
-            guard case .loggingOut = path.state else {
-                return violation(index, stream, .unexpected(header.opcode))
-            }
-            sessionEnded(path)
-        case .asynchronousMessage: receiveAsynchronous(AsynchronousMessage(header), path)
-        case .reject:
-            violation(index, stream, .rejected(Reject(header).reason))
+        case .nopIn: receiveNOPIn(NOPIn(header), path, stream)
+        case .logoutResponse: logoutAnswered(LogoutResponse(header), path, stream)
+        case .asynchronousMessage:
+            unsafe receiveAsynchronous(AsynchronousMessage(header), data, path, stream)
+        case .reject: unsafe receiveReject(Reject(header), data, path, stream)
+        case .taskManagementResponse where TaskManagement.isTag(header.initiatorTaskTag):
+            guard countsStatus(header, path, stream) else { return }
+            managementAnswered(TaskManagementResponse(header), path)
+        case .taskManagementResponse: resetAnswered(TaskManagementResponse(header), path, stream)
         default: violation(index, stream, .unexpected(header.opcode))
         }
     }
 
-    private mutating func receiveNOPIn(_ pdu: NOPIn, _ path: Path) {
+    /// Whatever data it brings: an echo is no more than a sign of life, and a ping wants none back.
+    private mutating func receiveNOPIn(_ pdu: NOPIn, _ path: Path, _ stream: Int32) {
         let index = path.index
-        pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         if pdu.isEcho {
-            pathQueues[index].expStatSN = pdu.statSN.next
-            path.ping.answered()
+            guard path.ping.wasSent(pdu.initiatorTaskTag) else {
+                return violation(index, stream, .unknownTask(.nopIn, pdu.initiatorTaskTag))
+            }
+            guard countsStatus(pdu.header, path, stream) else { return }
+            pingAnswered(path, tag: pdu.initiatorTaskTag)
+        } else {
+            pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         }
         let answer = NOPOut(
             answering: pdu, cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
         if let answer { sendCold(answer.header, [], pathQueues[index].stream) }
-    }
-
-    private mutating func receiveAsynchronous(_ pdu: AsynchronousMessage, _ path: Path) {
-        let index = path.index
-        pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
-        pathQueues[index].expStatSN = pdu.statSN.next
-        log(.warning, "\(targets[Int(path.target)].name) \(path.name): \(pdu.event)")
-        switch pdu.event {
-        case .scsiEvent:
-            path.reprobeAt = now
-            wake(at: now)
-        case .logoutRequest, .connectionDrop, .sessionDrop, .negotiationRequest:
-            connectionLost(path, "\(pdu.event)")
-        default: break
-        }
-    }
-
-    /// Asks the target for a sign of life.
-    mutating func sendPing(_ path: Path) {
-        let index = path.index
-        let tag = path.ping.send(now: now)
-        let ping = NOPOut(
-            initiatorTaskTag: tag, cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
-        sendCold(ping.header, [], pathQueues[index].stream)
     }
 
     // MARK: GET LBA STATUS

@@ -1,20 +1,29 @@
 /// What happens between login and I/O: the barrier, the proof that no earlier copy of a write still runs, and
 /// then the question which LUN it is.
 extension Lane {
-    /// Sends an ORDERED TEST UNIT READY to every disk of the path: answered GOOD, the target has finished
-    /// what it held before. Only where something is owed, to this lane's own writes or to those of a
-    /// predecessor that died: some targets stumble over ORDERED commands.
+    /// Sends an ORDERED TEST UNIT READY to every disk of the path that owes a fence: answered GOOD, the
+    /// target has finished what it held before. Only there: some targets stumble over ORDERED commands.
     mutating func beginBarriers(_ path: Path, isForeign: Bool) {
         path.isForeign = isForeign
-        path.barriers = Set(targets[Int(path.target)].disks)
-        let owes = owesFence(path) || path.owesPredecessor
-        if !owes || settings.skipsBarrier || path.proof == .waitsForTasks { path.barriers = [] }
-        if path.barriers.isEmpty { return barriersDone(path) }
-        for disk in path.barriers.sorted() {
-            guard issueInternal(.barrier, disk: disk, path: path) != nil else {
+        path.barriers = [:]
+        let isProved = settings.skipsBarrier || path.proof == .waitsForTasks
+        for disk in targets[Int(path.target)].disks where owesFence(path, disk) {
+            if isProved {
+                fenceDone(path, disk)
+            } else if !sendBarrier(path, disk) {
                 return connectionLost(path, "no task is free for the barrier")
             }
         }
+        if isProved { path.unfenced = [] }
+        tellFence(path)
+        beginUse(path)
+    }
+
+    /// False when no task is free.
+    mutating func sendBarrier(_ path: Path, _ disk: Int32) -> Bool {
+        guard let task = issueInternal(.barrier, disk: disk, path: path) else { return false }
+        path.barriers[disk] = Barrier(task: task)
+        return true
     }
 
     func proof(of attempt: Path.Attempt, target: Int32) -> ReinstatementProof {
@@ -69,34 +78,99 @@ extension Lane {
     }
 
     mutating func barrierAnswered(_ task: Int32, _ index: Int32, status: UInt8, sense: SenseData?) {
-        let path = paths[Int(index)]
         let disk = tasks[task].disk
-        guard status != 0 else {
-            releaseTask(task)
-            return barrierDone(path, disk)
+        let path = barrierOwner(task) ?? paths[Int(index)]
+        if path.abortBarriers[disk]?.task == task {
+            return abortBarrierAnswered(task, path, disk, status: status, sense: sense)
         }
+        // For a session that is lost again, or was made anew since, it proves nothing.
+        guard var barrier = path.barriers[disk], barrier.task == task else { return releaseTask(task) }
         let verdict = classify(status: SCSIStatus(rawValue: status), sense: sense)
         // The first command after a login is the one that hears of a restart.
-        note(verdict.notices, path, disk)
-        tasks[task].attempts &+= 1
-        let owes = owesFence(path, disk)
+        if status != 0 { note(tidings(verdict), paths[Int(index)], disk) }
         switch verdict.errorClass {
-        case .retry where tasks[task].attempts < 16: sendInternal(task, path)
-        case .retryAfterDelay:
-            tasks[task].attempts = min(tasks[task].attempts, 64)
-            delay(task, milliseconds: 200)
-        case _ where owes:
-            // Only GOOD proves anything: ask until it comes or the path is lost.
-            tasks[task].attempts = min(tasks[task].attempts, 64)
-            delay(task, milliseconds: 200)
-        default:
+        case .good:
             releaseTask(task)
-            barrierDone(path, disk)
+            fenceDone(path, disk)
+            tellFence(path)
+            beginProbe(path, disk)
+            leave(path)
+            return beginUse(path)
+        case .retry where tasks[task].attempts < 16:
+            tasks[task].attempts += 1
+            return sendInternal(task, paths[Int(index)])
+        default: break
+        }
+        let isRefused = verdict.notices.contains(.accessStateChanged) && sense?.key != .unitAttention
+        if isRefused, rerouteBarrier(task, path, disk) { return }
+        if isRefused || verdict.errorClass != .retryAfterDelay {
+            // Only GOOD proves anything. The disk's writes wait on, bounded by the APD time-out, and the
+            // target's other disks need not wait with them.
+            barrier.isAside = true
+        }
+        barrier.refusals += 1
+        barrier.answer = describe(status, sense)
+        barrier.via = -1
+        path.barriers[disk] = barrier
+        tasks[task].lba = 0
+        tasks[task].path = path.index
+        delay(task, milliseconds: barrier.delay)
+        guard barrier.isAside else { return }
+        problem(
+            path, disk, verdict.errorClass == .pathError(.logicalUnitGone) ? .lunGone : .notReady,
+            fenceWait(path, for: disk) ?? "")
+        tellFence(path)
+        beginUse(path)
+    }
+
+    /// What an answer of the lane's own command says besides. That the LUN is not there is the answer itself,
+    /// and no reason to ask anew at once.
+    private func tidings(_ verdict: ErrorClassification) -> TargetNotices {
+        if case .pathError(.logicalUnitGone) = verdict.errorClass {
+            verdict.notices.subtracting(.lunListChanged)
+        } else {
+            verdict.notices
         }
     }
 
-    private func owesFence(_ path: Path, _ disk: Int32) -> Bool {
-        if path.debts.contains(disk) { return true }
+    private func barrierOwner(_ task: Int32) -> Path? {
+        tasks[task].lba > 0 ? paths[Int(tasks[task].lba) - 1] : nil
+    }
+
+    /// The target port's access state forbids TEST UNIT READY (SPC-4 §5.15.2.5). The task set is the LUN's,
+    /// not the session's, so that an ORDERED command of another session waits for the same commands. False if
+    /// there is none, or if it was tried just now.
+    private mutating func rerouteBarrier(_ task: Int32, _ path: Path, _ disk: Int32) -> Bool {
+        let isShared = disks[Int(disk)].report?.limits.sharesTaskSet ?? false
+        let carrying = targets[Int(path.target)].paths.first {
+            $0 != path.index && diskQueues[disk].usable & (1 &<< UInt32(paths[Int($0)].ordinal)) != 0
+        }
+        guard isShared, let via = carrying, tasks[task].path == path.index else { return false }
+        tasks[task].attempts = 0
+        tasks[task].lba = UInt64(path.index) + 1
+        tasks[task].path = via
+        path.barriers[disk]?.via = via
+        sendInternal(task, paths[Int(via)])
+        return true
+    }
+
+    /// A barrier's path was lost, or it did not go out: the path that owes it sends another.
+    mutating func barrierLost(owner: Int32, via: Int32, _ disk: Int32) {
+        let path = paths[Int(owner)]
+        guard var barrier = path.barriers[disk], barrier.via == via, pathQueues[owner].isFullFeature else {
+            return
+        }
+        guard let task = issueInternal(.barrier, disk: disk, path: path) else {
+            return connectionLost(path, "no task is free for the barrier")
+        }
+        barrier.task = task
+        barrier.via = -1
+        path.barriers[disk] = barrier
+    }
+
+    /// Whether a disk's earlier writes over this path may still reach the medium.
+    func owesFence(_ path: Path, _ disk: Int32) -> Bool {
+        if path.debts.contains(disk) || path.accessDebts.contains(disk) { return true }
         var task = pathQueues[path.index].held.first
         while task >= 0 {
             if tasks[task].disk == disk { return true }
@@ -105,64 +179,129 @@ extension Lane {
         return false
     }
 
-    private mutating func barrierDone(_ path: Path, _ disk: Int32) {
-        path.barriers.remove(disk)
-        if path.barriers.isEmpty, case .draining = path.state { barriersDone(path) }
+    /// The fence of a disk is complete: nothing that lost sessions of this path had sent to it can reach the
+    /// medium any more.
+    private mutating func fenceDone(_ path: Path, _ disk: Int32) {
+        path.fenced.took = now.nanoseconds(since: path.fenceBegan ?? path.fencePatience?.since ?? now)
+        if path.debts.contains(disk) { path.fenced.wasOwed = true }
+        path.barriers[disk] = nil
+        path.diskProblems[disk] = nil
+        path.accessDebts.remove(disk)
+        path.unfenced.remove(diskQueues[disk].lun)
+        let count = release(path, disk)
+        diskQueues[disk].counters.fencedWrites &+= UInt64(count)
+        path.fenced.writes += count
+        pumpPending()
     }
 
-    /// The fence is complete: nothing of the lost session can reach the medium any more.
-    private mutating func barriersDone(_ path: Path) {
-        let index = path.index
-        let count = pathQueues[index].held.count
-        if count > 0 || !path.debts.isEmpty {
-            pathQueues[index].counters.fences &+= 1
-            let took = now.nanoseconds(since: path.fenceBegan ?? now) / 1_000_000
-            let proof =
-                if settings.skipsBarrier {
-                    "session reinstated, barrier left out"
-                } else if path.proof == .waitsForTasks {
-                    "session reinstated, for which this target finishes earlier commands"
-                } else {
-                    "session reinstated and barrier"
-                }
-            let way = path.isForeign ? "through another path" : "on its own route"
-            path.lastFence = "\(proof), \(way), after \(took) ms, \(count) writes"
-            log(
-                .information,
-                "\(targets[Int(path.target)].name) \(path.name): fence: \(proof) \(way) after \(took) ms; "
-                    + "\(count) writes are sent again")
-        }
-        path.fenceBegan = nil
-        path.owesPredecessor = false
-        for disk in path.debts { diskQueues[disk].fenceDebts -= 1 }
-        path.debts = []
-        var released: [Int32] = []
-        while !pathQueues[index].held.isEmpty {
-            let task = pathQueues[index].held.first
-            pathQueues[index].held.remove(task, tasks)
-            released.append(task)
-        }
-        for task in released.reversed() { sendAgain(task, first: true) }
+    /// A path that was logged in begins its work once no barrier keeps it.
+    mutating func beginUse(_ path: Path) {
+        guard case .draining = path.state, path.barriers.values.allSatisfy({ $0.isAside }) else { return }
         path.wasTried = true
-        if path.isForeign {
+        if path.intent != .inUse {
+            path.state = .standIn
+            leave(path)
+        } else if path.isForeign {
             path.state = .standIn
             path.retryAt = now.adding(milliseconds: settings.ownRouteRetryMilliseconds)
             wake(at: path.retryAt ?? .never)
+        } else if path.specification.awaitsRecord {
+            // A successor that finds no such record owes no fence.
+            return
         } else {
             path.state = .up
             path.attemptsSinceLoss = 0
+            path.reprobeAt = path.reprobeAt ?? now.adding(milliseconds: settings.capacityPollMilliseconds)
+            wake(at: path.reprobeAt ?? .never)
             for disk in targets[Int(path.target)].disks { beginProbe(path, disk) }
         }
         pumpPending()
         tellProblems(path.target)
     }
 
+    /// Counts a fence and tells of it once, for all disks that it was taken for, together with the loss if
+    /// that was not told yet. A LUN that does not answer with GOOD is told of by itself.
+    private mutating func tellFence(_ path: Path) {
+        guard path.barriers.values.allSatisfy({ $0.isAside }) else { return }
+        let (took, count, wasOwed) = (path.fenced.took, path.fenced.writes, path.fenced.wasOwed)
+        path.fenced = Path.Fenced()
+        guard count > 0 || wasOwed else { return }
+        let index = path.index
+        pathQueues[index].counters.fences &+= 1
+        pathQueues[index].counters.lastFenceNanoseconds = took
+        let proof: String
+        if settings.skipsBarrier {
+            proof = "session reinstated, barrier left out"
+        } else if path.proof == .waitsForTasks {
+            proof = "session reinstated, for which this target finishes earlier commands"
+            pathQueues[index].counters.fencesByLogin &+= 1
+        } else {
+            proof = "session reinstated and barrier"
+            pathQueues[index].counters.fencesByBarrier &+= 1
+        }
+        let way = path.isForeign ? "through another path" : "on its own route"
+        path.lastFence = "\(proof), \(way), after \(took / 1_000_000) ms, \(count) writes"
+        if let loss = path.loss {
+            path.loss = nil
+            log(
+                .warning,
+                "\(label(path)): path lost: \(loss.reason); \(loss.moved) commands moved at once, "
+                    + "\(loss.held) sent writes after a fence of \(took / 1_000_000) ms (\(proof), \(way))")
+        } else {
+            log(
+                .information,
+                "\(label(path)): fence: \(proof), \(way), after \(took / 1_000_000) ms; "
+                    + "\(count) writes are sent again")
+        }
+    }
+
+    // MARK: Fences that take long
+
+    /// What a path's fence waits for; nil if it owes none, to `disk` if one is given.
+    func fenceWait(_ path: Path, for disk: Int32? = nil) -> String? {
+        if let disk {
+            guard owesFence(path, disk) || path.barriers[disk] != nil else { return nil }
+        } else {
+            guard owesFence(path) || !path.barriers.isEmpty else { return nil }
+        }
+        guard pathQueues[path.index].isFullFeature else {
+            if case .loggingIn = path.attempt?.phase {
+                return "the fence waits for the target to answer the login that ends the lost session"
+            }
+            return "the fence waits for a login in the lost session's portal group"
+                + (path.problem.map { ": \($0.text)" } ?? "")
+        }
+        let barrier = disk.flatMap { path.barriers[$0] } ?? path.barriers.min { $0.key < $1.key }?.value
+        guard let answer = barrier?.answer else {
+            return "the fence waits for the LUN to finish earlier commands (ORDERED TEST UNIT READY)"
+        }
+        return "the fence waits for the LUN, which answers TEST UNIT READY with \(answer)"
+    }
+
+    /// Says once, and then more and more seldom, that a fence is not had.
+    mutating func warnOfFence(_ path: Path) {
+        guard let wait = fenceWait(path) else {
+            path.fencePatience = nil
+            return
+        }
+        var patience = path.fencePatience ?? FencePatience(since: path.fenceBegan ?? now)
+        if patience.isDue(now: now) {
+            let seconds = now.nanoseconds(since: patience.since) / 1_000_000_000
+            log(
+                .warning,
+                "\(label(path)): \(wait), for \(seconds) s now; "
+                    + "\(pathQueues[path.index].held.count) writes are held")
+        }
+        path.fencePatience = patience
+        wake(at: patience.dueAt)
+    }
+
     // MARK: Which LUN is it?
 
     mutating func beginProbe(_ path: Path, _ disk: Int32) {
-        guard path.isUp, !diskQueues[disk].isDetaching else { return }
+        guard path.isUp, path.intent == .inUse, !diskQueues[disk].isDetaching, path.barriers[disk] == nil
+        else { return }
         let probe = LogicalUnitProbe(maxTransferBytes: UInt32(settings.pieceBytes))
-        path.diskProblems[disk] = nil
         issueProbe(probe, path, disk)
     }
 
@@ -190,7 +329,7 @@ extension Lane {
         let disk = tasks[task].disk
         let data = internalData.removeValue(forKey: task) ?? []
         if status != 0 {
-            note(classify(status: SCSIStatus(rawValue: status), sense: sense).notices, path, disk)
+            note(tidings(classify(status: SCSIStatus(rawValue: status), sense: sense)), path, disk)
         }
         guard var probe = path.probes[disk], probe.task == task else { return releaseTask(task) }
         switch probe.answered(status: SCSIStatus(rawValue: status), sense: sense, data: data) {
@@ -205,6 +344,10 @@ extension Lane {
             releaseTask(task)
             path.probes[disk] = nil
             showed(report, path, disk)
+        case .inaccessible(let unit, let sense):
+            releaseTask(task)
+            path.probes[disk] = nil
+            identified(unit, path, disk, sense)
         case .failed(let text, let kind):
             releaseTask(task)
             path.probes[disk] = nil
@@ -214,57 +357,99 @@ extension Lane {
 
     /// A path's LUN does not do. The path goes on for other disks.
     mutating func problem(_ path: Path, _ disk: Int32, _ kind: PathProblem.Kind, _ text: String) {
-        diskQueues[disk].usable &= ~(1 &<< UInt32(path.ordinal))
+        hide(disk, on: path)
+        if kind == .lunGone { lunIsGone(path, disk) } else { path.gone[disk] = nil }
         let isNews = path.diskProblems[disk]?.text != text
         path.diskProblems[disk] = PathProblem(
             kind: kind, interface: path.specification.interface, portal: path.specification.portal, text: text
         )
         path.reprobeAt = now.adding(milliseconds: settings.reprobeMilliseconds)
         wake(at: path.reprobeAt ?? .never)
-        if isNews { log(.warning, "\(disks[Int(disk)].name) \(path.name): \(text)") }
+        if isNews {
+            tell(kind == .otherLUN ? .error : .warning, disks[Int(disk)], "\(path.name): \(text)")
+            if kind == .otherLUN || kind == .lunGone { doubtOthers(path, disk) }
+        }
         checkAllPathsDown(path.target)
         tellProblems(path.target)
     }
 
-    /// A path has shown its LUN: it joins if it is the disk's own (VPD 0x83 identity and capacity).
+    /// A path has shown who its LUN is, and that its target port is in a state in which it says no more.
+    private mutating func identified(_ unit: IdentifiedUnit, _ path: Path, _ disk: Int32, _ sense: SenseData)
+    {
+        let cold = disks[Int(disk)]
+        if let difference = mismatch(unit, path, cold) { return problem(path, disk, .otherLUN, difference) }
+        noteAccess(unit, path, cold)
+        accessRefused(path, disk, sense.additional)
+        problem(path, disk, .notReady, accessReason(path, disk) ?? "\(sense)")
+    }
+
+    private func noteAccess(_ unit: IdentifiedUnit, _ path: Path, _ cold: Disk) {
+        cold.access.mode = cold.failure.access
+        cold.access.identified(
+            path: path.ordinal, group: unit.identification.targetPortGroup,
+            port: unit.identification.relativeTargetPort, support: unit.inquiry.targetPortGroupSupport,
+            reported: unit.accessGroups, now: now)
+    }
+
+    /// Why this is not the disk's LUN; nil if it is. Beside its name (VPD page 83h) a LUN made anew in place
+    /// of another may be told by its serial number, which is compared on each path by itself: some
+    /// controllers show their own.
+    private func mismatch(_ unit: IdentifiedUnit, _ path: Path, _ cold: Disk) -> String? {
+        guard let known = cold.report else { return nil }
+        if let difference = known.difference(from: unit) {
+            return "this is not the disk's LUN, and gets no I/O: \(difference)"
+        }
+        guard let serial = unit.serial else { return nil }
+        let first = path.serials[cold.index] ?? serial
+        path.serials[cold.index] = first
+        return first == serial
+            ? nil : "this is not the disk's LUN, and gets no I/O: serial number \(serial) instead of \(first)"
+    }
+
+    /// A path has shown its LUN: it joins if it is the disk's own.
     private mutating func showed(_ report: LogicalUnitReport, _ path: Path, _ disk: Int32) {
         let cold = disks[Int(disk)]
+        if let difference = mismatch(report.identified, path, cold) {
+            return problem(path, disk, .otherLUN, difference)
+        }
         if let known = cold.report {
-            if let difference = known.difference(from: report) {
-                return problem(path, disk, .otherLUN, "this is not the disk's LUN: \(difference)")
-            }
-            if report.limits.blockCount > known.limits.blockCount {
-                log(
-                    .warning,
-                    "\(cold.name) \(path.name): the LUN has grown to \(report.limits.byteCount) bytes; "
-                        + "the disk keeps its size until it is attached anew")
+            guard report.limits.logicalBlockLength == known.limits.logicalBlockLength else {
+                return problem(
+                    path, disk, .otherLUN,
+                    "blocks of \(report.limits.logicalBlockLength) bytes instead of "
+                        + "\(known.limits.logicalBlockLength)")
             }
             // Mode page 8 can change under a disk; what was promised to its clients is kept by other means.
             diskQueues[disk].writeCacheEnabled = report.limits.writeCacheEnabled
             diskQueues[disk].supportsFUA = diskQueues[disk].supportsFUA && report.limits.supportsFUA
+        } else if let difference = cold.expected?.difference(from: report) {
+            return problem(path, disk, .otherLUN, "this is not the disk's LUN: \(difference)")
         } else {
             do throws(ExportDescriptionError) {
                 try adopt(report, disk)
             } catch {
                 return problem(path, disk, .noSuchLUN, "the LUN cannot be exported: \(error)")
             }
+            path.serials[disk] = report.serial
         }
-        guard path.isUp else { return }
-        diskQueues[disk].usable |= 1 &<< UInt32(path.ordinal)
-        if cold.allPathsDownSince != nil {
-            cold.allPathsDownSince = nil
-            log(.information, "\(cold.name): a path is back, I/O goes on")
+        guard path.isUp, path.intent == .inUse, path.barriers[disk] == nil else { return }
+        path.wasUp = true
+        if let since = path.lostSince {
+            path.lostSince = nil
+            let tenths = now.nanoseconds(since: since) / 100_000_000
+            log(.information, "\(label(path)): path is back after \(tenths / 10).\(tenths % 10) s")
         }
-        diskQueues[disk].isFailing = cold.isForced
-        effects.append(
-            .notice(
-                .pathChanged(
-                    DiskID(rawValue: disk), interface: path.specification.interface,
-                    portal: path.specification.portal, isUp: true, reason: "")))
-        if !cold.wasReady, let description = describe(disk) {
-            cold.wasReady = true
-            effects.append(.notice(.ready(DiskID(rawValue: disk), description)))
-        }
-        pumpPending()
+        noteAccess(report.identified, path, cold)
+        lunIsBack(path, disk)
+        path.diskProblems[disk] = nil
+        diskQueues[disk].shown |= 1 &<< UInt32(path.ordinal)
+        regroup(disk)
+        wake(at: cold.access.askAt ?? .never)
+        let target = targets[Int(path.target)]
+        let isListed = target.inventory.luns?.contains(cold.lun) ?? true
+        askInventory(target, soon: target.inventory.isStale || !isListed)
+        checkAllPathsDown(path.target)
+        tellProblems(path.target)
+        sizeShown(report.limits, path, disk)
     }
 }

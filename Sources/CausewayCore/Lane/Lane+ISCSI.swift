@@ -13,17 +13,30 @@ extension Lane {
             }
             let bytes = unsafe UnsafeRawPointer(chunks.base(streams[index].chunk) + parsed)
             let header = unsafe BasicHeaderSegment(copyingFrom: bytes)
+            let digests = streams[index].digests
+            let dataOffset = BasicHeaderSegment.byteCount &+ digests.headerByteCount
+            guard available >= dataOffset else {
+                streams[index].needed = dataOffset
+                break
+            }
+            if digests.coversHeader, unsafe !isIntact(bytes, BasicHeaderSegment.byteCount) {
+                return headerIsDamaged(path, index)
+            }
+            let count = header.paddedDataSegmentLength
             guard header.fits(maxRecvDataSegmentLength: max(limit, 8192)) else {
                 return violation(path, index, .tooLong(header.opcode, header.dataSegmentLength))
             }
-            let total = BasicHeaderSegment.byteCount &+ header.paddedDataSegmentLength
+            let total = dataOffset &+ count &+ (count > 0 ? digests.dataByteCount : 0)
             guard available >= total else {
                 streams[index].needed = total
                 break
             }
+            let data = unsafe bytes + dataOffset
+            if digests.coversData, count > 0, unsafe !isIntact(data, count) {
+                return dataIsDamaged(path, index, header.opcode)
+            }
             // Taken before it is acted on: acting may close the stream.
             streams[index].parsed = parsed &+ total
-            let data = unsafe bytes + BasicHeaderSegment.byteCount
             if pathQueues[path].stream == index && pathQueues[path].isFullFeature {
                 unsafe receivePDU(header, data, path, index)
             } else {
@@ -102,7 +115,10 @@ extension Lane {
     @inline(never)
     private mutating func gather(_ task: Int32, _ data: UnsafeRawPointer, _ count: Int32) {
         guard count > 0 else { return }
-        if tasks[task].kind != .read {
+        switch tasks[task].kind {
+        case .read, .hedgedRead: break
+        case .discarded: return
+        default:
             unsafe internalData[task, default: []].append(
                 contentsOf: UnsafeRawBufferPointer(start: data, count: Int(count)))
             return
@@ -145,8 +161,7 @@ extension Lane {
     ) {
         var sense: SenseData?
         if pdu.dataSegmentLength > 2 {
-            let length = min(Int(data.loadBigEndian(0, as: UInt16.self)), pdu.dataSegmentLength - 2)
-            sense = unsafe SenseData(RawSpan(_unsafeStart: data + 2, byteCount: length))
+            sense = unsafe SenseData(segment: data, count: pdu.dataSegmentLength)
         }
         if pdu.status == 0 && tasks[task].kind == .write {
             // GOOD, and yet not all blocks were taken.
@@ -165,7 +180,10 @@ extension Lane {
         let transfer = TransferQueue.Transfer(
             targetTransferTag: pdu.targetTransferTag, offset: pdu.bufferOffset,
             remaining: pdu.desiredDataTransferLength, dataSN: 0)
-        guard unsafe tasks[task].data != nil,
+        // Each byte once, in the order of R2TSN: what came again would be asked for without end.
+        let asked = tasks[task].received &+ Int32(truncatingIfNeeded: pdu.desiredDataTransferLength)
+        guard unsafe tasks[task].data != nil, pdu.r2tSN == tasks[task].nextDataSN,
+            asked >= 0 && asked <= tasks[task].byteCount,
             pdu.isAcceptable(
                 expectedDataTransferLength: Int(tasks[task].byteCount),
                 maxBurstLength: Int(pathQueues[path].maxBurstLength)),
@@ -175,6 +193,8 @@ extension Lane {
                 path, index, .transferRequest(offset: pdu.bufferOffset, length: pdu.desiredDataTransferLength)
             )
         }
+        tasks[task].received = asked
+        tasks[task].nextDataSN &+= 1
         sendTransfers(path)
     }
 
@@ -182,9 +202,17 @@ extension Lane {
     @inline(__always)
     mutating func taskAnswered(_ task: Int32, _ path: Int32) {
         pathQueues[path].inFlight.remove(task, tasks)
+        if pathQueues[path].inFlight.isEmpty { pathQueues[path].busy.end(now) }
         // Answered before all of its data was sent: the rest is not wanted any more.
         if transfers[task].count > 0 { dropTransfers(task) }
-        pathQueues[path].counters.answered(after: now.nanoseconds(since: tasks[task].issuedAt))
+        let latency = now.nanoseconds(since: tasks[task].issuedAt)
+        pathQueues[path].counters.answered(after: latency)
+        if pathQueues[path].load.isMeasured {
+            pathQueues[path].load.answered(
+                bytes: tasks[task].byteCount, mark: tasks[task].mark, latency: latency, now: now.nanoseconds)
+        }
+        let row = tasks[task].kind.historyRow(byteCount: tasks[task].byteCount)
+        pathQueues[path].history.note(latency, row: row)
     }
 
     /// The slower end of a task: what is not a whole READ in one PDU or a WRITE that went well.
@@ -194,6 +222,15 @@ extension Lane {
         switch tasks[task].kind {
         case .inquiry: return probeAnswered(task, path, status: status, sense: sense)
         case .barrier: return barrierAnswered(task, path, status: status, sense: sense)
+        case .hedgedRead, .hedge: return hedgeAnswered(task, path, status: status, sense: sense)
+        case .discarded:
+            noteSense(task, path, status: status, sense: sense)
+            return releaseTask(task)
+        case .resetBarrier: return resetBarrierAnswered(task, path, status: status, sense: sense)
+        case .signOfLife: return signOfLifeAnswered(task)
+        case .accessReport: return accessAnswered(task, path, status: status, sense: sense)
+        case .accessSetting: return activationAnswered(task, path, status: status, sense: sense)
+        case .inventory: return inventoryAnswered(task, path, status: status, sense: sense)
         default: break
         }
         guard status == 0 else { return commandFailed(task, path, status: status, sense: sense) }

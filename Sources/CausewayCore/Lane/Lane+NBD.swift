@@ -46,7 +46,9 @@ extension Lane {
     @inline(__always)
     private func hasRoomForRequest(_ index: Int32) -> Bool {
         Int(streams[index].requests) &+ streams[index].send.count < Int(settings.requestsPerClient)
-            && freeRequests.count > 0 && chunks.freeCount > reservedChunks / 2
+            && freeRequests.count > 0
+            // One needs no more than the chunk that it lies in, and may be what all others wait for.
+            && (chunks.freeCount > reservedChunks / 2 || streams[index].requests == 0)
             && freeTasks.count > settings.reservedTasks
             && streams[index].send.room > 2 &* Int(streams[index].requests) &+ Self.replyReserve
             && chunks.heapBytes < settings.heapLimitBytes
@@ -233,6 +235,8 @@ extension Lane {
             } else {
                 writeReply(requests[request].cookie, isRead: isRead, error, stream: requests[request].stream)
             }
+        } else if requests[request].stream < 0 {
+            ownFlushEnded(request)
         }
         releaseRequest(request)
     }
@@ -259,6 +263,10 @@ extension Lane {
             if streams[stream].requests == 0 { giveChunkBack(stream) }
         }
         let disk = requests[request].disk
+        if requests[request].isAwaited {
+            diskQueues[disk].fenceDebts -= 1
+            hasPending = true
+        }
         if requests[request].error != 0 { diskQueues[disk].counters.errors &+= 1 }
         diskQueues[disk].requests &-= 1
         requests[request].isFree = true
@@ -268,7 +276,7 @@ extension Lane {
 
     /// A client with nothing under way and nothing half received holds no memory: there may be many of them.
     @inline(__always)
-    private mutating func giveChunkBack(_ index: Int32) {
+    mutating func giveChunkBack(_ index: Int32) {
         let chunk = streams[index].chunk
         guard chunk.isSome, streams[index].parsed == streams[index].filled, chunks.isOnlyPin(chunk) else {
             return
@@ -292,22 +300,27 @@ extension Lane {
 
     // MARK: The end of a client
 
-    /// DISC, or a stream that has lost its place: nothing more is read. Answers under way still go out.
+    /// DISC, or a stream that has lost its place: nothing more is read. What was accepted is carried out and
+    /// answered first.
     @inline(never)
     private mutating func clientEnds(_ index: Int32, _ end: TransmissionEnd) {
-        streams[index].isDisconnecting = true
         if end != .requested {
             log(.error, "\(disks[Int(streams[index].owner)].name): \(end); its connection is closed")
         }
-        clientIsGone(index, requested: end == .requested)
+        streams[index].endIsRequested = end == .requested
+        beginClosing(index, .whenAnswered)
     }
 
     /// Lets go of an NBD client. Its requests run to their end, unanswered.
     @inline(never)
-    mutating func clientIsGone(_ index: Int32, requested: Bool) {
+    mutating func clientIsGone(_ index: Int32) {
         let disk = streams[index].owner
         let id = streamID(index)
+        let requested = streams[index].endIsRequested
         negotiations[index] = nil
+        lingering[index] = nil
+        // The answer that says so may be among those that are lost with the stream.
+        if streams[index].hasToldLoss && !streams[index].send.isEmpty { writesAreLost(disk) }
         // First, for the end of a request may be the end of the disk, which closes its streams.
         releaseStream(index)
         effects.append(.close(id))
@@ -320,7 +333,55 @@ extension Lane {
                 releaseRequest(request)
             } else {
                 requests[request].isFullyIssued = true
+                switch NBDCommand(rawValue: requests[request].type) {
+                case .write, .writeZeroes, .trim:
+                    requests[request].isAwaited = true
+                    diskQueues[disk].fenceDebts += 1
+                default: break
+                }
             }
         }
+        dropOrphans(disk)
+    }
+
+    /// Writes of clients that are gone and that wait to be sent, or to be sent again: they would go over what
+    /// the next client writes, to which the kernel sends the same ones anew.
+    private mutating func dropOrphans(_ disk: Int32) {
+        // Collected first: the end of one may be the end of the disk.
+        var waiting: [Int32] = []
+        for list in [diskQueues[disk].pending, delayed] { collectOrphans(list.first, disk, &waiting) }
+        for task in waiting where isOrphanedWrite(task, disk) {
+            switch tasks[task].state {
+            case .delayed: delayed.remove(task, tasks)
+            case .pending: diskQueues[disk].pending.remove(task, tasks)
+            default: continue
+            }
+            finishTask(task, error: NBDError.inputOutput.rawValue)
+        }
+        for index in targets[Int(diskQueues[disk].target)].paths {
+            let path = paths[Int(index)]
+            var held: [Int32] = []
+            collectOrphans(pathQueues[index].held.first, disk, &held)
+            for task in held where tasks[task].state == .held && isOrphanedWrite(task, disk) {
+                pathQueues[index].held.remove(task, tasks)
+                if pathQueues[index].isFullFeature && path.abortBarriers[disk] != nil {
+                    reinstate(path, "an aborted write was given up before its barrier")
+                }
+                abandonWrite(task, path)
+            }
+        }
+    }
+
+    private func collectOrphans(_ first: Int32, _ disk: Int32, _ list: inout [Int32]) {
+        var task = first
+        while task >= 0 {
+            if isOrphanedWrite(task, disk) { list.append(task) }
+            task = tasks[task].next
+        }
+    }
+
+    func isOrphanedWrite(_ task: Int32, _ disk: Int32) -> Bool {
+        tasks[task].disk == disk && tasks[task].kind.isWrite && tasks[task].request >= 0
+            && requests[tasks[task].request].isOrphan
     }
 }

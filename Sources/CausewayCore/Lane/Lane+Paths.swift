@@ -9,9 +9,14 @@ extension Lane {
     /// Begins to connect. One attempt at a time, so that one ISID is never in two logins.
     mutating func beginAttempt(_ path: Path) {
         path.retryAt = nil
-        let owes = owesFence(path)
+        // A path that is added again while it leaves may still have one.
+        guard path.attempt == nil else { return }
+        // Who stands in has the session that the fence needs; its own route is what is tried.
+        let isStandIn = if case .standIn = path.state { true } else { false }
+        let owes = owesFence(path) && !isStandIn
         let ordinal = FenceRoute.choose(
-            attempt: path.attemptsSinceLoss, siblings: siblingsUp(path), own: path.ordinal, owesFence: owes)
+            attempt: path.attemptsSinceLoss, siblings: siblingsForFence(path), own: path.ordinal,
+            owesFence: owes)
         let by = paths[Int(targetPaths[path.target].indices[Int(ordinal)])]
         path.attemptsSinceLoss += 1
         guard let stream = openStream(.iscsi, owner: path.index) else {
@@ -20,20 +25,28 @@ extension Lane {
         let isForeign = by.index != path.index
         path.attempt = Path.Attempt(
             stream: stream, route: by.specification.route, via: by.index, isForeign: isForeign,
-            phase: .connecting,
+            began: now, phase: .connecting,
             deadline: now.adding(milliseconds: isForeign ? 1000 : settings.connectTimeoutMilliseconds))
         wake(at: path.attempt?.deadline ?? .never)
-        effects.append(.connect(streamID(stream), route: by.specification.route))
+        guard let moved = path.movedTo, !isForeign else {
+            return effects.append(
+                .connect(
+                    streamID(stream), route: by.specification.route,
+                    userTimeoutMilliseconds: userTimeout(path)))
+        }
+        // If it is not there either, the next attempt begins where the path was configured.
+        path.movedTo = nil
+        path.attempt?.visited = [moved]
+        path.attempt?.movesForGood = true
+        path.attempt?.beganElsewhere = true
+        effects.append(
+            .connectElsewhere(
+                streamID(stream), route: by.specification.route, address: moved,
+                userTimeoutMilliseconds: userTimeout(path)))
     }
 
-    /// The paths of the same target that are up, as a mask of ordinals.
-    func siblingsUp(_ path: Path) -> UInt32 {
-        var mask: UInt32 = 0
-        for sibling in targets[Int(path.target)].paths where sibling != path.index && paths[Int(sibling)].isUp
-        {
-            mask |= 1 << UInt32(paths[Int(sibling)].ordinal)
-        }
-        return mask
+    func userTimeout(_ path: Path) -> UInt32 {
+        UInt32(clamping: targets[Int(path.target)].timers.recoveryTimeoutMilliseconds)
     }
 
     private func path(of id: StreamID) -> Path? {
@@ -46,14 +59,32 @@ extension Lane {
     public mutating func connected(_ id: StreamID, now: Instant) {
         self.now = now
         guard let path = path(of: id), var attempt = path.attempt, attempt.stream == id.index else { return }
+        if path.isUp {
+            // A session that was silent. If it was heard meanwhile it goes on; otherwise the network is back
+            // and TCP still waits before it sends again what was lost.
+            guard pathQueues[path.index].lastReceived < attempt.began else {
+                closeStream(attempt.stream)
+                path.attempt = nil
+                return
+            }
+            path.attempt = nil
+            // It may have been the ping itself that TCP sends again and again.
+            if path.ping.isFullSize { path.segments.failed() }
+            path.ping.forget()
+            connectionLost(path, "silent, and a new connection can be made")
+            path.retryAt = nil
+            path.attempt = attempt
+        }
         // A stand-in for this very session ends when the login goes out: the target would end it anyway.
-        if pathQueues[path.index].stream >= 0 { abandonSession(path, "its own route answers again") }
+        if pathQueues[path.index].stream >= 0 { abandonSession(path) }
         let target = targets[Int(path.target)]
         var options = LoginOptions(
-            initiatorName: target.initiatorName, targetName: target.name, isid: path.specification.isid)
-        options.wanted.maxRecvDataSegmentLength = settings.maxRecvDataSegmentLength
-        // One place is for data that is sent unasked.
-        options.wanted.maxOutstandingR2T = TransferQueue.capacity - 1
+            initiatorName: path.specification.initiatorName ?? target.initiatorName,
+            targetName: target.name, isid: path.specification.isid)
+        options.wanted = wantedParameters(target)
+        let authentication =
+            target.offersMD5Alone ? target.authentication.withMD5Alone : target.authentication
+        options.authentication = authentication.knowing(target.challenges)
         var machine = LoginStateMachine(options)
         let step = machine.start()
         attempt.phase = .loggingIn(machine)
@@ -65,7 +96,8 @@ extension Lane {
 
     /// Some targets let a login wait until the old session's writes have ended: then patience is the proof.
     private func loginTimeout(_ path: Path) -> UInt64 {
-        owesFence(path) ? settings.fenceLoginTimeoutMilliseconds : settings.loginTimeoutMilliseconds
+        let usual = targets[Int(path.target)].timers.loginTimeoutMilliseconds
+        return owesFence(path) ? max(usual, settings.fenceLoginTimeoutMilliseconds) : usual
     }
 
     @inline(never)
@@ -84,14 +116,15 @@ extension Lane {
         case .iscsi:
             let path = paths[Int(streams[id.index].owner)]
             if path.attempt?.stream == id.index {
-                attemptFailed(
-                    path, .unreachable, "the target closed the connection during login", wasRefused: true)
+                closedDuringLogin(path)
             } else if case .loggingOut = path.state {
                 sessionEnded(path)
             } else {
+                // A target that does not like ping data.
+                if path.ping.isFullSize { path.segments.ended() }
                 connectionLost(path, reason)
             }
-        case .negotiation, .nbd: clientIsGone(id.index, requested: false)
+        case .negotiation, .nbd: clientIsGone(id.index)
         case .free: break
         }
     }
@@ -104,14 +137,18 @@ extension Lane {
             closeStream(attempt.stream)
             path.attempt = nil
         }
-        let isNews = path.problem?.text != reason
+        let downMilliseconds = now.nanoseconds(since: path.downSince) / 1_000_000
+        let delay = path.retries.next(wasRefused: wasRefused, downMilliseconds: downMilliseconds)
+        path.retryAt = now.adding(milliseconds: delay)
+        wake(at: path.retryAt ?? .never)
+        // Beside a session that is only silent.
+        if path.isUp { return }
+        // That a lost path cannot be reached is no news.
+        let isNews = path.problem?.text != reason && (!path.wasUp || kind != .unreachable)
         path.problem = PathProblem(
             kind: kind, interface: path.specification.interface, portal: path.specification.portal,
             text: reason)
         path.wasTried = true
-        let delay = path.retries.next(wasRefused: wasRefused)
-        path.retryAt = now.adding(milliseconds: delay)
-        wake(at: path.retryAt ?? .never)
         if isNews { log(.warning, "\(targets[Int(path.target)].name) \(path.name): \(reason)") }
         tellProblems(path.target)
     }
@@ -143,13 +180,45 @@ extension Lane {
         switch step {
         case .send(let header, let data): sendCold(header, data, attempt.stream)
         case .completed(let parameters): loggedIn(path, parameters)
-        case .redirected(let address, _):
-            attemptFailed(
-                path, .unreachable, "the target redirects to \(address), which is not a portal of this disk",
-                wasRefused: true)
-        case .failed(let error):
-            attemptFailed(path, error.problemKind, "\(error)", wasRefused: true)
+        case .redirected(let address, let permanent): redirect(path, to: address, permanent: permanent)
+        case .failed(let error): loginFailed(path, error)
         }
+    }
+
+    private mutating func closedDuringLogin(_ path: Path) {
+        guard case .loggingIn(var machine)? = path.attempt?.phase else {
+            return attemptFailed(
+                path, .unreachable, "the target closed the connection during login", wasRefused: true)
+        }
+        loginFailed(path, machine.connectionClosed())
+    }
+
+    /// Tries once more with MD5 alone where that may help; a target that fails with it too is asked for all
+    /// algorithms the next time.
+    private mutating func loginFailed(_ path: Path, _ error: LoginError) {
+        guard let attempt = path.attempt, case .loggingIn(let machine) = attempt.phase else { return }
+        let target = targets[Int(path.target)]
+        remember(machine.challenges, target)
+        guard machine.maySucceedWithMD5(after: error) else {
+            target.offersMD5Alone = false
+            return attemptFailed(path, error.problemKind, "\(error)", wasRefused: true)
+        }
+        if !target.offersMD5Alone {
+            log(
+                .warning,
+                "\(target.name) \(path.name): CHAP failed with the algorithm that the target chose; "
+                    + "trying once more with MD5 alone (\(error))")
+        }
+        target.offersMD5Alone = true
+        closeStream(attempt.stream)
+        path.attempt = nil
+        path.retryAt = now
+        wake(at: now)
+    }
+
+    private func remember(_ challenges: [[UInt8]], _ target: Target) {
+        target.challenges += challenges
+        target.challenges.removeFirst(max(target.challenges.count - Target.challengesMax, 0))
     }
 
     /// Queues a PDU of the control path; its data is copied.
@@ -158,24 +227,39 @@ extension Lane {
         let entry = unsafe streams[index].send.append()
         unsafe entry.pointee.reset(headerCount: BasicHeaderSegment.byteCount)
         unsafe header.copy(to: entry)
-        if !data.isEmpty {
-            let copy = UnsafeMutableRawPointer.allocate(byteCount: data.count, alignment: 8)
-            unsafe data.withUnsafeBytes { bytes in
-                if let base = bytes.baseAddress { unsafe copy.copyMemory(from: base, byteCount: bytes.count) }
-            }
-            unsafe entry.pointee.payload = UnsafeRawPointer(copy)
-            unsafe entry.pointee.payloadCount = Int32(data.count)
-            unsafe entry.pointee.trailerCount = UInt8(-data.count & 3)
-            unsafe entry.pointee.trailer = 0
-            unsafe entry.pointee.ownsPayload = true
-            chunks.heapBytes += data.count
-        }
+        unsafe attachCopy(of: data, to: entry)
+        unsafe entry.pointee.trailerCount = UInt8(-data.count & 3)
+        unsafe entry.pointee.trailer = 0
+        if !streams[index].digests.isEmpty { unsafe seal(entry, index) }
         markDirty(index)
+    }
+
+    /// Queues bytes that are no PDU; they are copied.
+    mutating func sendPlain(_ bytes: [UInt8], _ index: Int32) {
+        guard !bytes.isEmpty, streams[index].send.room > 0 else { return }
+        let entry = unsafe streams[index].send.append()
+        unsafe entry.pointee.reset(headerCount: 0)
+        unsafe attachCopy(of: bytes, to: entry)
+        markDirty(index)
+    }
+
+    /// A payload that lives as long as its entry.
+    private mutating func attachCopy(of bytes: [UInt8], to entry: UnsafeMutablePointer<SendEntry>) {
+        guard !bytes.isEmpty else { return }
+        let copy = UnsafeMutableRawPointer.allocate(byteCount: bytes.count, alignment: 8)
+        unsafe bytes.withUnsafeBytes { source in
+            if let base = source.baseAddress { unsafe copy.copyMemory(from: base, byteCount: source.count) }
+        }
+        unsafe entry.pointee.payload = UnsafeRawPointer(copy)
+        unsafe entry.pointee.payloadCount = Int32(bytes.count)
+        unsafe entry.pointee.ownsPayload = true
+        chunks.heapBytes += bytes.count
     }
 
     private mutating func loggedIn(_ path: Path, _ parameters: NegotiatedParameters) {
         guard let attempt = path.attempt else { return }
-        if attempt.isForeign || owesFence(path), let tag = path.portalGroupTag,
+        let endsEarlier = attempt.isForeign || owesFence(path) || !path.unfenced.isEmpty
+        if endsEarlier, let tag = path.portalGroupTag,
             tag != parameters.targetPortalGroupTag
         {
             return attemptFailed(
@@ -184,168 +268,35 @@ extension Lane {
                     + "the lost session was in \(tag): no fence",
                 wasRefused: false)
         }
+        if case .loggingIn(let machine) = attempt.phase {
+            remember(machine.challenges, targets[Int(path.target)])
+        }
         path.attempt = nil
         path.proof = proof(of: attempt, target: path.target)
         path.negotiated = parameters
+        if let moved = attempt.visited.last, attempt.movesForGood { path.movedTo = moved }
         path.portalGroupTag = parameters.targetPortalGroupTag
         path.problem = nil
         path.state = .draining
         path.sessionBegan = now
         path.ping = PingState()
+        path.transport = nil
+        path.transportRead = now
         let index = path.index
         path.via = attempt.via
         pathQueues[index].stream = attempt.stream
         pathQueues[index].take(parameters)
+        streams[attempt.stream].digests = StreamDigests(parameters)
         pathQueues[index].isFullFeature = true
         pathQueues[index].lastReceived = now
         let depth = path.specification.depth
-        pathQueues[index].depth = depth > 0 ? depth : settings.depthPerPath
+        path.depthLimit = depth > 0 ? depth : settings.depthPerPath
+        path.depthGrowsAt = nil
+        pathQueues[index].depth = path.depthLimit
+        effects.append(.notice(.sessionBegan(sessionName(path), portalGroupTag: path.portalGroupTag)))
+        if !attempt.isForeign { checkSegments(path) }
         beginBarriers(path, isForeign: attempt.isForeign)
         wake(at: now)
-    }
-
-    // MARK: Loss
-
-    /// A session that stood so long was a good one.
-    private static var lastingNanoseconds: UInt64 { 2_000_000_000 }
-
-    /// A peer that breaks the protocol loses its connection: nothing on it can be trusted any more.
-    @inline(never)
-    mutating func violation(_ path: Int32, _ index: Int32, _ violation: ProtocolViolation) {
-        let path = paths[Int(path)]
-        if path.attempt?.stream == index {
-            attemptFailed(path, .protocolViolation, violation.description, wasRefused: true)
-        } else if pathQueues[path.index].stream == index {
-            connectionLost(path, violation.description)
-        }
-    }
-
-    /// The session's connection is gone. Reads and what was never sent move at once; sent writes wait for the
-    /// fence.
-    @inline(never)
-    mutating func connectionLost(_ path: Path, _ reason: String) {
-        let index = path.index
-        guard pathQueues[index].stream >= 0 else { return }
-        if case .loggingOut = path.state { return sessionEnded(path) }
-        // A stand-in was lost while its own route was tried: the next attempt begins anew, with the fence in
-        // mind.
-        if let attempt = path.attempt {
-            closeStream(attempt.stream)
-            path.attempt = nil
-        }
-        let wasUp = path.isUp
-        path.state = .down
-        path.downSince = now
-        path.problem = PathProblem(
-            kind: .unreachable, interface: path.specification.interface, portal: path.specification.portal,
-            text: reason)
-        pathQueues[index].counters.losses &+= 1
-        let bit: UInt32 = 1 &<< UInt32(path.ordinal)
-        for disk in targets[Int(path.target)].disks { diskQueues[disk].usable &= ~bit }
-        let moved = emptyPath(path)
-        // A session that does not last is not asked for again and again without a pause: another machine may
-        // use this initiator name.
-        let isShort = now.nanoseconds(since: path.sessionBegan) < Self.lastingNanoseconds
-        if !isShort { path.retries.reset() }
-        path.attemptsSinceLoss = 0
-        path.fenceBegan = pathQueues[index].held.isEmpty ? nil : (path.fenceBegan ?? now)
-        path.retryAt = isShort ? now.adding(milliseconds: path.retries.next(wasRefused: false)) : now
-        wake(at: path.retryAt ?? now)
-        let held = pathQueues[index].held.count
-        if wasUp {
-            log(
-                .warning,
-                "\(targets[Int(path.target)].name) \(path.name): path lost: \(reason); "
-                    + "\(moved) commands move at once, \(held) sent writes wait for the fence")
-            tellDisks(path, isUp: false, reason)
-        }
-        checkAllPathsDown(path.target)
-        pumpPending()
-    }
-
-    /// Takes all tasks off a path whose connection is gone. Returns how many go elsewhere at once.
-    private mutating func emptyPath(_ path: Path) -> Int {
-        let index = path.index
-        let stream = pathQueues[index].stream
-        var unsent: Set<Int32> = []
-        let leaving = unsafe streams.mutableAddress(Int(stream))
-        while let dropped = unsafe leaving.pointee.send.dropFirst(chunks: &chunks) {
-            if dropped.task >= 0 && !dropped.touched { unsent.insert(dropped.task) }
-        }
-        pathQueues[index].stream = -1
-        pathQueues[index].isFullFeature = false
-        closeStream(stream)
-        path.probes = [:]
-        path.barriers = []
-        dropInternal(path)
-        path.ping = PingState()
-        var moved: [Int32] = []
-        while !pathQueues[index].inFlight.isEmpty {
-            let task = pathQueues[index].inFlight.first
-            pathQueues[index].inFlight.remove(task, tasks)
-            if transfers[task].count > 0 { dropTransfers(task) }
-            switch tasks[task].kind {
-            case .inquiry, .barrier:
-                internalData[task] = nil
-                releaseTask(task)
-            case let kind where kind.isWrite && !unsent.contains(task):
-                tasks[task].state = .held
-                pathQueues[index].held.append(task, tasks)
-            default:
-                moved.append(task)
-            }
-        }
-        pathQueues[index].firstTransfer = -1
-        pathQueues[index].lastTransfer = -1
-        for task in moved.reversed() { sendAgain(task, first: true) }
-        return moved.count
-    }
-
-    /// The lane's own commands that were not even sent, or wait to be sent again.
-    private mutating func dropInternal(_ path: Path) {
-        for task in path.waiting {
-            internalData[task] = nil
-            releaseTask(task)
-        }
-        path.waiting = []
-        pathQueues[path.index].hasWaiting = false
-        var task = delayed.first
-        while task >= 0 {
-            let next = tasks[task].next
-            if tasks[task].path == path.index && tasks[task].request < 0 {
-                delayed.remove(task, tasks)
-                internalData[task] = nil
-                releaseTask(task)
-            }
-            task = next
-        }
-    }
-
-    /// Puts a task back into its disk's queue.
-    @inline(never)
-    mutating func sendAgain(_ task: Int32, first: Bool) {
-        let disk = tasks[task].disk
-        tasks[task].path = -1
-        diskQueues[disk].counters.sentAgain &+= 1
-        if tasks[task].kind == .getLBAStatus { internalData[task] = [] }
-        if diskQueues[disk].isFailing { return finishTask(task, error: NBDError.inputOutput.rawValue) }
-        tasks[task].state = .pending
-        if first {
-            diskQueues[disk].pending.prepend(task, tasks)
-        } else {
-            diskQueues[disk].pending.append(task, tasks)
-        }
-        hasPending = true
-    }
-
-    /// Ends a session that carries nothing, without a word.
-    mutating func abandonSession(_ path: Path, _ reason: String) {
-        _ = emptyPath(path)
-        path.state = .down
-    }
-
-    func owesFence(_ path: Path) -> Bool {
-        !pathQueues[path.index].held.isEmpty || !path.debts.isEmpty
     }
 
     // MARK: Logout
@@ -360,19 +311,22 @@ extension Lane {
         path.retryAt = nil
         let index = path.index
         guard pathQueues[index].isFullFeature else { return sessionEnded(path) }
+        var hasLoggedOut = false
+        if case .leaving(let departure) = path.state { hasLoggedOut = departure.hasLoggedOut }
         path.state = .loggingOut(deadline: now.adding(milliseconds: 2000))
         wake(at: now.adding(milliseconds: 2000))
-        let request = LogoutRequest(
-            reason: .closeSession, initiatorTaskTag: PingState.tagBase - 1,
-            cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
-        sendCold(request.header, [], pathQueues[index].stream)
+        if !hasLoggedOut { sendLogout(path) }
     }
 
     /// The session of a path that is being removed is over.
     @inline(never)
     mutating func sessionEnded(_ path: Path) {
         if pathQueues[path.index].stream >= 0 { _ = emptyPath(path) }
+        let isToReturn = path.intent != .removed || owesFence(path)
+        if isToReturn && targets[Int(path.target)].lastDisk == nil { return rest(path) }
         path.state = .removed
         pathRemoved(path)
+        // What it owed kept the disks from following their LUNs' sizes.
+        for disk in targets[Int(path.target)].disks { checkSize(disk) }
     }
 }

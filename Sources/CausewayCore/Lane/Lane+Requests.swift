@@ -51,10 +51,11 @@ extension Lane {
         }
     }
 
-    private mutating func startFlush(_ request: Int32) {
+    mutating func startFlush(_ request: Int32) {
         let disk = requests[request].disk
         requests[request].isFullyIssued = true
-        if diskQueues[disk].lostCache {
+        // One of ours does its work first.
+        if diskQueues[disk].lostCache && !requests[request].isOrphan {
             failFlush(request)
             return reply(request)
         }
@@ -69,8 +70,13 @@ extension Lane {
     @inline(never)
     private mutating func failFlush(_ request: Int32) {
         let disk = requests[request].disk
-        // Not flushed for all that: what is still in the cache may be lost by the next restart.
-        diskQueues[disk].lostCache = false
+        // Not flushed for all that: what is still in the cache may be lost by the next restart. And a FLUSH
+        // of ours tells no client.
+        if !requests[request].isOrphan {
+            diskQueues[disk].lostCache = false
+            streams[requests[request].stream].hasToldLoss = true
+            effects.append(.notice(.writesLost(DiskID(rawValue: disk), isTold: true)))
+        }
         requests[request].error = NBDError.inputOutput.rawValue
         log(.error, "\(disks[Int(disk)].name): FLUSH fails: the target restarted with writes in its cache")
     }
@@ -315,7 +321,10 @@ extension Lane {
         switch NBDCommand(rawValue: requests[request].type) {
         case .write, .writeZeroes, .trim: diskQueues[disk].acknowledgedWrites &+= 1
         case .flush:
-            if diskQueues[disk].lostCache { return failFlush(request) }
+            if diskQueues[disk].lostCache {
+                failFlush(request)
+                guard requests[request].isOrphan else { return }
+            }
             diskQueues[disk].flushedWrites = max(diskQueues[disk].flushedWrites, requests[request].offset)
         default: break
         }

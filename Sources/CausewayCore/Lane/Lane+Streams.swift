@@ -56,6 +56,7 @@ extension Lane {
         guard isCurrent(id) else { return nil }
         let index = id.index
         if streams[index].isBlocked || streams[index].isDisconnecting { return nil }
+        if streams[index].stopsAtBoundary { return spaceToBoundary(index) }
         if !makeRoom(index) { return nil }
         let stream = streams[index]
         let base = unsafe chunks.base(stream.chunk)
@@ -72,12 +73,28 @@ extension Lane {
     /// all.
     @inline(__always)
     private mutating func takeChunk(for index: Int32) -> ChunkID? {
+        if streams[index].kind == .iscsi || chunks.freeCount > reservedChunks, let chunk = chunks.take() {
+            return chunk
+        }
+        return takeIdleChunk(for: index)
+    }
+
+    /// A client whose last request ended while its chunk was still pinned keeps it although it idles. Others
+    /// wait for that memory: it is looked for once in a wake-up.
+    @inline(never)
+    private mutating func takeIdleChunk(for index: Int32) -> ChunkID? {
+        guard idleChunksSought != now else { return nil }
+        idleChunksSought = now
+        for idle in 0..<Int32(streams.capacity)
+        where streams[idle].kind == .nbd && idle != index && streams[idle].requests == 0 {
+            giveChunkBack(idle)
+        }
         guard streams[index].kind == .iscsi || chunks.freeCount > reservedChunks else { return nil }
         return chunks.take()
     }
 
     @inline(__always)
-    private mutating func makeRoom(_ index: Int32) -> Bool {
+    mutating func makeRoom(_ index: Int32) -> Bool {
         let chunk = streams[index].chunk
         guard chunk.isSome else {
             guard let fresh = takeChunk(for: index) else { return false }
@@ -185,11 +202,40 @@ extension Lane {
             if pathQueues[path].stream == index && pathQueues[path].hasWaiting { pumpWaiting(path) }
             if hasPending && streams[index].send.isEmpty { pumpPending() }
         }
-        if streams[index].closesWhenSent && streams[index].send.isEmpty {
-            clientIsGone(index, requested: false)
+        if streams[index].closing != .not && hasSaidAll(index) {
+            clientIsGone(index)
             return false
         }
         return !streams[index].send.isEmpty
+    }
+
+    // MARK: Closing
+
+    /// Nothing more is read, and the stream closes once its last words are sent.
+    @inline(never)
+    mutating func beginClosing(_ index: Int32, _ closing: Stream.Closing) {
+        streams[index].isDisconnecting = true
+        streams[index].closing = closing
+        if hasSaidAll(index) { return clientIsGone(index) }
+        lingering[index] = now
+        wake(at: now.adding(milliseconds: settings.lingerMilliseconds))
+    }
+
+    func hasSaidAll(_ index: Int32) -> Bool {
+        streams[index].send.isEmpty && (streams[index].closing == .whenSent || streams[index].requests == 0)
+    }
+
+    /// A client that does not read its last answers is not waited for.
+    mutating func closeLingering() {
+        for (index, since) in lingering {
+            if streams[index].closing == .whenAnswered && streams[index].requests > 0 {
+                lingering[index] = now
+                wake(at: now.adding(milliseconds: settings.lingerMilliseconds))
+            } else {
+                let end = since.adding(milliseconds: settings.lingerMilliseconds)
+                if end <= now { clientIsGone(index) } else { wake(at: end) }
+            }
+        }
     }
 
     // MARK: Waiting for memory
@@ -223,7 +269,10 @@ extension Lane {
     /// Returns whether a stream is to be read again that was blocked before.
     @discardableResult
     public mutating func settle() -> Bool {
-        if firstStarved >= 0 { feedStarved() }
+        if firstStarved >= 0 {
+            feedStarved()
+            if hasPending { pumpPending() }
+        }
         return firstBlocked >= 0 && unblock()
     }
 

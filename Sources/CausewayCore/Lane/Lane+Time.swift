@@ -8,7 +8,9 @@ extension Lane {
         releaseDelayed()
         for index in paths.indices { tick(paths[index]) }
         for index in disks.indices where diskQueues[index].isInUse { tick(disks[index]) }
+        for target in targets where !target.isRemoved { tickInventory(target) }
         sendHagglersAway()
+        if !lingering.isEmpty { closeLingering() }
     }
 
     /// A client that does not come to the point holds a descriptor.
@@ -18,8 +20,7 @@ extension Lane {
                 log(
                     .information,
                     "\(disks[Int(streams[index].owner)].name): an NBD client haggled for too long")
-                negotiations[index] = nil
-                clientIsGone(index, requested: false)
+                clientIsGone(index)
             } else {
                 wake(at: streams[index].negotiatesUntil)
             }
@@ -65,81 +66,77 @@ extension Lane {
         case .loggingOut(let deadline):
             if deadline <= now { sessionEnded(path) } else { wake(at: deadline) }
             return
+        case .leaving(let departure):
+            tickDeparture(path, departure)
+            if pathQueues[path.index].isFullFeature { checkHealth(path) }
+            return
         case .down, .standIn, .up, .draining: break
         }
+        if let reason = path.mustReinstate {
+            path.mustReinstate = nil
+            if pathQueues[path.index].isFullFeature { connectionLost(path, reason) }
+        }
+        // An attempt beside a living session is of use only while that one is silent.
+        if path.isUp && !path.isSuspect { path.retryAt = nil }
+        if path.specification.awaitsRecord && path.intent != .inUse { beginUse(path) }
+        leave(path)
         if let retryAt = path.retryAt {
             if retryAt <= now { beginAttempt(path) } else { wake(at: retryAt) }
         }
         if let reprobeAt = path.reprobeAt {
             if reprobeAt <= now { reprobe(path) } else { wake(at: reprobeAt) }
         }
-        if let began = path.fenceBegan, owesFence(path) {
-            let end = began.adding(milliseconds: settings.allPathsDownTimeoutMilliseconds)
-            if end <= now { giveUpHeld(path) } else { wake(at: end) }
+        warnOfFence(path)
+        if let began = path.fenceBegan, !pathQueues[path.index].held.isEmpty { giveUpHeld(path, began) }
+        tickLastFence(path)
+        tickSweeps(path)
+        if let loss = path.loss {
+            if loss.tellAt <= now { tellLoss(path) } else { wake(at: loss.tellAt) }
         }
+        checkQuarantine(path)
         if pathQueues[path.index].isFullFeature { checkHealth(path) }
+        if pathQueues[path.index].isFullFeature { checkCommandAges(path) }
+        growDepth(path)
     }
 
-    /// No fence was had in time: the writes that waited for it fail, and the disks owe it on.
-    private mutating func giveUpHeld(_ path: Path) {
-        path.fenceBegan = nil
+    /// No fence was had within their disks' time-outs: writes that waited for it fail, and the disks owe it
+    /// on.
+    private mutating func giveUpHeld(_ path: Path, _ began: Instant) {
         var failed: [Int32] = []
-        while !pathQueues[path.index].held.isEmpty {
-            let task = pathQueues[path.index].held.first
-            pathQueues[path.index].held.remove(task, tasks)
+        var task = pathQueues[path.index].held.first
+        while task >= 0 {
+            let next = tasks[task].next
             let disk = tasks[task].disk
-            if path.debts.insert(disk).inserted { diskQueues[disk].fenceDebts += 1 }
-            failed.append(task)
+            let end = disks[Int(disk)].failure.allPathsDownTimeout.end(since: began)
+            if end <= now {
+                pathQueues[path.index].held.remove(task, tasks)
+                if path.debts.insert(disk).inserted { diskQueues[disk].fenceDebts += 1 }
+                if pathQueues[path.index].isFullFeature && path.abortBarriers[disk] != nil {
+                    reinstate(path, "an aborted write was given up before its barrier")
+                }
+                failed.append(task)
+            } else {
+                wake(at: end)
+            }
+            task = next
         }
         guard !failed.isEmpty else { return }
-        log(
-            .error,
-            "\(targets[Int(path.target)].name) \(path.name): no fence within "
-                + "\(settings.allPathsDownTimeoutMilliseconds / 1000) s: \(failed.count) writes fail")
+        if pathQueues[path.index].held.isEmpty { path.fenceBegan = nil }
+        for disk in Set(failed.map { tasks[$0].disk }).sorted() {
+            let cold = disks[Int(disk)]
+            tell(
+                .error, cold,
+                "\(path.name): no fence within \(cold.failure.allPathsDownTimeout): writes fail, and new "
+                    + "ones wait for it")
+        }
         for task in failed { finishTask(task, error: NBDError.inputOutput.rawValue) }
     }
 
     private mutating func reprobe(_ path: Path) {
-        path.reprobeAt = nil
+        path.reprobeAt = now.adding(milliseconds: settings.capacityPollMilliseconds)
+        wake(at: path.reprobeAt ?? .never)
         guard path.isUp else { return }
         for disk in targets[Int(path.target)].disks where path.probes[disk] == nil { beginProbe(path, disk) }
-    }
-
-    private mutating func checkHealth(_ path: Path) {
-        let index = path.index
-        let oldest = pathQueues[index].inFlight.first
-        let verdict = PathHealth.judge(
-            now: now, times: settings.health, oldest: oldest >= 0 ? tasks[oldest].issuedAt : nil,
-            lastReceived: pathQueues[index].lastReceived, pingSent: path.ping.sentAt,
-            smoothedLatency: pathQueues[index].counters.smoothedLatencyNanoseconds,
-            siblingHeard: siblingHeard(path))
-        switch verdict {
-        case .healthy(let checkAt), .suspect(let checkAt):
-            wake(at: max(checkAt, now.adding(milliseconds: 20)))
-        case .ask:
-            sendPing(path)
-            askSiblings(path)
-            wake(at: now.adding(milliseconds: 50))
-        case .dead(let silence):
-            connectionLost(path, "silent for \(silence / 1_000_000) ms")
-        }
-    }
-
-    private func siblingHeard(_ path: Path) -> Instant {
-        var heard = Instant(nanoseconds: 0)
-        for index in targets[Int(path.target)].paths
-        where index != path.index && pathQueues[index].isFullFeature {
-            heard = max(heard, pathQueues[index].lastReceived)
-        }
-        return heard
-    }
-
-    /// A sibling that answers is what tells a dead path from a target that pauses.
-    private mutating func askSiblings(_ path: Path) {
-        for index in targets[Int(path.target)].paths
-        where index != path.index && pathQueues[index].isFullFeature {
-            if paths[Int(index)].ping.sentAt == nil { sendPing(paths[Int(index)]) }
-        }
     }
 
     private mutating func tick(_ disk: Disk) {
@@ -154,14 +151,14 @@ extension Lane {
                 wake(at: deadline)
             }
         }
-        if let since = disk.allPathsDownSince {
-            let deadline = since.adding(milliseconds: settings.allPathsDownTimeoutMilliseconds)
-            if deadline <= now {
-                if !diskQueues[disk.index].isFailing { failHeld(disk.index, "all paths down for too long") }
-            } else {
-                wake(at: deadline)
-            }
+        guard !disk.isRemoved else { return }
+        if let failBackAt = disk.failBackAt {
+            if failBackAt <= now { failBack(disk) } else { wake(at: failBackAt) }
         }
+        tickAccess(disk)
+        tickReset(disk)
+        tickSpace(disk)
+        tickLoss(disk)
     }
 
     /// The kernel says that an interface lost its carrier or its address: every connection over it is gone.
@@ -185,19 +182,24 @@ extension Lane {
     /// An address is gone: what was connected from it is gone with it.
     public mutating func addressLost(_ interface: String, address: String, now: Instant) {
         self.now = now
-        for path in paths
-        where path.specification.interface == interface && path.specification.sourceAddress == address
-            && path.isUp
-        {
+        for path in paths where pathQueues[path.index].stream >= 0 {
+            let way = paths[Int(path.via)].specification
+            guard way.interface == interface, way.sourceAddress == address else { continue }
             connectionLost(path, "\(interface) lost the address \(address)")
         }
     }
 
-    /// An interface is there again: its paths need not wait for their next turn.
+    /// An interface is there again: its paths need not wait for their next turn, nor for TCP to send a SYN
+    /// again that was lost.
     public mutating func interfaceFound(_ interface: String, now: Instant) {
         self.now = now
         for path in paths where path.specification.interface == interface {
-            guard path.attempt == nil, path.retryAt != nil else { continue }
+            if let attempt = path.attempt, case .connecting = attempt.phase, attempt.via == path.index {
+                closeStream(attempt.stream)
+                path.attempt = nil
+            } else if path.attempt != nil || path.retryAt == nil {
+                continue
+            }
             path.retries.reset()
             path.retryAt = now
             wake(at: now)

@@ -46,6 +46,8 @@ public struct Lane: ~Copyable {
     var lastStarved: Int32 = -1
     /// Disks may have pending tasks that found no room.
     var hasPending = false
+    /// When memory of idle clients was last looked for.
+    var idleChunksSought = Instant.never
     var delayed = TaskList()
 
     // What is cold.
@@ -53,8 +55,12 @@ public struct Lane: ~Copyable {
     var paths: [Path] = []
     var disks: [Disk] = []
     var negotiations: [Int32: ExportNegotiation] = [:]
+    /// Streams of clients that close once their last words are sent, and since when nothing else keeps them.
+    var lingering: [Int32: Instant] = [:]
     /// Data that internal commands gather, by task.
     var internalData: [Int32: [UInt8]] = [:]
+    /// The other copy of a READ that was sent twice, by task.
+    var twins: [Int32: Int32] = [:]
     var effects: [LaneEffect] = []
     var takenEffects = 0
 
@@ -106,7 +112,10 @@ public struct Lane: ~Copyable {
 
 /// How large a lane's tables are, and its limits. All memory is taken once; what is never used is never
 /// touched.
+@safe
 public struct LaneSettings: Sendable {
+    /// For digests.
+    public var checksum: Checksum = unsafe CRC32C.portable
     public var taskCapacity = 8192
     /// Tasks that requests leave to the lane's own commands: one barrier or probe for each disk on each path.
     public var reservedTasks = 512
@@ -130,6 +139,8 @@ public struct LaneSettings: Sendable {
     public var clientsPerDisk = 64
     /// How long a client may haggle.
     public var negotiationMilliseconds: UInt64 = 10_000
+    /// How long a client that goes may take to read its last answers.
+    public var lingerMilliseconds: UInt64 = 5000
     /// Requests of one NBD client that are worked on at once.
     public var requestsPerClient: Int32 = 512
     /// Tasks of one request that are under way at once.
@@ -145,21 +156,29 @@ public struct LaneSettings: Sendable {
     public var maxRecvDataSegmentLength = 262_144
     /// Commands under way on a path, at most.
     public var depthPerPath: Int32 = 128
-    /// Commands that go to one path before the next takes its turn.
-    public var commandsPerTurn: Int32 = 8
-    public var connectTimeoutMilliseconds: UInt64 = 3000
-    public var loginTimeoutMilliseconds: UInt64 = 15_000
+    /// One SYN: what comes back within a second after it is gone is a path that the next attempt finds.
+    public var connectTimeoutMilliseconds: UInt64 = 1000
+    /// How long a task management function may take before the next harsher one.
+    public var taskManagementTimeoutMilliseconds: UInt64 = 15_000
+    /// How often the depth of a path grows again that TASK SET FULL has lowered.
+    public var depthGrowthMilliseconds: UInt64 = 500
     /// For a login that must end an old session first.
     public var fenceLoginTimeoutMilliseconds: UInt64 = 90_000
     /// How often a fenced path's own route is tried.
     public var ownRouteRetryMilliseconds: UInt64 = 500
     /// How often a LUN that a path does not show is asked for again.
     public var reprobeMilliseconds: UInt64 = 2000
-    /// How long I/O is held when no path is left; then it fails (vSphere's Misc.APDTimeout).
-    public var allPathsDownTimeoutMilliseconds: UInt64 = 140_000
-    var health = PathHealth.Times()
+    /// How often a LUN that serves is asked again for what it is: it may have grown without saying so.
+    public var capacityPollMilliseconds: UInt64 = 300_000
+    /// So long the fences of a lost session are tried before a disk's `fence` setting is looked at. Longer
+    /// than a packet lives in a network.
+    public var lastFenceMilliseconds: UInt64 = 5000
+    /// Reads that may be out twice at a time.
+    public var hedgesAtOnce = 64
     /// Developer's switch: shows what the barrier is for by leaving it out.
     public var skipsBarrier = false
+    /// For simulated worlds, which must notice: writes of a lost session are sent again at once.
+    public var skipsFence = false
 
     public init() {}
 }

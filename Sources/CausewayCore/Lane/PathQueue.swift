@@ -34,8 +34,13 @@ struct PathQueue: BitwiseCopyable {
     var firstTransfer: Int32 = -1
     var lastTransfer: Int32 = -1
 
+    var busy = BusyTime()
+    /// For the policy service-time.
+    var load = PathLoad()
     /// When bytes last came from the target.
     var lastReceived = Instant(nanoseconds: 0)
+    /// How long answers took lately.
+    var history = LatencyHistory()
 
     var counters = PathCounters()
 
@@ -79,7 +84,29 @@ public struct PathCounters: BitwiseCopyable, Sendable {
     public var latencyNanoseconds: UInt64 = 0
     /// The same as a moving average, weight 1/64.
     public var smoothedLatencyNanoseconds: UInt64 = 0
+    /// Fences taken, and by which proof: a barrier behind the login, or a login that itself waits for tasks.
     public var fences: UInt64 = 0
+    public var fencesByBarrier: UInt64 = 0
+    public var fencesByLogin: UInt64 = 0
+    /// From the loss to the proof, for the newest fence.
+    public var lastFenceNanoseconds: UInt64 = 0
+    /// Sent writes that waited for a fence.
+    public var heldWrites: UInt64 = 0
+    /// NOP-Outs sent.
+    public var pings: UInt64 = 0
+    /// Times it was silent for longer than its past explains.
+    public var suspicions: UInt64 = 0
+    public var quarantines: UInt64 = 0
+    /// Slow reads of this path that were sent a second time elsewhere, and how many of those came first.
+    public var hedgedReads: UInt64 = 0
+    public var hedgesWon: UInt64 = 0
+    /// PDUs that came damaged, and ended the connection.
+    public var headerDigestErrors: UInt64 = 0
+    public var dataDigestErrors: UInt64 = 0
+    /// PDUs whose data the target says came damaged (Reject, reason 0x02).
+    public var rejectedDigests: UInt64 = 0
+    /// Commands that were without an answer for too long.
+    public var aborts: UInt64 = 0
 
     public init() {}
 

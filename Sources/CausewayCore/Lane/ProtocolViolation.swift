@@ -6,7 +6,11 @@ enum ProtocolViolation: BitwiseCopyable, CustomStringConvertible {
     case statSN(expected: StatSN, got: StatSN)
     case transferRequest(offset: UInt32, length: UInt32)
     case unexpected(Opcode)
-    case rejected(Reject.Reason)
+    /// The opcode of the PDU that was rejected, if the target said which.
+    case rejected(Reject.Reason, Opcode?)
+    /// Nobody's intention: bytes changed on their way, which TCP's own checksum did not notice.
+    case headerDigest
+    case dataDigest(Opcode)
 
     var description: String {
         switch self {
@@ -22,8 +26,12 @@ enum ProtocolViolation: BitwiseCopyable, CustomStringConvertible {
             "the target asked (R2T) for \(length) bytes at offset \(offset), which it may not"
         case .unexpected(let opcode):
             "the target sent a PDU that fits nothing: \(Self.name(opcode))"
-        case .rejected(let reason):
-            "the target rejected a PDU: \(reason)"
+        case .rejected(let reason, let opcode):
+            "the target rejected a PDU\(opcode.map { " (\(Self.name($0)))" } ?? ""): \(reason)"
+        case .headerDigest:
+            "a header from the target was damaged on its way: its digest does not match"
+        case .dataDigest(let opcode):
+            "data from the target was damaged on its way: its digest does not match (\(Self.name(opcode)))"
         }
     }
 

@@ -18,6 +18,8 @@ struct Request: BitwiseCopyable {
     var isStarved = false
     /// The stream was closed; the answer is not wanted any more.
     var isOrphan = false
+    /// An orphan that writes, on a path that lives: the next client's writes wait for its end.
+    var isAwaited = false
     /// NBD errno to answer with, 0 for success. The first error stands.
     var error: UInt32 = 0
 

@@ -152,7 +152,7 @@ struct SendQueue: BitwiseCopyable {
         return SendBatch(count: filled, byteCount: bytes, hasMore: position != tail)
     }
 
-    private static let trailerOffset = 64
+    static let trailerOffset = 64
 
     @inline(__always)
     private static func push(

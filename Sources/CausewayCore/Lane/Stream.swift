@@ -42,6 +42,8 @@ struct Stream: BitwiseCopyable {
     var needed = 0
 
     var send = SendQueue()
+    /// From the end of a login on.
+    var digests = StreamDigests()
     var isDirty = false
     var nextDirty: Int32 = -1
 
@@ -63,6 +65,20 @@ struct Stream: BitwiseCopyable {
     var nextBlocked: Int32 = -1
     /// DISC came: no request follows.
     var isDisconnecting = false
-    /// The last words of a failed negotiation go out first.
-    var closesWhenSent = false
+    /// A FLUSH was failed because acknowledged writes are lost; the answer may still wait to be sent.
+    var hasToldLoss = false
+    /// Nothing is read beyond the request that is arriving: another is to take over the client.
+    var stopsAtBoundary = false
+    /// How it ends: first its last words go out.
+    var closing = Closing.not
+    /// The client itself said that it goes.
+    var endIsRequested = false
+
+    enum Closing: UInt8, BitwiseCopyable {
+        case not
+        /// Its requests are answered first, as NBD has it after DISC.
+        case whenAnswered
+        /// What is queued is sent first.
+        case whenSent
+    }
 }

@@ -1,17 +1,46 @@
 /// What a SCSI task of a lane is for.
 enum TaskKind: UInt8, BitwiseCopyable {
     case read, write, synchronizeCache, unmap, writeSame, getLBAStatus
-    /// A command of the lane itself (probe, barrier), answered to a path's cold side.
+    /// A command of the lane itself, answered to the cold side: a probe's question.
     case inquiry
+    /// An ORDERED TEST UNIT READY, for a fence. `lba` is one more than the path that owes it, where that is
+    /// another than the one that carries it.
     case barrier
+    /// A READ that was sent a second time on another path; the copy is a `hedge`. The first answer wins.
+    case hedgedRead
+    /// The second copy of a READ: what it brings gathers in memory of its own.
+    case hedge
+    /// A READ whose other copy was answered first: what it still brings is thrown away.
+    case discarded
+    /// An ORDERED TEST UNIT READY behind commands that a LOGICAL UNIT RESET may have ended.
+    case resetBarrier
+    /// A TEST UNIT READY of which only matters that it is answered.
+    case signOfLife
+    /// REPORT TARGET PORT GROUPS.
+    case accessReport
+    /// SET TARGET PORT GROUPS.
+    case accessSetting
+    /// REPORT LUNS, of LUN 0.
+    case inventory
 
     /// Whether the command changes state, so that a second copy of it must wait for the fence.
     @inline(__always)
     var isWrite: Bool {
         switch self {
-        case .write, .unmap, .writeSame: true
-        case .read, .synchronizeCache, .getLBAStatus, .inquiry, .barrier: false
+        case .write, .unmap, .writeSame, .accessSetting: true
+        case .read, .synchronizeCache, .getLBAStatus, .inquiry, .barrier, .resetBarrier, .signOfLife,
+            .accessReport, .inventory, .hedgedRead, .hedge, .discarded:
+            false
         }
+    }
+
+    /// More data than this is large, for the history of a path, bytes.
+    static var smallBytes: Int32 { 65536 }
+
+    /// The row of a path's history that an answer belongs to: reads and writes, small and large; all others.
+    @inline(__always)
+    func historyRow(byteCount: Int32) -> Int {
+        rawValue < 2 ? Int(rawValue) &* 2 &+ (byteCount > Self.smallBytes ? 1 : 0) : 4
     }
 }
 
@@ -38,6 +67,8 @@ struct Task: BitwiseCopyable {
     /// WRITE SAME may deallocate; UNMAP is its own kind.
     var mayUnmap = false
     var attempts: UInt8 = 0
+    /// How often ABORT TASK was asked for.
+    var aborts: UInt8 = 0
     /// Part of the tag: a late answer to the slot's earlier task is not taken for this one's.
     var generation: UInt16 = 0
 
@@ -56,8 +87,9 @@ struct Task: BitwiseCopyable {
     var restBlocks: UInt32 = 0
     /// Bytes of Data-Out or expected Data-In.
     var byteCount: Int32 = 0
-    /// Data-In bytes that arrived, in order.
+    /// Data-In bytes that arrived, in order; of a write, bytes that R2Ts asked for.
     var received: Int32 = 0
+    /// Of Data-In; of a write, of R2Ts.
     var nextDataSN: UInt32 = 0
     /// Where in the request's data this task's bytes lie.
     var offset: Int32 = 0
@@ -65,7 +97,10 @@ struct Task: BitwiseCopyable {
     var data: UnsafeRawPointer? = nil
     /// Pinned as long as `data` may still be needed.
     var chunk = ChunkID.none
+    var cmdSN = CmdSN(0)
     var issuedAt = Instant(nanoseconds: 0)
+    /// For `PathLoad`.
+    var mark = PathLoad.noMark
     /// When a delayed task may go.
     var dueAt = Instant(nanoseconds: 0)
 

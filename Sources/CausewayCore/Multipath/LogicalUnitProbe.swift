@@ -5,11 +5,14 @@ struct LogicalUnitProbe {
         /// The same command once more, after so many milliseconds.
         case again(UInt64)
         case done(LogicalUnitReport)
+        /// The target port is in an access state in which the LUN answers no more than who it is.
+        case inaccessible(IdentifiedUnit, SenseData)
         case failed(String, PathProblem.Kind)
     }
 
     private enum Question: Int {
-        case standardInquiry, supportedPages, identification, serialNumber, capacity
+        case standardInquiry, supportedPages, identification, serialNumber
+        case accessGroups, accessGroupsWithoutExtension, capacity
         case blockLimits, characteristics, provisioning, caching, control, allocation
     }
 
@@ -27,10 +30,12 @@ struct LogicalUnitProbe {
     private var provisioning: LogicalBlockProvisioning?
     private var mode: ModeParameters?
     private var supportsLBAStatus = false
+    private var accessGroups: TargetPortGroups?
 
     private let maxTransferBytes: UInt32
 
     private static let attemptsMax = 40
+    private static let reportBytes: UInt32 = 4096
 
     init(maxTransferBytes: UInt32) {
         self.maxTransferBytes = maxTransferBytes
@@ -42,6 +47,10 @@ struct LogicalUnitProbe {
         case .supportedPages: .inquiry(page: .supportedPages, allocationLength: 255)
         case .identification: .inquiry(page: .deviceIdentification, allocationLength: 2048)
         case .serialNumber: .inquiry(page: .unitSerialNumber, allocationLength: 255)
+        case .accessGroups:
+            .reportTargetPortGroups(extendedHeader: true, allocationLength: Self.reportBytes)
+        case .accessGroupsWithoutExtension:
+            .reportTargetPortGroups(extendedHeader: false, allocationLength: Self.reportBytes)
         case .capacity: .readCapacity16()
         case .blockLimits: .inquiry(page: .blockLimits, allocationLength: 64)
         case .characteristics: .inquiry(page: .blockDeviceCharacteristics, allocationLength: 64)
@@ -57,6 +66,7 @@ struct LogicalUnitProbe {
         case .standardInquiry: 96
         case .supportedPages, .serialNumber, .caching, .control: 255
         case .identification: 2048
+        case .accessGroups, .accessGroupsWithoutExtension: Int(Self.reportBytes)
         case .capacity: 32
         case .blockLimits, .characteristics, .provisioning: 64
         case .allocation: 24
@@ -70,15 +80,24 @@ struct LogicalUnitProbe {
             return goOn()
         }
         let verdict = classify(status: status, sense: sense)
+        if let sense, verdict.notices.contains(.accessStateChanged), sense.key != .unitAttention,
+            let step = refused(sense)
+        {
+            return step
+        }
         switch verdict.errorClass {
         case .retry where attempts < Self.attemptsMax: return .again(0)
         case .retryAfterDelay where attempts < Self.attemptsMax: return .again(100)
         default: break
         }
         if let sense, sense.additional == .logicalUnitNotSupported {
-            return .failed("the target has no such LUN (\(sense))", .noSuchLUN)
+            return .failed("the target has no such LUN (\(sense))", .lunGone)
+        }
+        if let sense, verdict.errorClass == .pathError(.logicalUnitGone) {
+            return .failed("the LUN has failed for good (\(sense))", .lunGone)
         }
         switch question {
+        case .accessGroups, .accessGroupsWithoutExtension: return goOn()
         case .supportedPages, .serialNumber, .blockLimits, .characteristics, .provisioning, .caching,
             .control,
             .allocation:
@@ -87,6 +106,23 @@ struct LogicalUnitProbe {
         case .standardInquiry, .identification, .capacity:
             let words = sense.map { "\($0)" } ?? "\(status)"
             return .failed("the LUN cannot be asked who it is: \(words)", .noSuchLUN)
+        }
+    }
+
+    /// A question that the target port's access state forbids.
+    private func refused(_ sense: SenseData) -> Step? {
+        switch question {
+        // Allowed in every state (SPC-4 §5.15.2.5).
+        case .standardInquiry, .supportedPages, .identification, .serialNumber: return nil
+        // Told by the states that are known by now, or not worth a path.
+        case .accessGroups, .accessGroupsWithoutExtension, .allocation: return nil
+        case .capacity, .blockLimits, .characteristics, .provisioning, .caching, .control:
+            guard let inquiry, let identification else { return nil }
+            return .inaccessible(
+                IdentifiedUnit(
+                    inquiry: inquiry, serial: serial, identification: identification,
+                    accessGroups: accessGroups),
+                sense)
         }
     }
 
@@ -99,7 +135,10 @@ struct LogicalUnitProbe {
                 let inquiry = try InquiryData(bytes)
                 self.inquiry = inquiry
                 guard inquiry.qualifier == .connected else {
-                    return .failed("the target has no such LUN", .noSuchLUN)
+                    // For a LUN that does not exist INQUIRY takes the place of 5/25/00 (SPC-4 §6.6.2).
+                    return .failed(
+                        "the target has no such LUN",
+                        inquiry.qualifier == .notSupported ? .lunGone : .noSuchLUN)
                 }
                 guard inquiry.isDisk else {
                     return .failed("the LUN is not a disk but a \(inquiry.deviceType)", .noSuchLUN)
@@ -107,6 +146,7 @@ struct LogicalUnitProbe {
             case .supportedPages: supported = try? SupportedVitalProductDataPages(bytes)
             case .identification: identification = try DeviceIdentification(bytes)
             case .serialNumber: serial = (try? UnitSerialNumber(bytes))?.text
+            case .accessGroups, .accessGroupsWithoutExtension: accessGroups = try? TargetPortGroups(bytes)
             case .capacity: size = try LogicalUnitCapacity(bytes)
             case .blockLimits: blockLimits = try? BlockLimits(bytes)
             case .characteristics: characteristics = try? BlockDeviceCharacteristics(bytes)
@@ -137,6 +177,8 @@ struct LogicalUnitProbe {
     private func isWorthAsking(_ question: Question) -> Bool {
         switch question {
         case .serialNumber: supported?.contains(.unitSerialNumber) ?? false
+        case .accessGroups: managesAccess
+        case .accessGroupsWithoutExtension: managesAccess && accessGroups == nil
         case .blockLimits: supported?.contains(.blockLimits) ?? false
         case .characteristics: supported?.contains(.blockDeviceCharacteristics) ?? false
         case .provisioning: supported?.contains(.logicalBlockProvisioning) ?? false
@@ -144,6 +186,8 @@ struct LogicalUnitProbe {
         default: true
         }
     }
+
+    private var managesAccess: Bool { inquiry.map { !$0.targetPortGroupSupport.isEmpty } ?? false }
 
     private func finish() -> Step {
         guard let inquiry, let size else {
@@ -160,8 +204,16 @@ struct LogicalUnitProbe {
                 limits: LogicalUnitLimits(
                     capacity: size, blockLimits: blockLimits, characteristics: characteristics,
                     provisioning: provisioning, mode: mode, maxTransferBytes: maxTransferBytes),
-                supportsLBAStatus: supportsLBAStatus))
+                supportsLBAStatus: supportsLBAStatus, accessGroups: accessGroups))
     }
+}
+
+/// Who a LUN is, without what it can do.
+struct IdentifiedUnit {
+    var inquiry: InquiryData
+    var serial: TargetText?
+    var identification: DeviceIdentification
+    var accessGroups: TargetPortGroups?
 }
 
 /// What a LUN is and can do, as one path showed it.
@@ -174,15 +226,19 @@ public struct LogicalUnitReport: Sendable {
     public var limits: LogicalUnitLimits
     public var supportsLBAStatus: Bool
 
-    /// Why `other` is not the same LUN, or nil if it is.
-    func difference(from other: LogicalUnitReport) -> String? {
+    /// The states of its target port groups; nil unless it manages asymmetric access and says so.
+    public var accessGroups: TargetPortGroups?
+
+    var identified: IdentifiedUnit {
+        IdentifiedUnit(
+            inquiry: inquiry, serial: serial, identification: identification, accessGroups: accessGroups)
+    }
+
+    /// Why `other` is not the same LUN, or nil if it is. How large it is does not matter: that may change.
+    func difference(from other: IdentifiedUnit) -> String? {
         if !identification.identifies(sameLogicalUnitAs: other.identification) {
-            return "\(other.identity) instead of \(identity)"
-        }
-        if limits.logicalBlockLength != other.limits.logicalBlockLength
-            || other.limits.blockCount < limits.blockCount
-        {
-            return "\(other.limits.byteCount) bytes instead of \(limits.byteCount)"
+            let identity = other.identification.identity.map { "\($0)" } ?? "a LUN without identity"
+            return "\(identity) instead of \(self.identity)"
         }
         return nil
     }

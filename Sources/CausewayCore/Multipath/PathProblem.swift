@@ -3,8 +3,13 @@ public struct PathProblem: Sendable {
     public enum Kind: Sendable, Equatable {
         case unreachable
         case loginRefused(class: UInt8, detail: UInt8)
+        /// One side does not prove to the other who it is.
+        case authentication
         case targetNotFound
         case noSuchLUN
+        /// The target says that there is no such LUN, or that it has failed for good: said on every path, the
+        /// device is lost.
+        case lunGone
         /// The LUN is there and takes no I/O on this path now.
         case notReady
         case otherLUN

@@ -38,8 +38,8 @@ public struct TargetNotices: OptionSet, Hashable, BitwiseCopyable, Sendable {
     public static let capacityChanged = Self(rawValue: 1 << 0)
     /// Read the mode pages again (6/2A/01): the write cache may be on now, or the LUN write-protected.
     public static let modePagesChanged = Self(rawValue: 1 << 1)
-    /// Read INQUIRY and the identity again before any further write (6/3F/03, 6/3F/05, new microcode, new
-    /// medium).
+    /// Read INQUIRY and the identity again before any further write (6/3F/03, 6/3F/05, 6/29/00, 6/29/01, new
+    /// microcode, new medium).
     public static let inquiryChanged = Self(rawValue: 1 << 2)
     /// Send REPORT LUNS again (6/3F/0E).
     public static let lunListChanged = Self(rawValue: 1 << 3)
@@ -164,7 +164,11 @@ private func classifyUnitAttention(_ additional: AdditionalSense) -> ErrorClassi
     switch additional {
     case .accessStateTransition: ErrorClassification(.retryAfterDelay, .accessStateChanged)
     case .mediumMayHaveChanged: ErrorClassification(.retry, .capacityChanged.union(.inquiryChanged))
-    case .powerOnOccurred, .deviceInternalReset: ErrorClassification(.retry, .reset.union(.restarted))
+    // Of a LUN made anew in place of another this may be the only word.
+    case .resetOccurred: ErrorClassification(.retry, .reset.union(.inquiryChanged))
+    case .powerOnOccurred:
+        ErrorClassification(.retry, .reset.union(.restarted).union(.inquiryChanged))
+    case .deviceInternalReset: ErrorClassification(.retry, .reset.union(.restarted))
     case .nexusLossOccurred: ErrorClassification(.retry, .reset.union(.nexusLost))
     case _ where additional.code == 0x29: ErrorClassification(.retry, .reset)
     case .parametersChanged, .modeParametersChanged: ErrorClassification(.retry, .modePagesChanged)

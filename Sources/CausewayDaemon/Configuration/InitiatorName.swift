@@ -92,35 +92,18 @@ enum InitiatorName {
         return String(repeating: "0", count: 12 - text.count) + text
     }
 
-    /// Writes the whole file or nothing, readable for all.
     private static func keep(_ name: ISCSIName, at path: String) throws(SystemError) {
         if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
-            _ = unsafe mkdir(String(path[..<slash]), 0o755)
+            try SmallFile.makeFolder(String(path[..<slash]))
         }
-        let temporary = "\(path).\(getpid())"
-        let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw failure("open", temporary) }
-        let file = OwnedDescriptor(adopting: descriptor)
-        do throws(SystemError) {
-            var text = """
+        try SmallFile.replace(
+            path,
+            with: """
                 ## The name under which causewayd logs in to targets, made once for this machine.
                 ## Targets know it from their access lists; change it only while no disk is attached.
                 InitiatorName=\(name.text)
 
-                """
-            let count = text.withUTF8 { unsafe write(file.rawValue, $0.baseAddress, $0.count) }
-            guard count == text.utf8.count else { throw failure("write", temporary) }
-            guard fchmod(file.rawValue, 0o644) == 0 else { throw failure("chmod", temporary) }
-            guard fsync(file.rawValue) == 0 else { throw failure("fsync", temporary) }
-            guard unsafe rename(temporary, path) == 0 else { throw failure("rename", temporary) }
-        } catch {
-            _ = unsafe unlink(temporary)
-            throw error
-        }
-    }
-
-    private static func failure(_ call: String, _ path: String) -> SystemError {
-        SystemError(call: call, errno: Errno(rawValue: Glibc.errno), subject: path)
+                """)
     }
 }
 

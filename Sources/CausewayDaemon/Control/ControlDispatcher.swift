@@ -37,24 +37,13 @@ struct ControlDispatcher: Sendable {
 
     private func reply(to method: String, _ message: [UInt8], _ access: Access) -> Reply {
         do throws(WireError) {
+            if let reply = try replyOfDisks(method, message, access) { return reply }
             switch method {
             case Method.discover:
                 let request: DiscoverRequest = try parameters(of: message)
                 return change("discover targets", access) { () throws(ControlError) in
                     try request.validate()
                     return .success(try service.discover(request))
-                }
-            case Method.attach:
-                let request: AttachRequest = try parameters(of: message)
-                return change("attach disks", access) { () throws(ControlError) in
-                    try request.validate()
-                    return .success(DiskResult(disk: try service.attach(request)))
-                }
-            case Method.detach:
-                let request: DetachRequest = try parameters(of: message)
-                return change("detach disks", access) { () throws(ControlError) in
-                    try service.detach(request)
-                    return .success(NoParameters())
                 }
             case Method.list:
                 return look { () throws(ControlError) in .success(DiskList(disks: try service.list())) }
@@ -63,6 +52,9 @@ struct ControlDispatcher: Sendable {
                 return look { () throws(ControlError) in
                     .success(DiskResult(disk: try service.status(request.name)))
                 }
+            case Method.params:
+                let request: StatusRequest = try parameters(of: message)
+                return look { () throws(ControlError) in .success(try service.parameters(request.name)) }
             case Method.getInfo:
                 return .success(Self.info)
             case Method.getInterfaceDescription:
@@ -80,6 +72,70 @@ struct ControlDispatcher: Sendable {
                 return .serviceError(
                     ServiceError.invalidParameter, ServiceErrorParameters(parameter: "parameters"))
             }
+        }
+    }
+
+    /// What changes a disk; nil for any other method.
+    private func replyOfDisks(
+        _ method: String, _ message: [UInt8], _ access: Access
+    ) throws(WireError) -> Reply? {
+        switch method {
+        case Method.attach:
+            let request: AttachRequest = try parameters(of: message)
+            return change("attach disks", access) { () throws(ControlError) in
+                try request.validate()
+                return .success(DiskResult(disk: try service.attach(request)))
+            }
+        case Method.attachConfigured:
+            let request: AttachConfiguredRequest = try parameters(of: message)
+            return change("attach disks", access) { () throws(ControlError) in
+                .success(DiskResult(disk: try service.attachConfigured(request.name)))
+            }
+        case Method.set:
+            let request: SetRequest = try parameters(of: message)
+            return change("change settings", access) { () throws(ControlError) in
+                try request.validate()
+                return .success(DiskResult(disk: try service.set(request)))
+            }
+        case Method.addPaths:
+            let request: AddPathsRequest = try parameters(of: message)
+            return change("add paths", access) { () throws(ControlError) in
+                try request.validate()
+                return .success(DiskResult(disk: try service.addPaths(request)))
+            }
+        case Method.removePaths: return try changePaths(.remove, message, access)
+        case Method.disablePaths: return try changePaths(.disable, message, access)
+        case Method.enablePaths: return try changePaths(.enable, message, access)
+        case Method.detach:
+            let request: DetachRequest = try parameters(of: message)
+            return change("detach disks", access) { () throws(ControlError) in
+                try service.detach(request)
+                return .success(NoParameters())
+            }
+        case Method.rescan:
+            let request: RescanRequest = try parameters(of: message)
+            return change("rescan disks", access) { () throws(ControlError) in
+                .success(DiskResult(disk: try service.rescan(request)))
+            }
+        case Method.reload: return try reload(message, access)
+        default: return nil
+        }
+    }
+
+    private func reload(_ message: [UInt8], _ access: Access) throws(WireError) -> Reply {
+        let request: ReloadRequest = try parameters(of: message)
+        return change("reload the configuration", access) { () throws(ControlError) in
+            .success(try service.reload(request))
+        }
+    }
+
+    private func changePaths(
+        _ kind: PathChange, _ message: [UInt8], _ access: Access
+    ) throws(WireError) -> Reply {
+        let request: ChangePathsRequest = try parameters(of: message)
+        return change("change paths", access) { () throws(ControlError) in
+            try request.validate()
+            return .success(DiskResult(disk: try service.changePaths(request, kind)))
         }
     }
 

@@ -116,6 +116,11 @@ extension PortalError: CustomStringConvertible {
                 + (target.map { " to \($0)" } ?? " of a discovery session") + ": \(refusal)"
             return error
         }
+        switch reason {
+        case .login(.authentication(let why)), .discovery(.login(.authentication(let why))):
+            return .authenticationFailed(target?.text ?? "discovery", place: place, reason: "\(why)")
+        default: break
+        }
         var error = ControlError.portalUnreachable(portal, interface: route.interface, reason: what)
         switch reason {
         case .cannotConnect(let system), .broken(let system, _):

@@ -8,6 +8,8 @@ struct SendTargetsQuestion: Sendable {
     /// Of the discovery that asks.
     var slot: Int
     var timeouts: DiscoveryTimeouts
+    /// Given a line for the log.
+    var note: @Sendable (String) -> Void = { _ in }
 
     /// A target that keeps sending us elsewhere is left after so many portals.
     static let redirectionsMax = 4
@@ -18,11 +20,15 @@ struct SendTargetsQuestion: Sendable {
         var list: SendTargetsResponse
     }
 
-    func ask(_ route: Route) throws(PortalError) -> Answer {
+    func ask(_ route: Route, _ authentication: Authentication = .none) throws(PortalError) -> Answer {
+        var authentication = authentication
         let deadline = DiscoveryTimeouts.after(timeouts.session)
         var route = route
         for _ in 0..<Self.redirectionsMax {
-            switch try ask(route, deadline) {
+            switch try ask(route, authentication, deadline) {
+            case .failedWithoutMD5(let error):
+                note("\(route.destination): \(error.md5Note)")
+                authentication = authentication.withMD5Alone
             case .list(let list): return Answer(route: route, list: list)
             case .redirected(let address): route = try route.redirected(to: address)
             }
@@ -33,9 +39,13 @@ struct SendTargetsQuestion: Sendable {
     private enum Outcome {
         case list(SendTargetsResponse)
         case redirected(PortalAddress)
+        /// MD5 alone may do.
+        case failedWithoutMD5(LoginError)
     }
 
-    private func ask(_ route: Route, _ end: Instant) throws(PortalError) -> Outcome {
+    private func ask(
+        _ route: Route, _ authentication: Authentication, _ end: Instant
+    ) throws(PortalError) -> Outcome {
         let connection = try PortalConnection(
             route, deadline: DiscoveryTimeouts.after(timeouts.connect, notAfter: end))
         var options = LoginOptions(
@@ -44,6 +54,7 @@ struct SendTargetsQuestion: Sendable {
                 interface: route.interface, portal: route.destination, slot: slot))
         options.wanted.maxRecvDataSegmentLength = TargetSession.maxRecvDataSegmentLength
         options.wanted.defaultTime2Retain = 0
+        options.authentication = authentication
         var session = DiscoverySession(options)
         var step = PortalError.Step.login
         var deadline = end
@@ -52,6 +63,7 @@ struct SendTargetsQuestion: Sendable {
             switch next {
             case .completed(let list): return .list(list)
             case .redirected(let address, _): return .redirected(address)
+            case .failed(.login(let error)) where session.maySucceedWithMD5: return .failedWithoutMD5(error)
             case .failed(let error): throw PortalError(route, .discovery(error))
             case .send, .wait: break
             }
@@ -79,6 +91,13 @@ struct SendTargetsQuestion: Sendable {
                 next = session.connectionClosed()
             }
         }
+    }
+}
+
+extension LoginError {
+    /// For the log.
+    var md5Note: String {
+        "CHAP failed with the algorithm that the target chose; trying once more with MD5 alone (\(self))"
     }
 }
 

@@ -7,9 +7,23 @@ import LinuxSystem
 /// Blocks the calling control thread; portals are asked in parallel, so that a dead one costs its connect
 /// time-out and no more.
 struct TargetDiscovery: Sendable {
+    /// How to prove who we are: to a portal that is asked for its targets, and to a target that it listed.
+    struct Authentications: Sendable {
+        var discovery: @Sendable (CausewayControl.PortalAddress) throws(ControlError) -> Authentication = {
+            _ in .none
+        }
+        var target:
+            @Sendable (ISCSIName, [CausewayControl.PortalAddress]) throws(ControlError) -> Authentication = {
+                _, _ in .none
+            }
+    }
+
     let initiatorName: ISCSIName
     var identity: SessionIdentity
     var timeouts: DiscoveryTimeouts
+    var authentications = Authentications()
+    /// Given lines for the log.
+    var note: @Sendable (String) -> Void = { _ in }
 
     /// Portals or targets that are asked at a time.
     static let threadsMax = 32
@@ -30,12 +44,14 @@ struct TargetDiscovery: Sendable {
         let slot = DiscoverySlot()
         var failures: [ControlError] = []
         let present = request.interfaces.isEmpty ? [] : try PathPlan.presentInterfaces()
-        let portals = resolve(request.portals, &failures)
-        let plan = PathPlan(interfaces: request.interfaces, portals: portals, present: present) {
+        let found = resolve(request.portals, &failures)
+        let plan = PathPlan(
+            interfaces: request.interfaces, portals: found.map(\.address), present: present
+        ) {
             identity.discoveryISID(interface: $0, portal: $1, slot: slot.number)
         }
         failures += plan.unusable.map(\.error)
-        let answers = ask(plan.paths.map(\.route), slot.number, &failures)
+        let answers = ask(plan.paths.map(\.route), found, slot.number, &failures)
         guard !answers.isEmpty else { throw Self.mostTelling(failures) }
         var catalog = TargetCatalog()
         for answer in answers { catalog.add(answer.list, from: answer.route) }
@@ -43,7 +59,7 @@ struct TargetDiscovery: Sendable {
         discovery.problems =
             failures.map(\.message) + plan.leftOut.compactMap(Self.problem) + catalog.problems
         if request.luns {
-            let found = askForLUNs(catalog.targets, slot.number, present)
+            let found = askForLUNs(catalog.targets, request.portals, slot.number, present)
             for (index, found) in found.enumerated() {
                 discovery.targets[index].luns = found.luns
                 if let problem = found.problem { discovery.problems.append(problem) }
@@ -61,7 +77,8 @@ struct TargetDiscovery: Sendable {
     /// silent.
     private static func mostTelling(_ failures: [ControlError]) -> ControlError {
         let order: [ControlError.Kind] = [
-            .noSuchInterface, .interfaceWithoutAddress, .loginRefused, .portalUnreachable,
+            .wrongConfiguration, .noSuchInterface, .interfaceWithoutAddress, .authenticationFailed,
+            .loginRefused, .portalUnreachable,
         ]
         func rank(_ error: ControlError) -> Int { order.firstIndex(of: error.kind) ?? order.count }
         guard let first = failures.min(by: { rank($0) < rank($1) }) else {
@@ -70,13 +87,17 @@ struct TargetDiscovery: Sendable {
         return first
     }
 
+    /// An address, and the portal as it was written.
+    private typealias Found = (address: SocketAddress, portal: CausewayControl.PortalAddress)
+
     private func resolve(
         _ portals: [CausewayControl.PortalAddress], _ failures: inout [ControlError]
-    ) -> [SocketAddress] {
+    ) -> [Found] {
         let answers = ParallelQuestions.ask(portals, threadsMax: Self.threadsMax) {
-            portal -> Result<[SocketAddress], ControlError> in
+            portal -> Result<[Found], ControlError> in
             do throws(NameError) {
-                return .success(try NameResolver.resolve("\(portal)", defaultPort: portal.port))
+                let addresses = try NameResolver.resolve("\(portal)", defaultPort: portal.port)
+                return .success(addresses.map { ($0, portal) })
             } catch {
                 return .failure(Self.unresolved(portal, error))
             }
@@ -95,14 +116,23 @@ struct TargetDiscovery: Sendable {
     }
 
     private func ask(
-        _ routes: [Route], _ slot: Int, _ failures: inout [ControlError]
+        _ routes: [Route], _ found: [Found], _ slot: Int, _ failures: inout [ControlError]
     ) -> [SendTargetsQuestion.Answer] {
         let question = SendTargetsQuestion(
-            initiatorName: initiatorName, identity: identity, slot: slot, timeouts: timeouts)
+            initiatorName: initiatorName, identity: identity, slot: slot, timeouts: timeouts,
+            note: note)
         let answers = ParallelQuestions.ask(routes, threadsMax: Self.threadsMax) {
             route -> Result<SendTargetsQuestion.Answer, ControlError> in
+            var authentication = Authentication.none
+            if let portal = found.first(where: { $0.address == route.destination })?.portal {
+                do throws(ControlError) {
+                    authentication = try authentications.discovery(portal)
+                } catch {
+                    return .failure(error)
+                }
+            }
             do throws(PortalError) {
-                return .success(try question.ask(route))
+                return .success(try question.ask(route, authentication))
             } catch {
                 return .failure(error.controlError(target: nil))
             }
@@ -125,12 +155,18 @@ struct TargetDiscovery: Sendable {
     }
 
     private func askForLUNs(
-        _ targets: [TargetCatalog.Target], _ slot: Int, _ present: [NetworkInterface]
+        _ targets: [TargetCatalog.Target], _ portals: [CausewayControl.PortalAddress], _ slot: Int,
+        _ present: [NetworkInterface]
     ) -> [(luns: [LUNReport], problem: String?)] {
         ParallelQuestions.ask(targets, threadsMax: Self.threadsMax) { target in
-            let login = TargetSession.Login(
+            var login = TargetSession.Login(
                 initiatorName: initiatorName, target: target.name, identity: identity, slot: slot,
-                timeouts: timeouts)
+                timeouts: timeouts, note: note)
+            do throws(ControlError) {
+                login.authentication = try authentications.target(target.name, portals)
+            } catch {
+                return ([], "\(target.name): \(error.message)")
+            }
             var last: PortalError?
             for route in target.routes(present).prefix(Self.loginsMax) {
                 do throws(PortalError) {

@@ -32,12 +32,16 @@ struct TargetSession: ~Copyable {
         /// Of the discovery that logs in.
         var slot: Int
         var timeouts: DiscoveryTimeouts
+        var authentication = Authentication.none
+        /// Given a line for the log.
+        var note: @Sendable (String) -> Void = { _ in }
     }
 
     /// Connects and logs in, at another portal if the target says so.
     static func open(_ login: Login, over route: Route) throws(PortalError) -> TargetSession {
         let deadline = DiscoveryTimeouts.after(login.timeouts.session)
         var route = route
+        var login = login
         for _ in 0..<SendTargetsQuestion.redirectionsMax {
             let connection = try PortalConnection(
                 route, deadline: DiscoveryTimeouts.after(login.timeouts.connect, notAfter: deadline))
@@ -45,6 +49,9 @@ struct TargetSession: ~Copyable {
             case .session(let parameters):
                 return TargetSession(connection, login.timeouts, parameters)
             case .redirected(let address): route = try route.redirected(to: address)
+            case .failedWithoutMD5(let error):
+                login.note("\(login.target) at \(route.destination): \(error.md5Note)")
+                login.authentication = login.authentication.withMD5Alone
             }
         }
         throw PortalError(route, .tooManyRedirections(SendTargetsQuestion.redirectionsMax))
@@ -53,6 +60,8 @@ struct TargetSession: ~Copyable {
     private enum Outcome {
         case session(NegotiatedParameters)
         case redirected(PortalAddress)
+        /// MD5 alone may do.
+        case failedWithoutMD5(LoginError)
     }
 
     private static func logIn(
@@ -66,12 +75,15 @@ struct TargetSession: ~Copyable {
         options.wanted.maxRecvDataSegmentLength = maxRecvDataSegmentLength
         // Nothing of this session is worth keeping once its connection is gone.
         options.wanted.defaultTime2Retain = 0
+        options.authentication = login.authentication
         var machine = LoginStateMachine(options)
         var next = machine.start()
         while true {
             switch next {
             case .completed(let parameters): return .session(parameters)
             case .redirected(let address, _): return .redirected(address)
+            case .failed(let error) where machine.maySucceedWithMD5(after: error):
+                return .failedWithoutMD5(error)
             case .failed(let error): throw PortalError(route, .login(error))
             case .send(let header, let data):
                 do throws(PortalError) {
@@ -81,7 +93,7 @@ struct TargetSession: ~Copyable {
                     next = unsafe data.withUnsafeBytes { unsafe machine.received(header, data: $0) }
                 } catch {
                     guard case .closed = error.reason else { throw error }
-                    throw PortalError(route, .login(machine.connectionClosed()))
+                    next = .failed(machine.connectionClosed())
                 }
             }
         }

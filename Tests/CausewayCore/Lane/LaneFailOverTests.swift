@@ -25,7 +25,7 @@ struct LaneFailOverTests {
         options.target.maxBurstLength = 2048
         options.target.dataInBytes = 1024
         // The first command goes to path 0.
-        options.lane.commandsPerTurn = 1
+        options.settings.policy = .roundRobin(.init(commands: 1))
         return options
     }
 
@@ -86,7 +86,7 @@ struct LaneFailOverTests {
         var options = WorldOptions()
         options.target.reinstatement = kind
         options.lane.skipsBarrier = skipsBarrier
-        options.lane.commandsPerTurn = 1
+        options.settings.policy = .roundRobin(.init(commands: 1))
         let world = ready(options)
         world.holdFirstWrite(for: 2 * .second)
         var answers = 0
@@ -142,7 +142,7 @@ struct LaneFailOverTests {
     @Test("and fails what it holds when all paths are down for too long")
     func allPathsDownForTooLong() {
         var options = WorldOptions()
-        options.lane.allPathsDownTimeoutMilliseconds = 5000
+        options.settings.failure.allPathsDownTimeout = .milliseconds(5000)
         let world = ready(options)
         world.client.mayFail = true
         world.client.load(count: 400)
@@ -171,6 +171,42 @@ struct LaneFailOverTests {
         world.heal(interface: 0)
         settle(world)
         #expect(world.pathsUp == 2)
+    }
+
+    @Test("with patience when one controller pauses beside another that lives")
+    func pauseOfOneController() {
+        var options = WorldOptions()
+        options.target.portalGroups = [1, 2]
+        let world = ready(options)
+        world.client.load(count: 600)
+        world.run(limit: 5 * .millisecond)
+        world.blackHole(portal: 1, .both)
+        world.run(limit: 20 * .second)
+        #expect(world.snapshot()?.paths.map(\.counters.losses) == [0, 0], "it was given up")
+        world.heal(portal: 1)
+        settle(world)
+        #expect(world.pathsUp == 2)
+    }
+
+    @Test("through a portal of the same group only")
+    func fenceInTheGroup() {
+        var options = WorldOptions()
+        options.target.portalGroups = [1, 2, 2]
+        options.paths = [(0, 0), (1, 1), (1, 2)]
+        options.target.reinstatement = .returnsAtOnce
+        let world = ready(options)
+        world.client.load(count: 600)
+        world.run(limit: 5 * .millisecond)
+        let attempts = world.connectCount
+        world.blackHole(portal: 1, .both)
+        world.run(limit: 3 * .second)
+        let lost = world.snapshot()?.paths.first { $0.portal.hasPrefix("198.51.100.1:") }
+        #expect(lost?.lastFence?.contains("through another path") == true)
+        // One over its sibling, and then its own route, again and again.
+        #expect(lost?.counters.losses == 1 && world.connectCount > attempts)
+        world.heal(portal: 1)
+        settle(world)
+        #expect(world.pathsUp == 3)
     }
 
     @Test("with patience when the target pauses for 30 s on all paths")

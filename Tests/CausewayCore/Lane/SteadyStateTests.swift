@@ -80,11 +80,11 @@
             for _ in 0..<100 where !isReady {
                 while let effect = lane.takeEffect() {
                     switch effect {
-                    case .connect(let id, _):
+                    case .connect(let id, _, _):
                         target = id
                         lane.connected(id, now: now)
                     case .notice(.ready): isReady = true
-                    case .notice, .close: break
+                    case .notice, .close, .abort, .inspect, .connectElsewhere: break
                     }
                 }
                 send()
@@ -153,6 +153,8 @@
                 data[7] = 0xff
                 data[10] = 2
             case (0x1a, _, _): data = [3, 0, 0x10, 0]
+            // REPORT LUNS: LUN 1.
+            case (0xa0, _, _): data = [0, 0, 0, 8, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
             case (0x00, _, _): data = []
             default: failure = "CDB \(cdb.0 >> 24)"
             }

@@ -70,8 +70,8 @@ import Testing
 
         Row(0x6, 0x04, 0x0a, .retryAfterDelay, .accessStateChanged),
         Row(0x6, 0x28, 0x00, .retry, [.capacityChanged, .inquiryChanged]),
-        Row(0x6, 0x29, 0x00, .retry, .reset),
-        Row(0x6, 0x29, 0x01, .retry, [.reset, .restarted]),
+        Row(0x6, 0x29, 0x00, .retry, [.reset, .inquiryChanged]),
+        Row(0x6, 0x29, 0x01, .retry, [.reset, .restarted, .inquiryChanged]),
         Row(0x6, 0x29, 0x02, .retry, .reset),
         Row(0x6, 0x29, 0x03, .retry, .reset),
         Row(0x6, 0x29, 0x04, .retry, [.reset, .restarted]),

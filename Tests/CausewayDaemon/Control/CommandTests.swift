@@ -45,7 +45,7 @@ import Testing
         #expect(report == (try world.service.status(DiskName("data1"))))
         #expect(
             try run(world, "status", "data1").output.hasPrefix(
-                "data1  /dev/nbd0  1 GiB  optimal\n  Target   iqn"))
+                "data1  /dev/nbd0  1 GiB  optimal\n  Target    iqn"))
         let detached = try run(world, "detach", "data1")
         #expect(detached.status == 0 && detached.output == "" && detached.errors == "")
         #expect(try run(world, "list").output == "no disks\n")
@@ -55,7 +55,7 @@ import Testing
         let world = try ServerWorld()
         let attached = try attach(
             world, "--bind", "eth1", "eth2", "--lun", "1", "--socket", "sub/d.sock", "--read-only", "--force",
-            "--policy", "fixed", "--queue-depth", "8", "--json")
+            "--policy", "fixed", "--set", "a=1", "--set", "b=x=y", "--queue-depth", "8", "--json")
         #expect(attached.errors == "")
         let report = try MessageCodec.decode(DiskReport.self, from: Array(attached.output.utf8))
         // A relative socket path is completed where it was typed: the daemon's folder is another one.
@@ -65,7 +65,42 @@ import Testing
         #expect(report.device == nil)
         #expect(report.readOnly)
         #expect(report.policy == "fixed")
+        #expect(report.settings == ["policy": "fixed", "a": "1", "b": "x=y"])
         #expect(report.paths.map(\.interface) == ["eth1", "eth2", "eth1", "eth2"])
+    }
+
+    @Test func settingsOfALivingDisk() throws {
+        let world = try ServerWorld()
+        _ = try attach(world, "--bind", "eth1", "--lun", "1", "--policy", "fixed")
+        let changed = try run(world, "set", "data1", "a=1", "policy=round-robin,ios=2")
+        #expect(changed.status == 0 && changed.errors == "")
+        #expect(changed.output == "a=1\npolicy=round-robin,ios=2\n")
+        #expect(try run(world, "set", "data1").output == changed.output)
+        #expect(try run(world, "set", "data2", "a=1").errors.hasPrefix("causeway: no disk named data2"))
+        for wrong in ["a", "=1", ""] {
+            let refused = try run(world, "set", "data1", wrong)
+            #expect(refused.status == 64 && refused.errors.contains("is not key=value"))
+        }
+        #expect(try run(world, "set", "data1", "a=1", "a=2").errors.contains("a is given twice"))
+        let twice = try attach(world, "--lun", "1", "--policy", "fixed", "--set", "policy=fixed")
+        #expect(twice.status == 64 && twice.errors.contains("the policy is given twice"))
+    }
+
+    @Test func pathsOfALivingDisk() throws {
+        let world = try ServerWorld()
+        _ = try attach(world, "--bind", "eth1", "--lun", "1")
+        let added = try run(world, "path", "add", "data1", "--bind", "eth3", "--portal", "10.0.3.1")
+        #expect(added.errors == "" && added.output.contains("eth3       -        10.0.3.1:3260    -  active"))
+        let disabled = try run(world, "path", "disable", "data1", "eth3")
+        #expect(disabled.output.contains("10.0.3.1:3260    -  disabled"))
+        #expect(try run(world, "path", "disable", "data1", "eth3", "--force").output.contains("-  down"))
+        let enabled = try run(world, "path", "enable", "data1", "eth3")
+        #expect(enabled.output.contains("10.0.3.1:3260    -  active"))
+        let removed = try run(world, "path", "remove", "data1", "eth3")
+        #expect(removed.output.contains("10.0.3.1:3260    -  removing"))
+        #expect(try run(world, "path", "add", "data1").status == 64)
+        #expect(try run(world, "path", "remove", "data1").status == 64)
+        #expect(try run(world, "path", "remove", "data9", "eth1").status == 1)
     }
 
     @Test func errorsSayWhatAndWhatToDo() throws {
@@ -100,6 +135,31 @@ import Testing
         #expect(denied.errors == "causeway: only root may attach disks\n  run the command as root\n")
     }
 
+    @Test func reload() throws {
+        let world = try ServerWorld()
+        // With mistakes in the files each is named by itself, and the status is 1.
+        let wrong = try run(world, "reload")
+        #expect(wrong.status == 1 && wrong.output == "")
+        #expect(
+            wrong.errors == #"""
+                causeway: /etc/causeway/causeway.toml:3: there is no "chop"
+                causeway: b.toml: x
+                causeway: nothing is changed
+                  correct it; causeway config check shows all that is wrong
+
+                """#)
+        _ = try attach(world, "--bind", "eth1", "--lun", "1")
+        let plain = try run(world, "reload")
+        #expect(plain.status == 0 && plain.errors == "")
+        #expect(plain.output.hasPrefix("! initiator-name holds from the next start on\ndata1  changed\n"))
+        #expect(plain.output.contains("not yet on eth1/10.0.1.1:3260, eth2/10.0.2.1:3260\n"))
+        let again = try run(world, "reload", "--relogin", "--json")
+        #expect(again.status == 1)
+        #expect(again.errors == "causeway: data1: eth2/10.0.2.1:3260 did not log in again\n")
+        let report = try MessageCodec.decode(ReloadReport.self, from: Array(again.output.utf8))
+        #expect(report.disks.map(\.loggedIn) == [["eth1/10.0.1.1:3260"]])
+    }
+
     @Test func whatATargetSaysReachesNoTerminalRaw() throws {
         let world = try ServerWorld()
         let found = try run(world, "discover", "10.0.0.1", "[2001:db8::1]:3261", "--bind", "eth1", "--luns")
@@ -127,7 +187,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ["attach"], ["attach", "data1"], ["status"], ["discover"], ["detach", "UPPER"], ["nonsense"],
+        ["attach"], ["attach", "data1", "--lun", "1"], ["attach", "data1", "--persist"], ["status"],
+        ["discover"], ["detach", "UPPER"], ["nonsense"],
         ["list", "more"],
         ["discover", "10.0.0.1:0"], ["discover", "10.0.0.1", "--bind", "no/name"],
         ["attach", "d", "--target", "t", "--portal", "10.0.0.1", "--lun", "-1"],
@@ -155,14 +216,18 @@ import Testing
     func completionsAreGenerated(shell: String) throws {
         let script = try CommandRun("causeway", ["--generate-completion-script", shell])
         #expect(script.status == 0)
-        for subcommand in ["discover", "attach", "detach", "list", "status", "version"] {
+        for subcommand in ["discover", "attach", "detach", "rescan", "list", "status", "version"] {
             #expect(script.output.contains(subcommand))
         }
     }
 
     @Test(arguments: [
         ("causeway", ["discover", "--help"], "causeway.1"), ("causeway", ["attach", "--help"], "causeway.1"),
+        ("causeway", ["rescan", "--help"], "causeway.1"),
         ("causeway", ["detach", "--help"], "causeway.1"), ("causeway", ["list", "--help"], "causeway.1"),
+        ("causeway", ["set", "--help"], "causeway.1"), ("causeway", ["path", "add", "--help"], "causeway.1"),
+        ("causeway", ["path", "remove", "--help"], "causeway.1"),
+        ("causeway", ["path", "disable", "--help"], "causeway.1"),
         ("causeway", ["status", "--help"], "causeway.1"), ("causewayd", ["--help"], "causewayd.8"),
     ])
     func everyOptionIsInTheManual(executable: String, arguments: [String], page: String) throws {

@@ -48,7 +48,7 @@ final class FakeDiskService: DiskService {
             name: request.name, device: request.socket == nil ? "/dev/nbd0" : nil, socket: request.socket,
             state: .optimal, target: request.target, lun: request.lun, sizeBytes: 1 << 30, blockLength: 512,
             wwid: "naa.5", vendor: "FAKE", model: "disk", readOnly: request.readOnly,
-            policy: request.policy ?? "round-robin",
+            policy: request.allSettings["policy"] ?? "round-robin", settings: request.allSettings,
             paths: request.portals.flatMap { portal in
                 request.interfaces.map { PathReport(interface: $0, portal: portal, state: .active) }
             })
@@ -63,6 +63,60 @@ final class FakeDiskService: DiskService {
         return report
     }
 
+    func parameters(_ name: DiskName) throws(ControlError) -> ParametersReport {
+        throw .noSuchDisk(name)
+    }
+
+    func attachConfigured(_ name: DiskName) throws(ControlError) -> DiskReport {
+        throw .notConfigured(name, path: "/etc/causeway/disks/\(name).toml")
+    }
+
+    func set(_ request: SetRequest) throws(ControlError) -> DiskReport {
+        let report = disks.withLock { disks -> DiskReport? in
+            disks[request.name.text]?.settings.merge(request.settings) { $1 }
+            return disks[request.name.text]
+        }
+        guard let report else { throw .noSuchDisk(request.name) }
+        return report
+    }
+
+    func addPaths(_ request: AddPathsRequest) throws(ControlError) -> DiskReport {
+        try change(request.name) { disk in
+            for interface in request.interfaces {
+                disk.paths.append(
+                    PathReport(
+                        interface: interface, portal: request.portals.first ?? disk.paths[0].portal,
+                        state: .active))
+            }
+        }
+    }
+
+    func changePaths(_ request: ChangePathsRequest, _ change: PathChange) throws(ControlError) -> DiskReport {
+        try self.change(request.name) { disk in
+            for index in disk.paths.indices where request.paths.contains(disk.paths[index].interface ?? "") {
+                disk.paths[index].state =
+                    switch change {
+                    case .remove: .removing
+                    case .disable: request.force ? .down : .disabled
+                    case .enable: .active
+                    }
+            }
+        }
+    }
+
+    private func change(_ name: DiskName, _ body: (inout DiskReport) -> Void) throws(ControlError)
+        -> DiskReport
+    {
+        let report = disks.withLock { disks -> DiskReport? in
+            guard var disk = disks[name.text] else { return nil }
+            body(&disk)
+            disks[name.text] = disk
+            return disk
+        }
+        guard let report else { throw .noSuchDisk(name) }
+        return report
+    }
+
     func detach(_ request: DetachRequest) throws(ControlError) {
         let error = disks.withLock { disks -> ControlError? in
             guard let disk = disks[request.name.text] else { return .noSuchDisk(request.name) }
@@ -74,6 +128,31 @@ final class FakeDiskService: DiskService {
             return nil
         }
         if let error { throw error }
+    }
+
+    func rescan(_ request: RescanRequest) throws(ControlError) -> DiskReport {
+        try status(request.name)
+    }
+
+    func reload(_ request: ReloadRequest) throws(ControlError) -> ReloadReport {
+        let names = disks.withLock { $0.values.map(\.name) }.sorted { $0.text < $1.text }
+        guard !names.isEmpty else {
+            throw .wrongConfiguration(["/etc/causeway/causeway.toml:3: there is no \"chop\"", "b.toml: x"])
+        }
+        return ReloadReport(
+            disks: names.map { name in
+                var disk = ReloadedDisk(name: name, outcome: .changed)
+                disk.applied = ["policy is fixed; it was round-robin"]
+                disk.needsLogin = ["chap", "MaxBurstLength"]
+                disk.needsAttach = ["lun is 2; it was 1"]
+                if request.relogin {
+                    disk.loggedIn = ["eth1/10.0.1.1:3260"]
+                    disk.problems = ["eth2/10.0.2.1:3260 did not log in again"]
+                } else {
+                    disk.oldLogins = ["eth1/10.0.1.1:3260", "eth2/10.0.2.1:3260"]
+                }
+                return disk
+            }, notes: ["initiator-name holds from the next start on"])
     }
 
     func list() throws(ControlError) -> [DiskSummary] {

@@ -267,8 +267,8 @@ import Testing
         let found = try Self.discover(target)
         #expect(found.targets.map(\.name) == [Self.target])
         let problem = try #require(found.problems.first)
-        #expect(problem.contains("refused the login to \(Self.target)"))
-        #expect(problem.contains("authentication failed"))
+        #expect(problem.contains("\(Self.target) at 127.0.0.1"))
+        #expect(problem.contains("the target wants CHAP and none is configured"))
     }
 
     @Test func `The other portal of a target is asked where the first cannot be reached`() throws {

@@ -1,0 +1,251 @@
+import CausewayControl
+import CausewayCore
+import LinuxSystem
+import Logging
+import Synchronization
+
+/// Paths of a disk that lives: added, removed, switched off and on, and made when an interface appears.
+extension Supervisor {
+    func addPaths(_ request: AddPathsRequest) throws(ControlError) -> DiskReport {
+        let disk = try find(request.name)
+        let given = try resolve(request.portals)
+        let wanted = disk.state.withLock { $0.wanted }
+        let interfaces = request.interfaces.isEmpty ? wanted.interfaces : request.interfaces
+        let portals = given.isEmpty ? wanted.portals : given
+        // Planned with all there are: an interface is paired with the portals that none is nearer to.
+        let all = wanted.adding(interfaces: interfaces, portals: portals)
+        let plan = try PathPlan.make(interfaces: all.interfaces, portals: all.portals, lane: 0)
+        let asked = plan.paths.filter {
+            portals.contains($0.portal) && ($0.interface.map(interfaces.contains) ?? interfaces.isEmpty)
+        }
+        guard !asked.isEmpty else {
+            let reasons = plan.leftOut.filter { interfaces.contains($0.interface) }.map(\.description)
+            throw .invalidArgument(
+                "this makes no path" + (reasons.isEmpty ? "" : ": \(reasons.joined(separator: "; "))"),
+                remedy: "see the interfaces and their subnets with: ip -brief address")
+        }
+        try addToLane(disk, asked)
+        disk.state.withLock { $0.wanted = all }
+        keepPaths(disk)
+        disk.remember("added \(asked.map { "\($0.interface ?? "") \($0.portal)" }.joined(separator: ", "))")
+        awaitOtherPaths(disk)
+        return try report(disk)
+    }
+
+    func changePaths(_ request: ChangePathsRequest, _ change: PathChange) throws(ControlError) -> DiskReport {
+        let disk = try find(request.name)
+        guard let id = disk.state.withLock({ $0.id }) else {
+            throw .busy("\(request.name) is being attached or detached")
+        }
+        let names = request.paths.map { PathName($0) }
+        let answer = lane.ask { [force = request.force] runner -> PathChangeError? in
+            do throws(PathChangeError) {
+                switch change {
+                case .enable: try runner.lane.enablePaths(id, named: names, now: runner.time)
+                case .disable, .remove:
+                    try runner.lane.retirePaths(
+                        id, named: names, isRemoval: change == .remove, force: force, now: runner.time)
+                }
+                return nil
+            } catch {
+                return error
+            }
+        }
+        guard let answer else { throw .internalFailure("the lane did not answer") }
+        if let error = answer { throw ControlError(error, disk.name) }
+        if change == .remove {
+            disk.state.withLock { $0.wanted.waiting.removeAll(where: request.paths.contains) }
+        }
+        disk.remember("\(change.past) \(request.paths.joined(separator: ", "))")
+        if change == .enable { awaitOtherPaths(disk) } else { awaitRetirement(disk) }
+        return try report(disk)
+    }
+
+    /// For the table that the command prints: most paths have drained in a moment.
+    private func awaitRetirement(_ disk: AttachedDisk) {
+        for _ in 0..<50 {
+            guard let id = disk.state.withLock({ $0.id }),
+                let snapshot = lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil,
+                snapshot.paths.contains(where: { $0.standing == .removing })
+            else { return }
+            Pause.milliseconds(20)
+        }
+    }
+
+    /// Has the lane make paths to a disk's target that are planned and that it has not got.
+    func addToLane(_ disk: AttachedDisk, _ plan: [PlannedPath]) throws(ControlError) {
+        let made = try specify(plan, disk)
+        let answer = lane.ask { runner -> PathChangeError? in
+            guard let id = disk.state.withLock({ $0.id }) else { return .noSuchDisk }
+            for (id, route) in made.routes { runner.addRoute(id, route) }
+            do throws(PathChangeError) {
+                try runner.lane.addPaths(id, made.paths, now: runner.time)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        guard let answer else { throw .internalFailure("the lane did not answer") }
+        if let error = answer {
+            withdraw(made, of: disk)
+            throw ControlError(error, disk.name)
+        }
+    }
+
+    /// A path is gone from the lane.
+    func pathRemoved(_ disk: AttachedDisk, _ name: SessionName) {
+        // Fenced for a predecessor of another name, it never was the disk's.
+        guard name.initiator == initiatorName else { return }
+        disk.state.withLock { state in
+            state.sessions.removeAll { $0 == name.isid }
+            state.plan.removeAll { $0.isid == name.isid }
+        }
+        forgetOldLogin(name)
+        keepPaths(disk)
+    }
+
+    /// Puts the paths that a disk has now into its record.
+    func keepPaths(_ disk: AttachedDisk) {
+        do throws(ControlError) {
+            try changeRecord(disk.name) { record in
+                let (plan, wanted) = disk.state.withLock { ($0.plan, $0.wanted) }
+                record.paths = plan.map(DiskRecord.Path.init)
+                record.wanted = DiskRecord.Wanted(wanted)
+            }
+        } catch {
+            logger.error("\(disk.name): \(error.message)")
+        }
+    }
+
+    // MARK: Interfaces that appear
+
+    /// An interface is there, or has an address that it had not: disks that wait for it get their paths, and
+    /// paths that it has already connect from its address of now. Runs on the watch thread.
+    func interfaceAppeared(_ name: String) {
+        let disks = state.withLock { Array($0.disks.values) }
+        let concerned = disks.filter { disk in
+            disk.state.withLock { $0.id != nil && $0.wanted.interfaces.contains(name) }
+        }
+        guard !concerned.isEmpty, let present = try? PathPlan.presentInterfaces() else { return }
+        let identity = SessionIdentity.ofThisMachine()
+        for disk in concerned {
+            let wanted = disk.state.withLock { $0.wanted }
+            let plan = PathPlan(interfaces: wanted.interfaces, portals: wanted.portals, present: present) {
+                identity.isid(interface: $0, portal: $1, lane: 0)
+            }
+            let own = plan.paths.filter { $0.interface == name }
+            refreshRoutes(disk, own)
+            guard wanted.waiting.contains(name), !own.isEmpty else { continue }
+            do throws(ControlError) {
+                try addInBackground(disk, own)
+                disk.state.withLock { state in state.wanted.waiting.removeAll { $0 == name } }
+                keepPaths(disk)
+                logger.info("\(disk.name): \(name) has appeared: \(own.count) paths more")
+                disk.remember("\(name) has appeared")
+            } catch {
+                logger.error("\(disk.name): \(name) has appeared, but makes no path: \(error.message)")
+            }
+        }
+    }
+
+    /// The watch thread waits for no lane.
+    private func addInBackground(_ disk: AttachedDisk, _ plan: [PlannedPath]) throws(ControlError) {
+        let made = try specify(plan, disk)
+        lane.perform { [self] runner in
+            guard let id = disk.state.withLock({ $0.id }) else {
+                return inBackground("withdraw \(disk.name)") { [self] in withdraw(made, of: disk) }
+            }
+            for (id, route) in made.routes { runner.addRoute(id, route) }
+            do throws(PathChangeError) {
+                try runner.lane.addPaths(id, made.paths, now: runner.time)
+            } catch {
+                logger.error("\(disk.name): no path more: \(error)")
+                inBackground("withdraw \(disk.name)") { [self] in
+                    withdraw(made, of: disk)
+                    disk.state.withLock { state in
+                        for case let name? in plan.map(\.interface)
+                        where !state.wanted.waiting.contains(name) {
+                            state.wanted.waiting.append(name)
+                        }
+                    }
+                    keepPaths(disk)
+                }
+            }
+        }
+    }
+
+    private func refreshRoutes(_ disk: AttachedDisk, _ plan: [PlannedPath]) {
+        let initiatorName = initiatorName
+        let routes = state.withLock { state in
+            plan.compactMap { path in
+                let name = SessionName(initiator: initiatorName, target: disk.target, isid: path.isid)
+                return state.routes[disk.target]?[name].map { ($0, path) }
+            }
+        }
+        guard !routes.isEmpty else { return }
+        lane.perform { runner in
+            for (id, path) in routes {
+                runner.addRoute(id, path.route)
+                runner.lane.sourceChanged(id, to: path.source?.description ?? "")
+            }
+        }
+    }
+}
+
+extension PathChange {
+    fileprivate var past: String {
+        switch self {
+        case .remove: "removed"
+        case .disable: "disabled"
+        case .enable: "enabled"
+        }
+    }
+}
+
+/// Between what a disk's paths are to be made.
+struct WantedPaths: Equatable, Sendable {
+    /// Names of bound interfaces; none: as the routing table says.
+    var interfaces: [String] = []
+    var portals: [SocketAddress] = []
+    /// Of the interfaces those that are not there yet, or cannot make a path.
+    var waiting: [String] = []
+
+    func adding(interfaces: [String], portals: [SocketAddress]) -> WantedPaths {
+        var all = self
+        all.interfaces += interfaces.filter { !self.interfaces.contains($0) }
+        all.portals += portals.filter { !self.portals.contains($0) }
+        return all
+    }
+
+    /// Whether a path belongs to it; an unbound one has no interface.
+    func covers(interface: String, portal: String) -> Bool {
+        (interfaces.isEmpty ? interface.isEmpty : interfaces.contains(interface))
+            && portals.contains { "\($0)" == portal }
+    }
+
+    /// With `new` in the place of `old`; what neither of them has stays.
+    func replacing(_ old: WantedPaths, with new: WantedPaths) -> WantedPaths {
+        WantedPaths(
+            interfaces: new.interfaces
+                + interfaces.filter { !new.interfaces.contains($0) && !old.interfaces.contains($0) },
+            portals: new.portals + portals.filter { !new.portals.contains($0) && !old.portals.contains($0) },
+            waiting: waiting.filter { new.interfaces.contains($0) || !old.interfaces.contains($0) })
+    }
+}
+
+extension ControlError {
+    fileprivate init(_ error: PathChangeError, _ disk: DiskName) {
+        switch error {
+        case .noSuchDisk: self = .busy("\(disk) is being attached or detached")
+        case .noSuchPath(let name, let existing):
+            self = .invalidArgument(
+                "\(disk) has no path \"\(name)\"",
+                remedy: "its paths are \(existing.joined(separator: ", "))")
+        case .lastPath(let name):
+            self = .invalidArgument(
+                "this would leave \(name) without a path that works",
+                remedy: "add another path first; to end all, detach the disk; --force disables all the same")
+        case .full(let table): self = .busy("the daemon has no room for more \(table)")
+        }
+    }
+}

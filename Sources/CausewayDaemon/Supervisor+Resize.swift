@@ -1,0 +1,114 @@
+import CausewayControl
+import CausewayCore
+import LinuxSystem
+import Logging
+import NBDDevice
+import Synchronization
+
+/// The size of a disk while it is in use.
+extension Supervisor {
+    /// Requests have so long to come to their end before a resize is put off.
+    private static let drainMilliseconds = 5000
+
+    func rescan(_ request: RescanRequest) throws(ControlError) -> DiskReport {
+        let disk = try find(request.name)
+        guard let id = disk.state.withLock({ $0.id }) else {
+            throw .busy("\(request.name) is not attached yet")
+        }
+        lane.perform { $0.lane.rescan(id, allowsShrink: request.allowShrink, now: $0.time) }
+        if disk.settings()?.portalDiscovery != .ignore { lookForPortals([disk]) }
+        // A moment for the answers, so that the report shows what came of it.
+        Pause.milliseconds(300)
+        for _ in 0..<200 where disk.state.withLock({ $0.isResizing }) { Pause.milliseconds(50) }
+        return try report(disk)
+    }
+
+    /// All paths that carry the disk agree on another size.
+    func sizeChanged(_ disk: AttachedDisk, _ sizeBytes: UInt64) {
+        let isFirst = disk.state.withLock { state in
+            state.newSizeBytes = sizeBytes
+            guard !state.isResizing else { return false }
+            state.isResizing = true
+            return true
+        }
+        guard isFirst else { return }
+        inBackground("resize \(disk.name)") { [self] in
+            while let next = disk.state.withLock({ state -> UInt64? in
+                let next = state.newSizeBytes
+                state.newSizeBytes = nil
+                if next == nil || state.isDetaching { state.isResizing = false }
+                return state.isDetaching ? nil : next
+            }) {
+                // A size is never given to a device whose socket is dead: from Linux 6.12 on that waits for
+                // requests which wait for the socket.
+                guard awaitAdoption(disk) else { continue }
+                do throws(ControlError) {
+                    try resize(disk, next)
+                } catch {
+                    complain(disk, "it cannot be given its new size of \(next) bytes: \(error.message)")
+                }
+            }
+        }
+    }
+
+    /// False when it is being detached.
+    private func awaitAdoption(_ disk: AttachedDisk) -> Bool {
+        while disk.state.withLock({ $0.origin == .adopting && !$0.isDetaching }) { Pause.milliseconds(100) }
+        return !disk.isDetaching
+    }
+
+    /// Larger: first the lane, then the kernel, so that no request comes that the lane does not know yet.
+    /// Smaller: the other way round.
+    private func resize(_ disk: AttachedDisk, _ sizeBytes: UInt64) throws(ControlError) {
+        guard let id = disk.state.withLock({ $0.id }),
+            let old = lane.ask({ $0.lane.snapshot(id)?.sizeBytes }) ?? nil
+        else { return }
+        let isLarger = sizeBytes > old
+        if isLarger { setSize(id, sizeBytes) }
+        if let device = disk.state.withLock({ $0.device }), let record = diskRecords.read(disk.name) {
+            guard lane.ask({ !$0.lane.clients(of: id).isEmpty }) == true else {
+                throw .busy("the kernel is not connected")
+            }
+            try awaitQuiet(disk, id)
+            do throws(NBDDeviceError) {
+                // Never with sockets in the same call. The lane reads on: since Linux 6.12 the kernel waits
+                // for what is in flight.
+                _ = try call(
+                    .resize(
+                        ResizeRequest(
+                            index: device.index, backendIdentifier: record.backendIdentifier,
+                            sizeBytes: sizeBytes)))
+            } catch {
+                throw ControlError(error)
+            }
+            try changeRecord(disk.name) { $0.sizeBytes = sizeBytes }
+        }
+        if !isLarger { setSize(id, sizeBytes) }
+        let text = "the disk has \(sizeBytes) bytes now, \(isLarger ? "more" : "less") than \(old)"
+        disk.remember(text)
+        logger.notice("\(disk.name): \(text)")
+    }
+
+    private func setSize(_ id: DiskID, _ sizeBytes: UInt64) {
+        lane.perform { $0.lane.resize(id, sizeBytes: sizeBytes, now: $0.time) }
+    }
+
+    /// Waits until the lane has answered everything once: the proof that requests come to their end now. Then
+    /// it goes on.
+    private func awaitQuiet(_ disk: AttachedDisk, _ id: DiskID) throws(ControlError) {
+        defer { lane.perform { $0.resumeClients(of: id) } }
+        lane.perform { $0.lane.quiesce(id) }
+        var waited = 0
+        while lane.ask({ $0.lane.isQuiet(id) }) != true {
+            if disk.isDetaching { throw .busy("\(disk.name) is being detached") }
+            if waited >= Self.drainMilliseconds {
+                // Paths are being recovered, say. Nobody waits for it: the next answer to the poll brings it
+                // up again.
+                lane.perform { $0.lane.forgetToldSize(id) }
+                throw .busy("its requests do not come to an end")
+            }
+            Pause.milliseconds(2)
+            waited += 2
+        }
+    }
+}

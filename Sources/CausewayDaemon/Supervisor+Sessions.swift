@@ -1,0 +1,186 @@
+import CausewayControl
+import CausewayCore
+import LinuxSystem
+import Logging
+import Synchronization
+
+/// Sessions and their records: whatever may be open at a target when a path is made is handed to the lane
+/// with it, and the lane fences what is not its own.
+extension Supervisor {
+    /// What the lane and its runner have to know of planned paths. Their sessions are on record afterwards.
+    func specify(
+        _ plan: [PlannedPath], _ disk: AttachedDisk
+    ) throws(ControlError) -> SpecifiedPaths {
+        var made = SpecifiedPaths()
+        let login = disk.state.withLock { $0.login }
+        let depth = login?.depth ?? Int32(clamping: disk.request.queueDepth ?? 0)
+        do throws(SystemError) {
+            // One disk of a target at a time: whichever comes last puts all LUNs on record of all sessions.
+            try recording.withLock { _ throws(SystemError) in
+                let units = units(of: disk.target)
+                for path in plan {
+                    let name = SessionName(
+                        initiator: initiatorName, target: disk.target, isid: path.isid)
+                    let id = state.withLock { $0.route(of: name) }
+                    var specification = PathSpecification(
+                        route: id, interface: path.interface ?? "",
+                        sourceAddress: path.source?.description ?? "", portal: path.portal.description,
+                        isid: path.isid)
+                    specification.depth = depth
+                    let record = SessionRecord(
+                        name: name, portal: "\(path.portal)", disk: disk.name.text, units: units)
+                    try begin(record, &specification)
+                    made.paths.append(specification)
+                    made.routes.append((id, path.route))
+                }
+                // Every disk of the target is carried by all of its paths.
+                let names = state.withLock { Array($0.routes[disk.target, default: [:]].keys) }
+                for name in names { try records.note(units: units, of: name) }
+            }
+        } catch {
+            throw .internalFailure("a session cannot be put on record: \(error)")
+        }
+        disk.state.withLock { state in
+            for path in plan where !state.sessions.contains(path.isid) {
+                made.new.append(path.isid)
+                state.sessions.append(path.isid)
+                state.portals.append(path.portal.description)
+                state.plan.append(path)
+            }
+        }
+        return made
+    }
+
+    /// LUN fields of the disks of a target.
+    private func units(of target: ISCSIName) -> Set<UInt64> {
+        let disks = state.withLock { $0.disks.values.filter { $0.target == target } }
+        return Set(disks.compactMap { LogicalUnitNumber(Int(clamping: $0.request.lun))?.rawValue })
+    }
+
+    /// Puts a session on record before its login is sent. What stood there of it is a predecessor's, unless
+    /// the lane has the session itself: then it takes no notice.
+    private func begin(
+        _ record: SessionRecord, _ specification: inout PathSpecification
+    ) throws(SystemError) {
+        let (number, hasStood, earlier) = try records.begin(record)
+        specification.recordNumber = number
+        specification.awaitsRecord = !hasStood
+        guard let earlier else { return }
+        // A record that names no LUN stands for all of them.
+        specification.predecessorUnits = earlier.units.isEmpty ? record.units : earlier.units
+        specification.predecessorGroupTag = earlier.portalGroupTag
+    }
+
+    /// A fence for every other session on record that may be writing to the disk's LUN.
+    func specifyFences(
+        _ disk: AttachedDisk, _ lun: LogicalUnitNumber, besides paths: [PathSpecification]
+    ) throws(ControlError) -> [PathSpecification] {
+        do throws(SystemError) {
+            return try recording.withLock { _ throws(SystemError) in
+                let (found, unreadable) = try records.sessions(with: disk.target)
+                for file in unreadable {
+                    logger.error("\(file) cannot be read: the session that it stands for is not fenced")
+                }
+                let planned = Set(paths.map(\.isid))
+                var fences: [PathSpecification] = []
+                for record in found
+                where record.name.initiator != initiatorName || !planned.contains(record.name.isid) {
+                    // Another disk's, of this very daemon.
+                    if records.isOwn(record.name) { continue }
+                    guard record.hasStood else {
+                        records.forget(record.name)
+                        continue
+                    }
+                    guard record.units.isEmpty || record.units.contains(lun.rawValue) else { continue }
+                    fences.append(try specifyFence(record, disk, lun))
+                }
+                return fences
+            }
+        } catch {
+            throw .internalFailure("sessions on record cannot be read: \(error)")
+        }
+    }
+
+    private func specifyFence(
+        _ record: SessionRecord, _ disk: AttachedDisk, _ lun: LogicalUnitNumber
+    ) throws(SystemError) -> PathSpecification {
+        let (id, isLiving) = state.withLock { state in
+            let isLiving = state.routes[disk.target]?[record.name] != nil
+            return (state.route(of: record.name), isLiving)
+        }
+        if !isLiving {
+            logger.notice(
+                """
+                \(disk.name): a predecessor's session \(record.name.isid) at \(record.portal) is on record: \
+                nothing is written before its fence
+                """)
+            // Through whichever interface: there may be no such path any more.
+            if let portal = SocketAddress(parsing: record.portal, defaultPort: 3260) {
+                lane.perform { runner in runner.addRoute(id, Route(to: portal)) }
+            }
+        }
+        var specification = PathSpecification(
+            route: id, interface: "", sourceAddress: "", portal: record.portal, isid: record.name.isid)
+        specification.isFenceOnly = true
+        if record.name.initiator != initiatorName { specification.initiatorName = record.name.initiator }
+        var known = record
+        known.units.insert(lun.rawValue)
+        try begin(known, &specification)
+        return specification
+    }
+
+    /// The lane has refused these paths: the disk has not got them.
+    func withdraw(_ made: SpecifiedPaths, of disk: AttachedDisk) {
+        withdraw(made.paths, of: disk.target)
+        disk.state.withLock { state in
+            state.sessions.removeAll(where: made.new.contains)
+            state.plan.removeAll { made.new.contains($0.isid) }
+        }
+    }
+
+    /// The lane has refused these paths: their sessions are not begun.
+    func withdraw(_ paths: [PathSpecification], of target: ISCSIName) {
+        for path in paths {
+            records.withdraw(
+                SessionName(
+                    initiator: path.initiatorName ?? initiatorName, target: target, isid: path.isid),
+                number: path.recordNumber)
+        }
+    }
+
+    // MARK: News
+
+    func sessionBegan(_ name: SessionName, _ portalGroupTag: UInt16?) {
+        do throws(SystemError) {
+            guard try records.noteLogin(portalGroupTag: portalGroupTag, of: name) else { return }
+        } catch {
+            logger.error("a session cannot be put on record, its path waits for that: \(error)")
+            return inBackground("record") { [self] in
+                Pause.milliseconds(1000)
+                sessionBegan(name, portalGroupTag)
+            }
+        }
+        lane.perform { $0.lane.sessionRecorded(name, now: $0.time) }
+    }
+
+    /// A session goes off the record, and its route goes, unless somebody has begun it anew.
+    func sessionEnded(_ name: SessionName, _ number: UInt64, _ unfenced: Set<UInt64>) {
+        recording.withLock { _ in
+            do throws(SystemError) {
+                guard try records.end(name, number: number, unfenced: unfenced) else { return }
+            } catch {
+                logger.error("what a session left behind cannot be put on record: \(error)")
+            }
+            let route = state.withLock { $0.routes[name.target]?.removeValue(forKey: name) }
+            if let route { lane.perform { $0.removeRoute(route) } }
+        }
+    }
+}
+
+/// Planned paths as the lane and its runner take them.
+struct SpecifiedPaths: Sendable {
+    var paths: [PathSpecification] = []
+    var routes: [(RouteID, Route)] = []
+    /// Sessions that the disk had not before.
+    var new: [InitiatorSessionID] = []
+}

@@ -1,0 +1,81 @@
+import CausewayControl
+import CausewayCore
+import LinuxSystem
+import Logging
+import Synchronization
+
+/// What is set of a disk while it lives.
+extension Supervisor {
+    func set(_ request: SetRequest) throws(ControlError) -> DiskReport {
+        let disk = try find(request.name)
+        guard let id = disk.state.withLock({ $0.id }) else {
+            throw .busy("\(request.name) is being attached or detached")
+        }
+        try change(disk, id, request.settings)
+        return try report(disk)
+    }
+
+    /// Changes settings by key, all or none, and puts them on record.
+    func change(
+        _ disk: AttachedDisk, _ id: DiskID, _ changes: [String: String]
+    ) throws(ControlError) {
+        // Read and changed in one piece on the lane's thread: two clients may change settings at once.
+        let answer = lane.ask { runner -> Result<Void, ControlError>? in
+            guard let settings = runner.lane.settings(of: id) else { return nil }
+            do throws(ControlError) {
+                let wanted = try changed(settings, changes)
+                do throws(DiskSettingError) {
+                    try runner.lane.change(id, settings: wanted, now: runner.time)
+                    return .success(())
+                } catch {
+                    throw ControlError(error)
+                }
+            } catch {
+                return .failure(error)
+            }
+        }
+        switch answer {
+        case .success: try keepSettings(disk.name, changes)
+        case .failure(let error): throw error
+        case .some(nil): throw .busy("\(disk.name) is being detached")
+        case nil: throw .internalFailure("the lane did not answer")
+        }
+    }
+
+    /// So that a successor serves the disk as it was set last.
+    private func keepSettings(_ name: DiskName, _ changes: [String: String]) throws(ControlError) {
+        try changeRecord(name) { record in
+            record.request.settings = record.request.allSettings.merging(changes) { _, new in new }
+            record.request.policy = nil
+        }
+    }
+}
+
+/// Settings with changes made to them, all or none.
+func changed(
+    _ settings: DiskSettings, _ changes: [String: String]
+) throws(ControlError) -> DiskSettings {
+    var settings = settings
+    for (key, text) in changes.sorted(by: { $0.key < $1.key }) {
+        do throws(DiskSettingError) {
+            try settings.set(key, to: text)
+        } catch {
+            throw ControlError(error)
+        }
+    }
+    return settings
+}
+
+extension ControlError {
+    init(_ error: DiskSettingError) {
+        switch error {
+        case .unknownKey(let key, let nearest):
+            let keys = DiskSetting.all.map(\.key).joined(separator: ", ")
+            self = .invalidArgument(
+                "there is no setting \"\(key)\"",
+                remedy: nearest.map { "did you mean \($0)?" } ?? "the settings are \(keys)")
+        case .wrongValue(let key, let reason, let allowed):
+            self = .invalidArgument("\(key): \(reason)", remedy: "\(key) may be \(allowed)")
+        }
+    }
+}
