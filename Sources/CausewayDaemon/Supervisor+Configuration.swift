@@ -3,6 +3,7 @@ import CausewayControl
 import CausewayCore
 import LinuxSystem
 import Logging
+import NBDDevice
 import Synchronization
 
 /// Disks and their files.
