@@ -45,13 +45,22 @@ struct DeviceProperties: Equatable {
             lines.append("ID_WWN_WITH_EXTENSION=0x\(digits)")
             names.append("disk/by-id/wwn-0x\(digits)")
         }
+        var room = Self.linkBytes - names.reduce(0) { $0 + $1.utf8.count + Self.partBytes }
         for portal in Set(portals).sorted() {
             let address = Self.safe(portal.filter { $0 != "[" && $0 != "]" })
-            names.append("disk/by-path/ip-\(address)-iscsi-\(iqn)-lun-\(lun)")
+            let name = "disk/by-path/ip-\(address)-iscsi-\(iqn)-lun-\(lun)"
+            room -= name.utf8.count + Self.partBytes
+            guard room >= 0 else { break }
+            names.append(name)
         }
         properties = lines.joined(separator: "\n") + "\n"
         links = names.joined(separator: " ") + "\n"
     }
+
+    /// udev takes no link at all where all of them together have more bytes.
+    private static let linkBytes = 1000
+    /// `-part128` and what separates it from the next.
+    private static let partBytes = 9
 
     /// Blanks at the ends go, runs of anything that udev or a shell might take for more than text become one
     /// underscore.

@@ -23,6 +23,7 @@ extension Supervisor {
     private static let reconnectPauseMilliseconds = 50
     /// An old socket that is still alive after so long is somebody else's.
     private static let reconnectMilliseconds = 30_000
+    private static let adoptionPauseSeconds = 10
 
     /// The name under which the service manager keeps a disk's socket.
     static func storedName(_ name: DiskName) -> String { "disk-\(name)" }
@@ -72,17 +73,33 @@ extension Supervisor {
             if adoption.socket != nil {
                 try? manager?.removeStored(name: Self.storedName(adoption.disk.name))
             }
-            inBackground("adopt \(adoption.disk.name)") { [self] in
-                do throws(ControlError) {
-                    try adopt(adoption.disk, adoption.record, socket: adoption.socket)
-                } catch {
-                    complain(adoption.disk, "it is not served: \(error.message)")
-                }
-            }
+            inBackground("adopt \(adoption.disk.name)") { [self] in takeBack(adoption) }
         }
         if !adoptions.isEmpty { tellManager() }
         let names = Set(adoptions.map { $0.disk.name.text })
         inBackground("strays") { [self] in clearStrays(besides: names) }
+    }
+
+    /// Tries for as long as the disk is on the books: what is in the way, say a secret that cannot be read,
+    /// may be mended.
+    private func takeBack(_ adoption: Adoption) {
+        var socket = adoption.socket
+        while true {
+            do throws(ControlError) {
+                return try adopt(adoption.disk, adoption.record, socket: socket)
+            } catch {
+                let text = "it is not served: \(error.message)"
+                if adoption.disk.state.withLock({ $0.complaint }) != text { complain(adoption.disk, text) }
+            }
+            // What the lane has is served as far as may be.
+            guard adoption.disk.state.withLock({ $0.id == nil }) else { return }
+            // Whoever took it has closed it.
+            socket = nil
+            for _ in 0..<Self.adoptionPauseSeconds {
+                Pause.milliseconds(1000)
+                guard state.withLock({ $0.disks[adoption.disk.name.text] === adoption.disk }) else { return }
+            }
+        }
     }
 
     /// Runs `work` on a thread of its own.

@@ -100,6 +100,9 @@ extension Supervisor {
             state.disks[disk.name.text] = disk
             return nil
         }
+        if let other, other.state.withLock({ $0.origin == .adopting }) {
+            throw .busy("\(disk.name) is being taken back from the daemon before")
+        }
         if let other { throw .alreadyAttached(disk.name, at: other.place) }
     }
 

@@ -3,6 +3,7 @@ import CausewayControl
 import CausewayCore
 import LinuxSystem
 import Logging
+import NBDDevice
 import Synchronization
 
 /// Disks and their files.
@@ -14,7 +15,9 @@ extension Supervisor {
         // Those of files are checked where they are read.
         _ = try changed(DiskSettings(), request.allSettings)
         let disk = DiskConfiguration(request, target: try targetName(request))
-        let report = try attach(disk, force: request.force, waits: request.waitForInterfaces)
+        // Its file will name the secrets' files; without one they are on record.
+        let chap = request.persist ? nil : request.chap
+        let report = try attach(disk, force: request.force, waits: request.waitForInterfaces, chap: chap)
         guard request.persist else { return report }
         do throws(SystemError) {
             try files.write(disk)
@@ -22,6 +25,9 @@ extension Supervisor {
             throw .internalFailure("\(request.name) is attached, but its file cannot be written: \(error)")
         }
         configured.withLock { _ = $0.disks.insert(disk.name.text) }
+        // udev starts the disk's unit for a device whose disk has a file.
+        let device = state.withLock { $0.disks[disk.name.text] }?.state.withLock { $0.device }
+        try? device?.announceChange()
         logger.info("\(request.name): will be attached at every start, by \(files.path(of: request.name))")
         return report
     }
@@ -48,13 +54,14 @@ extension Supervisor {
 
     /// - Parameter waits: interfaces may be missing. Those of a configured disk may come late.
     private func attach(
-        _ disk: DiskConfiguration, force: Bool, waits: Bool
+        _ disk: DiskConfiguration, force: Bool, waits: Bool, chap: CHAPRequest? = nil
     ) throws(ControlError) -> DiskReport {
         var configuration = Configuration()
         configuration.adapter = adapter
         let settings = configuration.settings(of: disk)
         var request = disk.request(settings)
         request.force = force
+        request.chap = chap
         request.waitForInterfaces = waits
         return try open(request, try DiskLogin(settings), disk)
     }

@@ -31,8 +31,12 @@ struct Config: ParsableCommand {
         }
 
         func run() throws {
-            let files = ConfigurationFiles(adapter: config ?? ConfigurationFiles().adapter)
-            let problems = file.isEmpty ? files.load().problems : file.flatMap(ConfigurationFiles.check)
+            let adapter = config.map(FilePath.absolute) ?? ConfigurationFiles().adapter
+            let files = ConfigurationFiles(adapter: adapter)
+            let problems =
+                file.isEmpty
+                ? files.load().problems
+                : file.flatMap { ConfigurationFiles.check(FilePath.absolute($0)) }
             for problem in problems { Terminal.complain(problem.description) }
             if problems.contains(where: \.isError) { throw ExitCode.failure }
             Terminal.write(["no errors"])

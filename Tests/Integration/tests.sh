@@ -748,6 +748,12 @@ test_chap() {
     daemon_stop
     daemon_start
     wait_until 20 'the disk comes back' path_active disk1 p1
+    # Without a file its record leads to the secret.
+    causeway detach disk1 --forget
+    chap_attach --chap-user host1 --chap-secret-file "$file"
+    daemon_stop
+    daemon_start
+    wait_until 20 'the disk without a file comes back' path_active disk1 p1
     no_trace_of "$our_secret"
     disk_down
 }

@@ -49,8 +49,8 @@ public struct OpenISCSIImport: Sendable {
             targets.append(reading.target)
             problems += reading.problems
         }
-        let (name, file) = files.initiatorName(&problems)
-        if file != "/etc/iscsi/initiatorname.iscsi" { initiatorName = name }
+        // Also from the place where it would be found: with open-iscsi that file may go.
+        initiatorName = files.initiatorName(&problems).name
     }
 
     public var isEmpty: Bool { targets.isEmpty }
