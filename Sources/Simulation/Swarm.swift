@@ -191,8 +191,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
         ]
         for fault in kinds where random.chance(300) { faults[fault.rawValue] = random.number(1...20) }
         let isSpaceLost = faults[Fault.poolFull.rawValue] > 0 && options.settings.failure.space == .error
-        // Beyond the end of a LUN that has shrunk there is nothing.
-        let isUnitLost = [Fault.lunGone, .otherLUN, .resize].contains { faults[$0.rawValue] > 0 }
+        // Beyond the end of a LUN that has shrunk there is nothing, and one that every portal hides is lost.
+        let isUnitLost = [Fault.hiddenUnit, .lunGone, .otherLUN, .resize].contains { faults[$0.rawValue] > 0 }
         if isSpaceLost || isUnitLost { mayFail = true }
     }
 
