@@ -116,12 +116,17 @@ extension World {
         }
     }
 
+    /// A disk of this world; a notice of any other is a failure.
+    private func disk(_ id: DiskID, _ complaint: String) -> SimulatedDisk? {
+        let disk = disks.first { $0.id == id }
+        if disk == nil { chronicle.fail(complaint) }
+        return disk
+    }
+
     private func take(_ notice: LaneNotice) {
         switch notice {
         case .ready(let id, let description):
-            guard let disk = disks.first(where: { $0.id == id }) else {
-                return chronicle.fail("another disk is ready")
-            }
+            guard let disk = disk(id, "another disk is ready") else { return }
             chronicle.trace("lane", "\(disk.name) is ready")
             disk.isReady = true
             disk.description = description
@@ -144,18 +149,14 @@ extension World {
             chronicle.trace("lane", "path \(name.isid) removed")
         case .clientGone: chronicle.trace("lane", "client gone")
         case .writesLost(let id, let isTold):
-            guard let disk = disks.first(where: { $0.id == id }) else {
-                return chronicle.fail("another disk lost writes")
-            }
+            guard let disk = disk(id, "another disk lost writes") else { return }
             chronicle.trace("lane", "\(disk.name) lost writes\(isTold ? ", and said so" : "")")
             disk.hasLostWrites = !isTold
         case .flushed(_, let error):
             chronicle.trace("lane", "flushed: \(error)")
             flushes.append(error)
         case .detached(let id, let isFlushed):
-            guard let disk = disks.first(where: { $0.id == id }) else {
-                return chronicle.fail("another disk is detached")
-            }
+            guard let disk = disk(id, "another disk is detached") else { return }
             chronicle.trace("lane", "\(disk.name) is detached")
             disk.isDetached = true
             disk.wasFlushed = isFlushed
