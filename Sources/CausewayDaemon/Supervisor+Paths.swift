@@ -37,8 +37,23 @@ extension Supervisor {
         guard let id = disk.state.withLock({ $0.id }) else {
             throw .busy("\(request.name) is being attached or detached")
         }
-        let names = request.paths.map { PathName($0) }
-        let answer = lane.ask { [force = request.force] runner -> PathChangeError? in
+        // An interface that is waited for has no path in the lane.
+        let waiting = change == .remove ? disk.state.withLock { $0.wanted.waiting } : []
+        let present = request.paths.filter { !waiting.contains($0) }
+        if !present.isEmpty { try changeInLane(disk, id, present, change, force: request.force) }
+        if change == .remove {
+            disk.state.withLock { $0.wanted.waiting.removeAll(where: request.paths.contains) }
+        }
+        disk.remember("\(change.past) \(request.paths.joined(separator: ", "))")
+        if change == .enable { awaitOtherPaths(disk) } else { awaitRetirement(disk) }
+        return try report(disk)
+    }
+
+    private func changeInLane(
+        _ disk: AttachedDisk, _ id: DiskID, _ paths: [String], _ change: PathChange, force: Bool
+    ) throws(ControlError) {
+        let names = paths.map { PathName($0) }
+        let answer = lane.ask { runner -> PathChangeError? in
             do throws(PathChangeError) {
                 switch change {
                 case .enable: try runner.lane.enablePaths(id, named: names, now: runner.time)
@@ -53,12 +68,6 @@ extension Supervisor {
         }
         guard let answer else { throw .internalFailure("the lane did not answer") }
         if let error = answer { throw ControlError(error, disk.name) }
-        if change == .remove {
-            disk.state.withLock { $0.wanted.waiting.removeAll(where: request.paths.contains) }
-        }
-        disk.remember("\(change.past) \(request.paths.joined(separator: ", "))")
-        if change == .enable { awaitOtherPaths(disk) } else { awaitRetirement(disk) }
-        return try report(disk)
     }
 
     /// For the table that the command prints: most paths have drained in a moment.

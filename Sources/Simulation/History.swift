@@ -329,7 +329,9 @@ public final class History {
             later(time) { $0.restoreUnit() }
         case .otherLUN:
             guard random.chance(200) else { return }
-            world.replaceUnit(by: random.chance(500) ? .otherIdentity : .otherSerial)
+            // With the same names, only a path that has shown its serial number tells the difference.
+            let knowsSerials = world.daemons == 1 && livesLeft == 0 && !swarm.changesPaths
+            world.replaceUnit(by: random.chance(500) && knowsSerials ? .otherSerial : .otherIdentity)
             later(time) { $0.restoreUnit() }
         case .resize: world.resizeUnit(random.number(600...2000))
         case .poolFull:

@@ -128,7 +128,8 @@ public final class SimulatedTarget {
         let tasks = unit.tasks
         chronicle.trace("target", "LUN reset, \(tasks.count) tasks")
         for task in tasks {
-            let isAnswered = task.session !== session && random.chance(300)
+            let mayBeAnswered = task.state != .executing || !options.isLIO
+            let isAnswered = task.session !== session && random.chance(300) && mayBeAnswered
             // One that was ended before, and whose tag may be another's, is only still being carried out.
             if task.session.tasks[task.tag] === task {
                 task.session.tasks[task.tag] = nil

@@ -51,6 +51,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
         drawChanges(RandomStream(seed: seed, "changes"))
         drawDigests(RandomStream(seed: seed, "digests"))
         drawUnusual(RandomStream(seed: seed, "unusual"))
+        drawMoreFaults(RandomStream(seed: seed, "more faults"))
+        if RandomStream(seed: seed, "LIO").chance(250) { makeLIO() }
         if isCanary { makeCanary(random) }
     }
 
@@ -174,11 +176,29 @@ public struct Swarm: Sendable, CustomStringConvertible {
         drawUnitFaults(random)
     }
 
-    /// Drawn from a stream of its own, so that seeds of before stay what they were as far as may be.
+    private mutating func makeLIO() {
+        options.target.isLIO = true
+        options.target.reinstatement = .drains
+        options.target.abortion = .waits
+    }
+
+    /// Paths that work, and badly, and LUNs that are not what they were.
+    private mutating func drawMoreFaults(_ random: RandomStream) {
+        guard random.chance(500) else { return }
+        let kinds = [
+            Fault.hiddenUnit, .largeSegments, .slowPath, .flapping, .stall, .lunGone, .otherLUN, .resize,
+            .poolFull,
+        ]
+        for fault in kinds where random.chance(300) { faults[fault.rawValue] = random.number(1...20) }
+        let isSpaceLost = faults[Fault.poolFull.rawValue] > 0 && options.settings.failure.space == .error
+        // Beyond the end of a LUN that has shrunk there is nothing, and one that every portal hides is lost.
+        let isUnitLost = [Fault.hiddenUnit, .lunGone, .otherLUN, .resize].contains { faults[$0.rawValue] > 0 }
+        if isSpaceLost || isUnitLost { mayFail = true }
+    }
+
     private mutating func drawUnitFaults(_ random: RandomStream) {
-        for fault in [Fault.access, .lunGone, .otherLUN, .resize, .poolFull] where random.chance(700) {
-            faults[fault.rawValue] = 0
-        }
+        // What these five numbers were once for; without them every seed would be another history.
+        for _ in 0..<5 { _ = random.chance(700) }
         if random.chance(300) {
             options.target.groupSupport = UInt8(random.number(1...3))
             options.target.knowsExtendedHeader = random.chance(700)
@@ -198,8 +218,6 @@ public struct Swarm: Sendable, CustomStringConvertible {
             }
         }
         options.settings.failure.space = random.chance(500) ? .hold : .error
-        if faults[Fault.poolFull.rawValue] > 0 && options.settings.failure.space == .error { mayFail = true }
-        if faults[Fault.lunGone.rawValue] + faults[Fault.otherLUN.rawValue] > 0 { mayFail = true }
     }
 
     /// What the administrator does meanwhile.
@@ -277,6 +295,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.settings.failure = FailureSettings()
         options.target.groupSupport = 0
         options.target.reinstatement = .returnsAtOnce
+        options.target.isLIO = false
         options.unit.slowPermille = 200
         options.unit.slowLatency = 20_000_000...500_000_000
         load.span = 8

@@ -24,6 +24,7 @@ extension TargetConnection {
         }
         let attribute = header[byte: 1] & 7
         guard attribute == 1 || attribute == 2 else { return fail("task attribute \(attribute)") }
+        if attribute == 2 && target.options.isLIO { return fail("an ORDERED command to LIO") }
         let task = TargetTask(
             session: session, unit: unit, tag: tag, cdb: cdb, isOrdered: attribute == 2, isWrite: writes,
             expectedLength: length, portal: connection.portal)

@@ -108,6 +108,7 @@ struct TargetLogin {
         if !answered {
             answered = true
             finalAnswer = pairs.compactMap { settle($0, options) }
+            if options.isLIO { finalAnswer.append(TextPair(.targetAlias, "LIO Target")) }
             finalAnswer.append(TextPair(.maxRecvDataSegmentLength, "\(options.maxRecvDataSegmentLength)"))
             if options.asksTwice || !request.isTransit {
                 let pairs = finalAnswer

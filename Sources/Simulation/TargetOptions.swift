@@ -73,6 +73,10 @@ public struct TargetOptions: Sendable {
     public var abortion = Abortion.waits
     public var resetsUnits = true
 
+    /// Says that it is LIO: its logins, aborts and resets wait for what is being carried out, and an ORDERED
+    /// command may wait there for ever.
+    public var isLIO = false
+
     public var chap = SimulatedCHAP.none
     /// Takes the number of a CHAP algorithm other than MD5 for another one.
     public var mistakesAlgorithms = false

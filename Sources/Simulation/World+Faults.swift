@@ -265,8 +265,9 @@ extension World {
     /// Nothing is under way any more: the medium is held against the oracle, and the lane's tables are
     /// counted.
     public func checkAtRest() {
-        // A probe may be under way, or an answer still on its way to the client.
-        run(limit: 10_000_000_000) { hasNoLeak }
+        // A path that has just come up may ask its LUNs a dozen questions each, of a target that answers some
+        // of them after seconds.
+        run(limit: 60_000_000_000) { hasNoLeak }
         guard failure == nil else { return }
         for disk in disks {
             for lba in disk.oracle.touched { disk.oracle.check(lba, disk.unit.blocks[lba], "the medium") }

@@ -53,6 +53,11 @@ struct HistoryTests {
             })
     }
 
+    @Test("every kind of fault strikes in some history", arguments: Swarm.Fault.allCases)
+    func everyFault(_ fault: Swarm.Fault) {
+        #expect((UInt64(1)...200).contains { Swarm(seed: $0).faults[fault.rawValue] > 0 })
+    }
+
     @Test("a seed is one history")
     func sameSeed() {
         for seed in UInt64(1)...5 {

@@ -22,6 +22,8 @@ extension Lane {
         if diskQueues[disk].isFailing || isOrphanedWrite(task, disk) {
             return finishTask(task, error: NBDError.inputOutput.rawValue)
         }
+        tasks[task].issuedAt = now
+        if diskQueues[disk].fenceDebts > 0 { wake(at: now.adding(milliseconds: 1000)) }
         diskQueues[disk].pending.append(task, tasks)
         hasPending = true
     }

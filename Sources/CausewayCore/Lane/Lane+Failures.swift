@@ -203,10 +203,13 @@ extension Lane {
             writesAreLost(disk)
         }
         if !notices.isDisjoint(with: [.inquiryChanged, .lunListChanged]) {
-            // Nothing more goes there before it has been asked who it is; answers of before do not count.
+            // Nothing more goes there before it has been asked who it is; answers of before do not count. A
+            // session that has shown nothing yet says nothing of the others: many targets tell each new one
+            // of a reset.
+            let wasShown = diskQueues[disk].shown & (1 &<< UInt32(path.ordinal)) != 0
             hide(disk, on: path)
             path.probes[disk] = nil
-            doubtOthers(path, disk)
+            if wasShown { doubtOthers(path, disk) }
         }
         if notices.contains(.accessStateChanged) {
             disks[Int(disk)].access.askSoon(now: now)

@@ -221,6 +221,16 @@ extension Lane {
         return heard
     }
 
+    /// When any other session of the target was heard last, also of another portal group.
+    private func othersHeard(_ path: Path) -> Instant {
+        var heard = Instant(nanoseconds: 0)
+        for index in targets[Int(path.target)].paths
+        where index != path.index && pathQueues[index].isFullFeature {
+            heard = max(heard, pathQueues[index].lastReceived)
+        }
+        return heard
+    }
+
     /// A sibling that answers is what tells a dead path from a target that pauses.
     private mutating func askSiblings(_ path: Path) {
         for index in targets[Int(path.target)].paths
@@ -239,7 +249,8 @@ extension Lane {
         suspect(path)
         if signs.siblingHeard < pingSent { askSiblings(path) }
         if now.nanoseconds(since: path.transportRead) >= 100_000_000 { inspect(path) }
-        if pingSent < signs.siblingHeard { hedgeReads(path) }
+        // A read does no harm elsewhere, whoever that is.
+        if pingSent < othersHeard(path) { hedgeReads(path) }
         // Nobody answers. If the network is at fault, TCP may wait for long before it tries again; a
         // connection that can be made tells that the path is back.
         if silence >= 2_000_000_000, path.isUp, path.attempt == nil, path.retryAt == nil,

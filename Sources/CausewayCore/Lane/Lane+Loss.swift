@@ -123,7 +123,8 @@ extension Lane {
     private mutating func checkLoss(_ cold: Disk) {
         let disk = cold.index
         guard cold.wasReady, cold.loss == nil else { return }
-        let all = targets[Int(cold.target)].paths.map { paths[Int($0)] }
+        // What the administrator has put to rest is not asked.
+        let all = targets[Int(cold.target)].paths.map { paths[Int($0)] }.filter { $0.intent == .inUse }
         guard !all.isEmpty, all.allSatisfy({ $0.isUp && $0.gone[disk] != nil }) else {
             cold.goneSince = nil
             return

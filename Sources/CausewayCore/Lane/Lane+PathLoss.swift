@@ -219,6 +219,7 @@ extension Lane {
             return finishTask(task, error: NBDError.inputOutput.rawValue)
         }
         tasks[task].state = .pending
+        tasks[task].issuedAt = now
         if first {
             diskQueues[disk].pending.prepend(task, tasks)
         } else {
@@ -234,6 +235,6 @@ extension Lane {
     }
 
     func owesFence(_ path: Path) -> Bool {
-        !pathQueues[path.index].held.isEmpty || !path.debts.isEmpty
+        !pathQueues[path.index].held.isEmpty || !path.debts.isEmpty || !path.accessDebts.isEmpty
     }
 }

@@ -159,6 +159,31 @@ extension Lane {
         tickReset(disk)
         tickSpace(disk)
         tickLoss(disk)
+        tickDebts(disk)
+    }
+
+    /// Writes that wait for somebody else's fence fail in the end, as those did that owe it.
+    private mutating func tickDebts(_ cold: Disk) {
+        let disk = cold.index
+        guard diskQueues[disk].fenceDebts > 0, cold.allPathsDownSince == nil else { return }
+        var late: [Int32] = []
+        var task = diskQueues[disk].pending.first
+        while task >= 0 {
+            if tasks[task].kind.isWrite {
+                let end = cold.failure.allPathsDownTimeout.end(since: tasks[task].issuedAt)
+                if end <= now { late.append(task) } else { wake(at: end) }
+            }
+            task = tasks[task].next
+        }
+        guard !late.isEmpty else { return }
+        tell(
+            .error, cold,
+            "no fence within \(cold.failure.allPathsDownTimeout): \(late.count) writes that waited for it "
+                + "fail")
+        for task in late where tasks[task].state == .pending {
+            diskQueues[disk].pending.remove(task, tasks)
+            finishTask(task, error: NBDError.inputOutput.rawValue)
+        }
     }
 
     /// The kernel says that an interface lost its carrier or its address: every connection over it is gone.
