@@ -155,7 +155,7 @@ extension Supervisor {
             } else {
                 if let stored = socket { discard(stored) }
                 socket = nil
-                try reconnect(disk, device, record)
+                guard reconnectWithPatience(disk, device, record) else { return }
             }
         }
         disk.state.withLock {
@@ -295,6 +295,28 @@ extension Supervisor {
         }
     }
 
+    /// Tries until the kernel has it: another device's call may hold netlink up, say. False once the disk is
+    /// off the books, or the device no longer its own.
+    private func reconnectWithPatience(
+        _ disk: AttachedDisk, _ device: KernelDevice, _ record: DiskRecord
+    ) -> Bool {
+        while state.withLock({ $0.disks[disk.name.text] === disk }) {
+            guard isOurs(device, disk) else {
+                deviceIsGone(disk)
+                return false
+            }
+            do throws(ControlError) {
+                try reconnect(disk, device, record)
+                return state.withLock { $0.disks[disk.name.text] === disk }
+            } catch {
+                let text = "the kernel does not take another connection: \(error.message)"
+                if disk.state.withLock({ $0.complaint }) != text { complain(disk, text) }
+            }
+            Pause.milliseconds(Self.adoptionPauseSeconds * 1000)
+        }
+        return false
+    }
+
     /// The kernel gave up on its socket without being told to: it gets another one.
     func kernelHungUp(_ disk: AttachedDisk) {
         let device = disk.state.withLock { state in
@@ -307,12 +329,9 @@ extension Supervisor {
             // Never in a hurry: what made it hang up may come again.
             Pause.milliseconds(1000)
             guard let record = diskRecords.read(disk.name) else { return }
-            do throws(ControlError) {
-                try reconnect(disk, device, record)
-                logger.notice("\(disk.name): the kernel is connected again")
-            } catch {
-                complain(disk, "the kernel does not take another connection: \(error.message)")
-            }
+            guard reconnectWithPatience(disk, device, record) else { return }
+            disk.state.withLock { $0.complaint = nil }
+            logger.notice("\(disk.name): the kernel is connected again")
         }
     }
 

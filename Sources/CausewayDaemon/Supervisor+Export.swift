@@ -13,6 +13,9 @@ extension Supervisor {
     /// How soon the kernel sends again what was in flight when a successor took the device.
     private static let ioTimeoutMilliseconds: UInt32 = 5000
     private static let callMilliseconds = 15_000
+    /// What lies in the page cache of a device goes to the LUN before it is disconnected.
+    private static let detachCallMilliseconds = 600_000
+    private static let forcePatienceMilliseconds = 500
     /// How long a polite detach waits for the LUN's cache to reach the medium.
     private static let flushMilliseconds = 30_000
     /// How long a detach waits for another of the same disk.
@@ -106,8 +109,10 @@ extension Supervisor {
 
     /// A netlink call in a process of its own. One that does not come back is left to itself: it cannot be
     /// killed, and nothing else may wait for it.
-    func call(_ call: NBDCall) throws(NBDDeviceError) -> NBDCallResult {
-        switch try calls.run(call, timeLimitMilliseconds: Self.callMilliseconds) {
+    func call(
+        _ call: NBDCall, milliseconds: Int = callMilliseconds
+    ) throws(NBDDeviceError) -> NBDCallResult {
+        switch try calls.run(call, timeLimitMilliseconds: milliseconds) {
         case .finished(let result): return result
         case .timedOut(let running):
             logger.error("the kernel has not answered \(call.operation) (process \(running.pid))")
@@ -150,6 +155,7 @@ extension Supervisor {
             }
             return
         }
+        awaitResize(of: disk, milliseconds: force ? Self.forcePatienceMilliseconds : Self.callMilliseconds)
         do throws(ControlError) {
             if force || !isServed(disk) {
                 // A device that nobody serves can be neither flushed nor claimed: that would wait for ever.
@@ -248,13 +254,46 @@ extension Supervisor {
 
     private func disconnectDevice(_ disk: AttachedDisk, force: Bool) throws(ControlError) {
         guard let device = disk.state.withLock({ $0.device }) else { return }
+        // Its number may be another program's device by now.
+        guard isOurs(device, disk) else {
+            return logger.notice("\(disk.name): \(device.node) was disconnected already")
+        }
         if !force { try checkUsers(disk, device) }
         do throws(NBDDeviceError) {
-            _ = try call(force ? .disconnect(index: device.index) : .detach(index: device.index))
+            if force {
+                _ = try call(.disconnect(index: device.index))
+            } else {
+                _ = try call(.detach(index: device.index), milliseconds: Self.detachCallMilliseconds)
+            }
         } catch {
+            if !isOurs(device, disk) { return }
             // Somebody was quicker than the check.
             if case .inUse = error { try checkUsers(disk, device) }
             throw ControlError(error)
+        }
+    }
+
+    /// Whether the kernel's device of that number is still the disk's.
+    func isOurs(_ device: KernelDevice, _ disk: AttachedDisk) -> Bool {
+        guard device.isConfigured else { return false }
+        guard let record = diskRecords.read(disk.name) else { return true }
+        return device.backendIdentifier == record.backendIdentifier
+    }
+
+    /// Somebody else disconnected the device, or a detach came to its end after its time: the disk goes, and
+    /// what it has acknowledged is flushed.
+    func deviceIsGone(_ disk: AttachedDisk) {
+        let device = disk.state.withLock { state -> KernelDevice? in
+            guard !state.isDetaching, let device = state.device else { return nil }
+            state.isDetaching = true
+            return device
+        }
+        guard let device else { return }
+        logger.error("\(disk.name): \(device.node) was disconnected by another program; the disk is detached")
+        inBackground("end \(disk.name)") { [self] in
+            leaveLane(disk, force: false, milliseconds: 35_000)
+            diskRecords.remove(disk.name)
+            forget(disk)
         }
     }
 

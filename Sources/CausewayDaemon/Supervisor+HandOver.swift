@@ -19,9 +19,10 @@ extension Supervisor {
         let served = disks.filter { disk in
             disk.state.withLock { $0.id != nil && !$0.isDetaching && $0.origin != .adopting }
         }
+        // From now on nothing may change the device.
+        for disk in served { disk.state.withLock { $0.isDetaching = true } }
         for disk in served {
-            // From now on nothing may change the device.
-            disk.state.withLock { $0.isDetaching = true }
+            awaitResize(of: disk, milliseconds: Self.patienceMilliseconds)
             guard let id = disk.state.withLock({ $0.id }) else { continue }
             lane.perform { $0.lane.quiesce(id) }
         }

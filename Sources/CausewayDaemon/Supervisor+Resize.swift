@@ -64,29 +64,52 @@ extension Supervisor {
             let old = lane.ask({ $0.lane.snapshot(id)?.sizeBytes }) ?? nil
         else { return }
         let isLarger = sizeBytes > old
-        if isLarger { setSize(id, sizeBytes) }
         if let device = disk.state.withLock({ $0.device }), let record = diskRecords.read(disk.name) {
-            guard lane.ask({ !$0.lane.clients(of: id).isEmpty }) == true else {
-                throw .busy("the kernel is not connected")
-            }
-            try awaitQuiet(disk, id)
-            do throws(NBDDeviceError) {
-                // Never with sockets in the same call. The lane reads on: since Linux 6.12 the kernel waits
-                // for what is in flight.
-                _ = try call(
-                    .resize(
-                        ResizeRequest(
-                            index: device.index, backendIdentifier: record.backendIdentifier,
-                            sizeBytes: sizeBytes)))
+            do throws(ControlError) {
+                guard lane.ask({ !$0.lane.clients(of: id).isEmpty }) == true else {
+                    throw .busy("the kernel is not connected")
+                }
+                try awaitQuiet(disk, id)
+                if isLarger { setSize(id, sizeBytes) }
+                try resize(device, record, sizeBytes)
             } catch {
-                throw ControlError(error)
+                // The next answer to the poll brings it up again.
+                if isLarger { setSize(id, old) }
+                lane.perform { $0.lane.forgetToldSize(id) }
+                throw error
             }
             try changeRecord(disk.name) { $0.sizeBytes = sizeBytes }
+        } else if isLarger {
+            setSize(id, sizeBytes)
         }
         if !isLarger { setSize(id, sizeBytes) }
         let text = "the disk has \(sizeBytes) bytes now, \(isLarger ? "more" : "less") than \(old)"
         disk.remember(text)
         logger.notice("\(disk.name): \(text)")
+    }
+
+    private func resize(
+        _ device: KernelDevice, _ record: DiskRecord, _ sizeBytes: UInt64
+    ) throws(ControlError) {
+        do throws(NBDDeviceError) {
+            // Never with sockets in the same call. The lane reads on: since Linux 6.12 the kernel waits for
+            // what is in flight.
+            _ = try call(
+                .resize(
+                    ResizeRequest(
+                        index: device.index, backendIdentifier: record.backendIdentifier,
+                        sizeBytes: sizeBytes)))
+        } catch {
+            // One that comes late finds a lane that knows its size.
+            if (try? device.sizeBytes) == sizeBytes { return }
+            throw ControlError(error)
+        }
+    }
+
+    /// A change of size that has begun ends first: the kernel waits meanwhile for requests, and they for the
+    /// lane.
+    func awaitResize(of disk: AttachedDisk, milliseconds: Int) {
+        for _ in 0..<milliseconds / 10 where disk.state.withLock({ $0.isResizing }) { Pause.milliseconds(10) }
     }
 
     private func setSize(_ id: DiskID, _ sizeBytes: UInt64) {
@@ -102,9 +125,7 @@ extension Supervisor {
         while lane.ask({ $0.lane.isQuiet(id) }) != true {
             if disk.isDetaching { throw .busy("\(disk.name) is being detached") }
             if waited >= Self.drainMilliseconds {
-                // Paths are being recovered, say. Nobody waits for it: the next answer to the poll brings it
-                // up again.
-                lane.perform { $0.lane.forgetToldSize(id) }
+                // Paths are being recovered, say.
                 throw .busy("its requests do not come to an end")
             }
             Pause.milliseconds(2)

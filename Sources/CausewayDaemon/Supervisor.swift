@@ -156,8 +156,8 @@ final class Supervisor: DiskService {
         case .pathRemoved(let id, let name):
             if let disk = find(id) { pathRemoved(disk, name) }
         case .clientGone(let id, let requested):
-            guard let disk = find(id), !requested else { return }
-            kernelHungUp(disk)
+            guard let disk = find(id) else { return }
+            if requested { deviceIsGone(disk) } else { kernelHungUp(disk) }
         case .writesLost(let id, let isTold):
             guard let disk = find(id) else { return }
             do throws(SystemError) {

@@ -38,6 +38,7 @@ public final class History {
     private var isCalm = false
     /// Deaths and restarts of the daemon that are still to come.
     private var livesLeft = 0
+    private let hasSuccessors: Bool
     private var faultCount = 0
 
     private static let second: UInt64 = 1_000_000_000
@@ -63,6 +64,8 @@ public final class History {
         lives = RandomStream(seed: seed, "lives")
         if hasLives && (forgets || lives.chance(400)) { livesLeft = lives.number(1...4) }
         if forgets { livesLeft = 12 }
+        hasSuccessors = livesLeft > 0
+        if hasSuccessors { swarm.options.clientsNegotiate = false }
         self.swarm = swarm
         world = World(swarm.options)
         random = RandomStream(seed: seed, "faults")
@@ -330,7 +333,7 @@ public final class History {
         case .otherLUN:
             guard random.chance(200) else { return }
             // With the same names, only a path that has shown its serial number tells the difference.
-            let knowsSerials = world.daemons == 1 && livesLeft == 0 && !swarm.changesPaths
+            let knowsSerials = !hasSuccessors && !swarm.changesPaths
             world.replaceUnit(by: random.chance(500) && knowsSerials ? .otherSerial : .otherIdentity)
             later(time) { $0.restoreUnit() }
         case .resize: world.resizeUnit(random.number(600...2000))

@@ -2,6 +2,8 @@
 public struct LogicalUnitOptions: Sendable {
     public var blockLength = 512
     public var blockCount = 4096
+    /// Portals that show fewer blocks than there are.
+    public var shownBlocks: [Int: Int] = [:]
     /// The NAA designator of VPD page 83h.
     public var identity: UInt64 = 0x5001_0000_0000_0001
     /// Beside the identity: a LUN made anew.
@@ -29,6 +31,22 @@ public struct LogicalUnitOptions: Sendable {
     /// ABORTED COMMAND; half of these were carried out.
     public var abortedPermille = 0
     public var attentionPermille = 0
+    /// What it announces and refuses all the same.
+    public var refusals: Refusals = []
+
+    public struct Refusals: OptionSet, Sendable {
+        public var rawValue: Int
+        public init(rawValue: Int) { self.rawValue = rawValue }
+
+        public static let unmap = Refusals(rawValue: 1)
+        public static let writeSame = Refusals(rawValue: 2)
+        /// The UNMAP bit of WRITE SAME.
+        public static let unmapInWriteSame = Refusals(rawValue: 4)
+        public static let forceUnitAccess = Refusals(rawValue: 8)
+        /// GET LBA STATUS, but for the first two.
+        public static let allocation = Refusals(rawValue: 16)
+    }
+
     /// CHECK CONDITION without sense data.
     public var speechlessPermille = 0
 
@@ -94,6 +112,7 @@ final class SimulatedUnit {
     /// What the medium holds of blocks whose newest content lies in the cache.
     private(set) var cached: [Int: UInt64] = [:]
     private(set) var unmapped: Set<Int> = []
+    private var allocationQuestions = 0
     var badBlocks: Set<Int> = []
     /// SYNCHRONIZE CACHE ends with a medium error.
     var failsSynchronization = false
@@ -120,6 +139,7 @@ final class SimulatedUnit {
     func loseCache() {
         for (lba, stamp) in cached.sorted(by: { $0.key < $1.key }) where random.chance(700) {
             blocks[lba] = stamp
+            unmapped.remove(lba)
         }
         cached = [:]
     }
@@ -161,6 +181,7 @@ final class SimulatedUnit {
             return .check(.aborted)
         }
         if isFull && [0x8a, 0x93].contains(cdb[0]) && random.chance(700) { return .check(.noSpace) }
+        if let refusal = refusal(cdb) { return .check(refusal) }
         switch cdb[0] {
         case 0x12 where cdb[1] & 1 == 1 && cdb[2] == 0x83: return identification(portal, target)
         case 0xa3:
@@ -170,7 +191,22 @@ final class SimulatedUnit {
             let transition: UInt64 = random.pick([0, 20_000_000, 800_000_000])
             return access?.set(data, target.timeline, transition: transition) ?? .check(.invalidOperation)
         case 0xa0: return .good(target.reportLUNs(portal: portal))
+        case 0x9e where cdb[1] & 0x1f == 0x10: return .good(capacity(portal))
         default: return execute(cdb, data, groupSupport: target.options.groupSupport)
+        }
+    }
+
+    private func refusal(_ cdb: [UInt8]) -> Sense? {
+        let refusals = options.refusals
+        switch cdb[0] {
+        case 0x42 where refusals.contains(.unmap): return .invalidOperation
+        case 0x93 where refusals.contains(.writeSame): return .invalidOperation
+        case 0x93 where refusals.contains(.unmapInWriteSame) && cdb[1] & 0x08 != 0: return .invalidField
+        case 0x8a where refusals.contains(.forceUnitAccess) && cdb[1] & 0x08 != 0: return .invalidField
+        case 0x9e where refusals.contains(.allocation) && cdb[1] & 0x1f == 0x12:
+            allocationQuestions += 1
+            return allocationQuestions > 2 ? .invalidOperation : nil
+        default: return nil
         }
     }
 
@@ -184,7 +220,6 @@ final class SimulatedUnit {
         case 0x8a: write(cdb, data)
         case 0x91: synchronize(cdb)
         case 0x93: writeSame(cdb, data)
-        case 0x9e where cdb[1] & 0x1f == 0x10: .good(capacity)
         case 0x9e where cdb[1] & 0x1f == 0x12 && options.isThin: allocation(cdb)
         default: .check(.invalidOperation)
         }
@@ -362,9 +397,9 @@ final class SimulatedUnit {
         return .good(bytes)
     }
 
-    private var capacity: [UInt8] {
+    private func capacity(_ portal: Int) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: 32)
-        bytes.put(UInt64(options.blockCount - 1), 0, bytes: 8)
+        bytes.put(UInt64((options.shownBlocks[portal] ?? options.blockCount) - 1), 0, bytes: 8)
         bytes.put(UInt64(options.blockLength), 8, bytes: 4)
         if options.isThin { bytes[14] = 0x80 | (options.unmappedReadsZeros ? 0x40 : 0) }
         return bytes

@@ -2,7 +2,9 @@ import CausewayCore
 
 /// What the kernel asks of a disk.
 public enum ClientOperation: Sendable, Equatable {
-    case read, write, writeAndForce, flush, trim, writeZeroes, writeZeroesAndForce
+    case read, write, writeAndForce, flush, trim, writeZeroes, writeZeroesAndForce, blockStatus
+
+    var changesBlocks: Bool { self != .read && self != .flush && self != .blockStatus }
 }
 
 /// How a client loads the disk. Lengths in blocks.
@@ -55,17 +57,25 @@ public final class NBDClient {
     private(set) var toLane: Pipe
     private(set) var fromLane: Pipe
     private let timeline: Timeline
-    private let chronicle: Chronicle
+    let chronicle: Chronicle
     let oracle: Oracle
     /// In a trace.
     private let name: String
     private let random: RandomStream
-    private let blockLength: Int
+    let blockLength: Int
     private(set) var pending: [UInt64: Pending] = [:]
     private let shared: BlocksInUse
     private var nextCookie: UInt64 = 1
-    private var outbox: [UInt8] = []
-    private var inbox: [UInt8] = []
+    var outbox: [UInt8] = []
+    var inbox: [UInt8] = []
+    /// Of the handshake, that are still in the outbox.
+    private var handshakeBytes = 0
+    /// Until it is over.
+    var handshake: NBDHandshake?
+    var isStructured = false
+    var allocationContext: UInt64?
+    /// Structured replies of which some chunks have come, by cookie.
+    var replies: [UInt64: Reply] = [:]
     private var isLeaving = false
     public private(set) var isClosed = false
     /// A daemon serves; without one requests wait.
@@ -90,7 +100,7 @@ public final class NBDClient {
 
     init(
         timeline: Timeline, chronicle: Chronicle, random: RandomStream, oracle: Oracle, blocks: BlocksInUse,
-        name: String, blockLength: Int, weather: Weather
+        name: String, blockLength: Int, weather: Weather, handshake: NBDHandshake?
     ) {
         self.timeline = timeline
         self.chronicle = chronicle
@@ -100,6 +110,7 @@ public final class NBDClient {
         self.name = name
         self.blockLength = blockLength
         self.weather = weather
+        self.handshake = handshake
         toLane = Pipe(timeline, random, gates: [], weather: weather)
         fromLane = Pipe(timeline, random, gates: [], weather: weather)
         listen()
@@ -153,6 +164,7 @@ public final class NBDClient {
         var at = random.below(load.weights.reduce(0, +))
         for (index, weight) in load.weights.enumerated() {
             if at < weight {
+                if index == 0, allocationContext != nil, random.chance(200) { return .blockStatus }
                 let isForced = random.chance(200)
                 return [
                     .read, .write, .writeAndForce, .flush, .trim,
@@ -168,7 +180,7 @@ public final class NBDClient {
         if operation == .flush { return true }
         for block in lba..<lba + blocks {
             let users = shared.users[block] ?? 0
-            if users < 0 || operation != .read && users > 0 { return false }
+            if users < 0 || operation.changesBlocks && users > 0 { return false }
         }
         return true
     }
@@ -188,7 +200,7 @@ public final class NBDClient {
         if operation == .write || operation == .writeAndForce {
             request.write = shared.takeWrite()
         }
-        let isRead = operation == .read
+        let isRead = !operation.changesBlocks
         if operation != .flush {
             for block in lba..<lba + blocks {
                 shared.users[block] = isRead ? (shared.users[block] ?? 0) + 1 : -1
@@ -207,7 +219,7 @@ public final class NBDClient {
         let flags: UInt16 = operation == .writeAndForce || operation == .writeZeroesAndForce ? 1 : 0
         let types: [ClientOperation: UInt16] = [
             .read: 0, .write: 1, .writeAndForce: 1, .flush: 3, .trim: 4, .writeZeroes: 6,
-            .writeZeroesAndForce: 6,
+            .writeZeroesAndForce: 6, .blockStatus: 7,
         ]
         var bytes: [UInt8] = []
         bytes.append(UInt64(NBDRequest.magic), bytes: 4)
@@ -281,11 +293,20 @@ public final class NBDClient {
     }
 
     private func flushOutbox() {
-        let count = min(outbox.count, toLane.room)
+        // Requests wait for the end of the handshake; its own bytes lie before them.
+        if handshake == nil || handshakeBytes > 0 {
+            flushOutbox(upTo: handshake == nil ? .max : handshakeBytes)
+        }
+    }
+
+    /// - Parameter most: bytes.
+    func flushOutbox(upTo most: Int) {
+        let count = min(outbox.count, toLane.room, most)
         if count > 0 {
             toLane.send(Array(outbox.prefix(count)))
             outbox.removeFirst(count)
         }
+        handshakeBytes = handshake == nil ? 0 : most - count
         if !outbox.isEmpty { toLane.wantRoom() }
     }
 
@@ -302,7 +323,7 @@ public final class NBDClient {
     }
 
     /// The lane closed the connection.
-    private func closed() {
+    func closed() {
         guard !isClosed else { return }
         isClosed = true
         if !pending.isEmpty { chronicle.fail("\(pending.count) requests lost with their connection") }
@@ -312,31 +333,9 @@ public final class NBDClient {
         for cookie in pending.keys { pending[cookie]?.crossedLoss = true }
     }
 
-    // MARK: Replies
+    // MARK: Answers
 
-    private func receive() {
-        inbox += fromLane.take(.max)
-        var position = 0
-        while inbox.count - position >= 16 {
-            guard inbox.field(position, bytes: 4) == UInt64(SimpleReply.magic) else {
-                return chronicle.fail("an NBD reply with another magic number")
-            }
-            let error = UInt32(inbox.field(position + 4, bytes: 4))
-            let cookie = inbox.field(position + 8, bytes: 8)
-            guard let request = pending[cookie] else {
-                return chronicle.fail("request #\(cookie) is answered twice, or never was made")
-            }
-            var size = 16
-            if request.operation == .read && error == 0 { size += request.blocks * blockLength }
-            guard inbox.count - position >= size else { break }
-            answer(cookie, request, error, position + 16)
-            position += size
-        }
-        inbox.removeFirst(position)
-        if fromLane.end != nil { closed() }
-    }
-
-    private func answer(_ cookie: UInt64, _ request: Pending, _ error: UInt32, _ dataStart: Int) {
+    func answer(_ cookie: UInt64, _ request: Pending, _ error: UInt32, _ data: [UInt8]) {
         pending[cookie] = nil
         answered += 1
         let wait = timeline.now - request.begun
@@ -357,17 +356,17 @@ public final class NBDClient {
                 shared.users[block] = users > 1 ? users - 1 : nil
             }
         }
-        if error == 0 { succeeded(request, range, dataStart) }
+        if error == 0 { succeeded(request, range, data) }
         if error != 0 && request.operation == .flush { oracle.flushFailed() }
         request.onAnswer?(error)
     }
 
-    private func succeeded(_ request: Pending, _ range: Range<Int>, _ dataStart: Int) {
+    private func succeeded(_ request: Pending, _ range: Range<Int>, _ data: [UInt8]) {
         switch request.operation {
         case .read:
             for block in range {
-                let at = dataStart + (block - request.lba) * blockLength
-                guard let stamp = BlockPattern.read(inbox, at: at, blockLength: blockLength) else {
+                let at = (block - request.lba) * blockLength
+                guard let stamp = BlockPattern.read(data, at: at, blockLength: blockLength) else {
                     return chronicle.fail("a read of LBA \(block) returned a torn block")
                 }
                 chronicle.mix(stamp)
@@ -380,7 +379,7 @@ public final class NBDClient {
                     block, stamp(request, block), isForced: isForced, crossedLoss: request.crossedLoss)
             }
         case .flush: oracle.flushed(request.mark)
-        case .trim: break
+        case .trim, .blockStatus: break
         }
     }
 

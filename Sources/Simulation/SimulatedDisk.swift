@@ -33,10 +33,12 @@ public final class SimulatedDisk {
             return NBDClient(
                 timeline: timeline, chronicle: chronicle, random: RandomStream(seed: options.seed, name),
                 oracle: oracle, blocks: blocks, name: name, blockLength: options.unit.blockLength,
-                weather: options.clientWeather)
+                weather: options.clientWeather,
+                handshake: options.clientsNegotiate ? NBDHandshake(export: Self.name(index)) : nil)
         }
     }
 
-    var name: String { index == 0 ? "disk" : "disk\(index)" }
+    var name: String { Self.name(index) }
+    private static func name(_ index: Int) -> String { index == 0 ? "disk" : "disk\(index)" }
     var lun: LogicalUnitNumber { LogicalUnitNumber(rawValue: unit.lun) }
 }

@@ -53,6 +53,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
         drawUnusual(RandomStream(seed: seed, "unusual"))
         drawMoreFaults(RandomStream(seed: seed, "more faults"))
         if RandomStream(seed: seed, "LIO").chance(250) { makeLIO() }
+        drawRefusals(RandomStream(seed: seed, "refusals"))
         if isCanary { makeCanary(random) }
     }
 
@@ -182,6 +183,13 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.target.abortion = .waits
     }
 
+    /// What a LUN announces and refuses, and clients that come through the handshake.
+    private mutating func drawRefusals(_ random: RandomStream) {
+        options.clientsNegotiate = random.chance(300)
+        guard random.chance(200) else { return }
+        for bit in 0..<5 where random.chance(400) { options.unit.refusals.insert(.init(rawValue: 1 << bit)) }
+    }
+
     /// Paths that work, and badly, and LUNs that are not what they were.
     private mutating func drawMoreFaults(_ random: RandomStream) {
         guard random.chance(500) else { return }
@@ -296,6 +304,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.target.groupSupport = 0
         options.target.reinstatement = .returnsAtOnce
         options.target.isLIO = false
+        options.unit.refusals = []
+        options.clientsNegotiate = false
         options.unit.slowPermille = 200
         options.unit.slowLatency = 20_000_000...500_000_000
         load.span = 8

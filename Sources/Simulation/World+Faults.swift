@@ -152,6 +152,20 @@ extension World {
 
     public func shutWindow(_ nanoseconds: UInt64) { target.shutWindow(nanoseconds) }
 
+    /// What comes on each stream from now on is received in two pieces at least, the first of so many bytes.
+    public func splitReceives(after count: Int) {
+        for index in sockets.indices {
+            sockets[index]?.received = 0
+            sockets[index]?.split = count
+        }
+    }
+
+    /// Every portal shows as many blocks as there are.
+    public func showAllBlocks() { unit.options.shownBlocks = [:] }
+
+    /// The most bytes that came on one stream since then.
+    public var mostReceived: Int { sockets.reduce(0) { max($0, $1?.received ?? 0) } }
+
     /// A portal shows no LUN any more, as when someone changes its access list.
     public func hideUnit(portal: Int) {
         chronicle.trace("target", "portal \(portal) hides the LUN")
@@ -264,10 +278,10 @@ extension World {
 
     /// Nothing is under way any more: the medium is held against the oracle, and the lane's tables are
     /// counted.
-    public func checkAtRest() {
+    public func checkAtRest(within limit: UInt64 = 60_000_000_000) {
         // A path that has just come up may ask its LUNs a dozen questions each, of a target that answers some
         // of them after seconds.
-        run(limit: 60_000_000_000) { hasNoLeak }
+        run(limit: limit) { hasNoLeak }
         guard failure == nil else { return }
         for disk in disks {
             for lba in disk.oracle.touched { disk.oracle.check(lba, disk.unit.blocks[lba], "the medium") }

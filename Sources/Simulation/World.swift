@@ -13,6 +13,8 @@ public struct WorldOptions: Sendable {
     /// More paths may come later, among them the one that the policy prefers.
     public var waitsForPaths = false
     public var clientsPerDisk = 1
+    /// Clients come through the handshake and ask for structured replies. They do not outlive their daemon.
+    public var clientsNegotiate = false
     /// Portals that show a LUN with another identity.
     public var impostorPortals: Set<Int> = []
     public var lane = WorldOptions.smallLane
@@ -104,6 +106,10 @@ public final class World {
         var isConnecting: Bool
         var wasReset = false
         var isListed = false
+        /// Bytes that the lane has received here since splits are counted.
+        var received = 0
+        /// A receive ends where so many have come.
+        var split = Int.max
     }
 
     /// (interface, portal) by route.
@@ -250,7 +256,7 @@ public final class World {
     }
 
     func connect(_ client: NBDClient, of disk: SimulatedDisk) {
-        guard let id = lane.addClient(disk.id, negotiates: false, now: instant) else {
+        guard let id = lane.addClient(disk.id, negotiates: client.handshake != nil, now: instant) else {
             return chronicle.fail("the lane refuses its client")
         }
         open(
@@ -368,7 +374,9 @@ public final class World {
                 return true
             }
             guard socket.incoming.arrivedCount > 0, let space = lane.receiveSpace(id) else { return moved }
-            let bytes = socket.incoming.take(min(space.count, options.receiveBytes))
+            let toSplit = socket.split > socket.received ? socket.split - socket.received : .max
+            let bytes = socket.incoming.take(min(space.count, options.receiveBytes, toSplit))
+            sockets[Int(id.index)]?.received += bytes.count
             moved = true
             unsafe bytes.withUnsafeBytes { source in
                 if let base = source.baseAddress {

@@ -153,6 +153,7 @@ extension Lane {
                 unsolicited = first &- immediate
                 flags = .write
             }
+            tasks[task].received = immediate &+ unsolicited
         case .synchronizeCache, .signOfLife: break
         case .barrier, .resetBarrier: attribute = .ordered
         }

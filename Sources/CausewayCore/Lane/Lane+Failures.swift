@@ -13,12 +13,11 @@ extension Lane {
         case .good:
             finishTask(task, error: 0)
         case .retry where verdict.notices.contains(.accessStateChanged) && tasks[task].attempts < .max:
-            // States may change many times in a row; all attempts together last as long as all paths may be
-            // down.
+            // States may change many times in a row.
             if tasks[task].attempts < 8 {
                 sendAgain(task, first: true)
             } else {
-                delay(task, milliseconds: tasks[task].attempts < 64 ? 100 : 750)
+                delayWithPatience(task, milliseconds: 100)
             }
         case .retry where tasks[task].kind.isWrite && SCSIStatus(rawValue: status) == .taskAborted:
             if tasks[task].attempts <= settings.retryLimit { return writeWasAborted(task, path) }
@@ -35,7 +34,7 @@ extension Lane {
             // BUSY and TASK SET FULL go on for as long as the target asks for patience; the APD time-out
             // bounds it.
             if SCSIStatus(rawValue: status) == .taskSetFull { lowerDepth(index) }
-            delay(task, milliseconds: min(10 << UInt64(min(tasks[task].attempts, 6)), 500))
+            delayWithPatience(task, milliseconds: min(10 << UInt64(min(tasks[task].attempts, 6)), 500))
         case .pathError(let cause):
             pathQueues[index].counters.errors &+= 1
             leaveThePath(path, disk, cause, status, sense)
@@ -44,6 +43,19 @@ extension Lane {
             holdForSpace(task)
         default:
             deviceError(task, index, status: status, sense: sense, verdict.errorClass)
+        }
+    }
+
+    /// All attempts of a command together last as long as all paths may be down, or for ever.
+    private mutating func delayWithPatience(_ task: Int32, milliseconds: UInt64) {
+        let first: UInt8 = 64
+        guard tasks[task].attempts >= first else { return delay(task, milliseconds: milliseconds) }
+        switch disks[Int(tasks[task].disk)].failure.allPathsDownTimeout {
+        case .milliseconds(let whole):
+            delay(task, milliseconds: max(whole / UInt64(UInt8.max - first), milliseconds))
+        case .forever:
+            tasks[task].attempts = first
+            delay(task, milliseconds: milliseconds)
         }
     }
 
@@ -74,10 +86,11 @@ extension Lane {
         let disk = tasks[task].disk
         if tasks[task].forceUnitAccess, let sense, sense.key == .illegalRequest {
             // It claims DPOFUA and refuses FUA: cache synchronisation does the same.
+            let isNews = diskQueues[disk].supportsFUA
             diskQueues[disk].supportsFUA = false
             tasks[task].forceUnitAccess = false
             if diskQueues[disk].writeCacheEnabled { requests[tasks[task].request].mustSynchronize = true }
-            log(.warning, "\(disks[Int(disk)].name): the LUN refuses FUA; SYNCHRONIZE CACHE takes its place")
+            if isNews { refused(disk, "FUA; SYNCHRONIZE CACHE takes its place") }
             return sendAgain(task, first: true)
         }
         if let sense, sense.key == .illegalRequest, fallBack(task) { return }
@@ -95,35 +108,40 @@ extension Lane {
         finishTask(task, error: error.rawValue)
     }
 
-    /// An UNMAP or WRITE SAME that the LUN announced and then refused. TRIM may do nothing; zeros are
-    /// written.
+    /// What the LUN announced and then refused. TRIM may do nothing; zeros are written; what is allocated is
+    /// not told.
     private mutating func fallBack(_ task: Int32) -> Bool {
         let disk = tasks[task].disk
         let request = tasks[task].request
+        let queue = diskQueues[disk]
         switch (tasks[task].kind, NBDCommand(rawValue: requests[request].type)) {
         case (.unmap, _), (.writeSame, .trim):
             requests[request].isFullyIssued = true
             diskQueues[disk].unmap = nil
             diskQueues[disk].writeSame?.mayUnmap = false
-            log(
-                .warning,
-                "\(disks[Int(disk)].name): the LUN refuses to deallocate; TRIM does nothing from now on")
-            finishTask(task, error: 0)
-            return true
-        case (.writeSame, _):
-            if tasks[task].mayUnmap {
-                diskQueues[disk].readsZerosAfterUnmap = false
-                tasks[task].mayUnmap = false
-                sendAgain(task, first: true)
-                return true
+            if queue.unmap != nil || queue.writeSame?.mayUnmap == true {
+                refused(disk, "to deallocate; TRIM does nothing from now on")
             }
+            finishTask(task, error: 0)
+        case (.writeSame, _) where tasks[task].mayUnmap:
+            diskQueues[disk].readsZerosAfterUnmap = false
+            tasks[task].mayUnmap = false
+            sendAgain(task, first: true)
+        case (.writeSame, _):
             diskQueues[disk].writeSame = nil
-            log(
-                .warning, "\(disks[Int(disk)].name): the LUN refuses WRITE SAME; zeros are written one by one"
-            )
+            if queue.writeSame != nil { refused(disk, "WRITE SAME; zeros are written one by one") }
             return rewriteZeroes(task)
+        case (.getLBAStatus, _):
+            diskQueues[disk].supportsLBAStatus = false
+            if queue.supportsLBAStatus { refused(disk, "GET LBA STATUS; clients hear that all is allocated") }
+            blockStatusAnswered(task)
         default: return false
         }
+        return true
+    }
+
+    private mutating func refused(_ disk: Int32, _ what: String) {
+        tell(.warning, disks[Int(disk)], "the LUN refuses \(what)")
     }
 
     /// The range of a refused WRITE SAME as plain writes, one after the other in the same task: it needs no
@@ -352,6 +370,8 @@ extension Lane {
             at = until
             if at == end { break }
         }
+        // That it is data is always true, and an answer without an extent is none.
+        if extents.isEmpty { extents.append(BlockStatusExtent(length: UInt32(end - start), flags: [])) }
         return extents
     }
 }

@@ -419,6 +419,10 @@ extension Lane {
                     "blocks of \(report.limits.logicalBlockLength) bytes instead of "
                         + "\(known.limits.logicalBlockLength)")
             }
+            noteSize(report.limits.blockCount, path, disk)
+            if let shortfall = shortfall(report.limits.blockCount, path, disk) {
+                return problem(path, disk, .notReady, shortfall)
+            }
             // Mode page 8 can change under a disk; what was promised to its clients is kept by other means.
             diskQueues[disk].writeCacheEnabled = report.limits.writeCacheEnabled
             diskQueues[disk].supportsFUA = diskQueues[disk].supportsFUA && report.limits.supportsFUA
@@ -450,6 +454,7 @@ extension Lane {
         askInventory(target, soon: target.inventory.isStale || !isListed)
         checkAllPathsDown(path.target)
         tellProblems(path.target)
-        sizeShown(report.limits, path, disk)
+        noteSize(report.limits.blockCount, path, disk)
+        checkSize(disk)
     }
 }

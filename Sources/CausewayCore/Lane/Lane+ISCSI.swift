@@ -43,6 +43,7 @@ extension Lane {
                 unsafe receiveDuringLogin(header, data, path, index)
             }
         }
+        giveChunkBack(index)
         if pathQueues[path].hasWaiting { pumpWaiting(path) }
         if hasPending { pumpPending() }
     }
@@ -145,13 +146,19 @@ extension Lane {
             return serviceFailed(task, path, pdu.response.rawValue)
         }
         if pdu.status == 0 && pdu.flags.isDisjoint(with: [.residualOverflow, .residualUnderflow])
-            && (tasks[task].kind == .write || tasks[task].kind == .synchronizeCache)
+            && (tasks[task].kind == .write && hasTakenAll(task) || tasks[task].kind == .synchronizeCache)
         {
             taskAnswered(task, path)
             pathQueues[path].counters.writtenBytes &+= UInt64(UInt32(bitPattern: tasks[task].byteCount))
             return finishTask(task, error: 0)
         }
         unsafe completeWithSense(task, path, pdu, data)
+    }
+
+    /// Whether the target has asked for all of a write's data, and has it.
+    @inline(__always)
+    private func hasTakenAll(_ task: Int32) -> Bool {
+        tasks[task].received == tasks[task].byteCount && transfers[task].count == 0
     }
 
     /// The data segment: two bytes of SenseLength, then the sense data (RFC 7143 §11.4.7).
@@ -163,8 +170,11 @@ extension Lane {
         if pdu.dataSegmentLength > 2 {
             sense = unsafe SenseData(segment: data, count: pdu.dataSegmentLength)
         }
-        if pdu.status == 0 && tasks[task].kind == .write {
-            // GOOD, and yet not all blocks were taken.
+        let kind = tasks[task].kind
+        if pdu.status == 0 && tasks[task].request >= 0
+            && (kind == .write || kind.isWrite && !hasTakenAll(task))
+        {
+            // GOOD with a residual count, or to what was asked for in part: not all blocks were taken.
             taskAnswered(task, path)
             return shortTransfer(task, path)
         }
@@ -180,9 +190,11 @@ extension Lane {
         let transfer = TransferQueue.Transfer(
             targetTransferTag: pdu.targetTransferTag, offset: pdu.bufferOffset,
             remaining: pdu.desiredDataTransferLength, dataSN: 0)
-        // Each byte once, in the order of R2TSN: what came again would be asked for without end.
+        // Each byte once and in order, for DataSequenceInOrder is Yes (RFC 7143 §13.19): where something is
+        // asked for twice, something else is not asked for at all.
         let asked = tasks[task].received &+ Int32(truncatingIfNeeded: pdu.desiredDataTransferLength)
         guard unsafe tasks[task].data != nil, pdu.r2tSN == tasks[task].nextDataSN,
+            pdu.bufferOffset == UInt32(bitPattern: tasks[task].received),
             asked >= 0 && asked <= tasks[task].byteCount,
             pdu.isAcceptable(
                 expectedDataTransferLength: Int(tasks[task].byteCount),

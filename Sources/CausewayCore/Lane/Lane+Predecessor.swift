@@ -144,10 +144,8 @@ extension Lane {
     // MARK: Size
 
     /// A path has shown how large its LUN is. Its disk follows only when all paths agree.
-    mutating func sizeShown(_ limits: LogicalUnitLimits, _ path: Path, _ disk: Int32) {
-        let cold = disks[Int(disk)]
-        let blocks = limits.blockCount
-        cold.blockCount = blocks
+    mutating func noteSize(_ blocks: UInt64, _ path: Path, _ disk: Int32) {
+        disks[Int(disk)].blockCount = blocks
         let shown = path.shownBlocks.updateValue(blocks, forKey: disk)
         if let shown, shown != blocks {
             // One path has seen it; the others are to say so too.
@@ -158,7 +156,20 @@ extension Lane {
                 wake(at: now)
             }
         }
-        checkSize(disk)
+    }
+
+    /// Why a path carries nothing while another one shows the disk in full: what lies beyond its end would
+    /// fail there. A LUN that has shrunk on all paths is `checkSize`'s business.
+    func shortfall(_ blocks: UInt64, _ path: Path, _ disk: Int32) -> String? {
+        let shift = UInt64(diskQueues[disk].blockShift)
+        let size = diskQueues[disk].sizeBytes
+        guard blocks < size >> shift else { return nil }
+        let isWhole = targets[Int(path.target)].paths.contains { index in
+            let other = paths[Int(index)]
+            return index != path.index && diskQueues[disk].shown & (1 &<< UInt32(other.ordinal)) != 0
+                && (other.shownBlocks[disk] ?? 0) >= size >> shift
+        }
+        return isWhole ? "the LUN has \(blocks << shift) bytes here, and \(size) on another path" : nil
     }
 
     /// Tells the supervisor of a size on which all paths agree. Not while a path is being recovered: the

@@ -98,6 +98,8 @@ extension Lane {
             task, .getLBAStatus, request: request, disk: disk, lba: requests[request].offset &>> shift,
             blocks: requests[request].length &>> UInt32(shift), byteCount: 8 + 16 * 32)
         internalData[task] = []
+        // Announced, and refused since.
+        guard diskQueues[disk].supportsLBAStatus else { return blockStatusAnswered(task) }
         submit(task)
     }
 

@@ -88,6 +88,25 @@ extension Lane {
         }
     }
 
+    /// A target may shut its command window for a while (RFC 7143 §4.2.2.1). With nothing under way, only a
+    /// new session opens one that stays shut.
+    mutating func checkWindow(_ path: Path) {
+        let target = targets[Int(path.target)]
+        let index = path.index
+        guard !pathQueues[index].hasWindow, pathQueues[index].inFlight.isEmpty,
+            !path.waiting.isEmpty || target.disks.contains(where: { !diskQueues[$0].pending.isEmpty })
+        else {
+            path.shutSince = nil
+            return
+        }
+        let since = path.shutSince ?? now
+        path.shutSince = since
+        let end = Instant(nanoseconds: since.nanoseconds &+ target.timers.recoveryTimeout)
+        guard end <= now else { return wake(at: end) }
+        path.shutSince = nil
+        connectionLost(path, "the target's command window stays shut")
+    }
+
     private func shortestPatience(_ path: Path) -> UInt64 {
         var shortest = UInt64.max / 2_000_000
         for disk in targets[Int(path.target)].disks {

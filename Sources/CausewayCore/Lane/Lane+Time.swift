@@ -96,6 +96,7 @@ extension Lane {
         checkQuarantine(path)
         if pathQueues[path.index].isFullFeature { checkHealth(path) }
         if pathQueues[path.index].isFullFeature { checkCommandAges(path) }
+        if pathQueues[path.index].isFullFeature { checkWindow(path) }
         growDepth(path)
     }
 

@@ -97,6 +97,8 @@ final class Path {
     var proof = ReinstatementProof.needsBarrier
     /// Commands of the lane's own that wait for the window.
     var waiting: [Int32] = []
+    /// Since when the target lets no command in although none is under way and some wait.
+    var shutSince: Instant?
     var probes: [Int32: LogicalUnitProbe] = [:]
     /// Why a disk is not carried although the session stands.
     var diskProblems: [Int32: PathProblem] = [:]

@@ -87,7 +87,7 @@ struct Task: BitwiseCopyable {
     var restBlocks: UInt32 = 0
     /// Bytes of Data-Out or expected Data-In.
     var byteCount: Int32 = 0
-    /// Data-In bytes that arrived, in order; of a write, bytes that R2Ts asked for.
+    /// Data-In bytes that arrived, in order; of a write, bytes that go unasked or that R2Ts asked for.
     var received: Int32 = 0
     /// Of Data-In; of a write, of R2Ts.
     var nextDataSN: UInt32 = 0

@@ -12,6 +12,8 @@ struct PathChoice: BitwiseCopyable {
     var rule = Rule.turns
     /// Up, showed the LUN, and of the best access state.
     var usable: UInt32 = 0 { didSet { usableChanged(from: oldValue) } }
+    /// Up, showed the LUN, and of the next best access state: better than paths that have fallen silent.
+    var reserve: UInt32 = 0 { didSet { if oldValue != reserve { choose() } } }
     /// Paths to keep away from while others are left: silent ones and grey ones.
     var suspects: UInt32 = 0 { didSet { choose() } }
     var quarantined: UInt32 = 0 { didSet { choose() } }
@@ -46,6 +48,7 @@ struct PathChoice: BitwiseCopyable {
     mutating func forget(_ ordinal: Int32) {
         let bit: UInt32 = 1 &<< UInt32(truncatingIfNeeded: ordinal)
         usable &= ~bit
+        reserve &= ~bit
         favourites &= ~bit
         wereLost &= ~bit
         suspects &= ~bit
@@ -59,7 +62,8 @@ struct PathChoice: BitwiseCopyable {
     }
 
     private mutating func choose() {
-        var fit = usable
+        let isSilent = usable != 0 && usable & ~suspects == 0
+        var fit = isSilent && reserve & ~suspects != 0 ? reserve : usable
         if fit & ~quarantined != 0 { fit &= ~quarantined }
         if fit & ~suspects != 0 { fit &= ~suspects }
         guard isSingle else {

@@ -12,15 +12,19 @@ struct RetryDelay: BitwiseCopyable {
     static let freshMaxMilliseconds: UInt64 = 250
 
     private var milliseconds = firstMilliseconds
+    /// How long the path had been down when the target was reached and began to refuse.
+    private var downAtRefusal: UInt64?
 
     /// - Parameter downMilliseconds: how long the path has been down.
     mutating func next(wasRefused: Bool, downMilliseconds: UInt64) -> UInt64 {
         let delay = milliseconds
+        downAtRefusal = wasRefused ? downAtRefusal ?? downMilliseconds : nil
+        let refusedMilliseconds = downMilliseconds - min(downAtRefusal ?? 0, downMilliseconds)
         let patience = max(downMilliseconds / 8, Self.freshMaxMilliseconds)
         let limit =
             !wasRefused
             ? min(patience, Self.unreachableMaxMilliseconds)
-            : downMilliseconds < Self.startingMilliseconds
+            : refusedMilliseconds < Self.startingMilliseconds
                 ? min(patience, Self.startingMaxMilliseconds) : Self.refusedMaxMilliseconds
         milliseconds = min(delay * 2, wasRefused ? Self.refusedMaxMilliseconds : limit)
         return min(delay, limit)
@@ -33,5 +37,8 @@ struct RetryDelay: BitwiseCopyable {
         return min(delay, Self.startingMaxMilliseconds)
     }
 
-    mutating func reset() { milliseconds = Self.firstMilliseconds }
+    mutating func reset() {
+        milliseconds = Self.firstMilliseconds
+        downAtRefusal = nil
+    }
 }

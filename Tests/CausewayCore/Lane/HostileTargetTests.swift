@@ -171,6 +171,13 @@ struct HostileTargetTests {
         },
     ]
 
+    private static func good(insteadOf request: ScriptedPDU) -> ScriptedPDU {
+        var header = BasicHeaderSegment(opcode: .scsiResponse)
+        header[byte: 1] = 0x80
+        for word in [4, 6, 7, 8] { header[word] = request.header[word] }
+        return ScriptedPDU(header: header, data: [])
+    }
+
     static let requests: [Attack] = [
         field("R2T beyond the transfer", .readyToTransfer) { $0[10] = 0x7fff_ff00 },
         field("R2T that wraps round", .readyToTransfer) {
@@ -182,6 +189,25 @@ struct HostileTargetTests {
         field("R2T without a tag", .readyToTransfer) { $0[5] = 0xffff_ffff },
         field("R2TSN skipped", .readyToTransfer) { $0[9] &+= 1 },
         Attack(name: "R2T twice", opcode: .readyToTransfer) { [$0, $0] },
+        Attack(name: "R2T of the first half, twice", opcode: .readyToTransfer) { pdu in
+            var first = pdu
+            first.header[11] /= 2
+            var second = first
+            second.header[9] &+= 1
+            return [first, second]
+        },
+        Attack(name: "R2T of the second half alone", opcode: .readyToTransfer) { pdu in
+            var half = pdu
+            half.header[11] /= 2
+            half.header[10] &+= half.header[11]
+            return [half]
+        },
+        Attack(name: "GOOD in place of R2T", opcode: .readyToTransfer) { [good(insteadOf: $0)] },
+        Attack(name: "GOOD after half of the data", opcode: .readyToTransfer) { pdu in
+            var half = pdu
+            half.header[11] /= 2
+            return [half, good(insteadOf: pdu)]
+        },
         Attack(name: "R2T a hundred times", opcode: .readyToTransfer) { pdu in
             (0..<100).map { number in
                 var pdu = pdu

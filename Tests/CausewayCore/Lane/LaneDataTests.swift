@@ -164,4 +164,90 @@ struct LaneDataTests {
         #expect(hash(7) == hash(7))
         #expect(hash(7) != hash(8))
     }
+
+    // MARK: What was announced and is refused
+
+    @Test("although the LUN refuses what it announced", arguments: 0..<32)
+    func refusals(_ bits: Int) {
+        var options = WorldOptions()
+        options.unit.refusals = .init(rawValue: bits)
+        options.clientsNegotiate = true
+        let world = ready(options)
+        var load = Load()
+        load.weights = [30, 30, 10, 10, 10, 20]
+        world.client.load(load, count: 300)
+        settle(world)
+        #expect(world.client.errors == 0)
+        let words = [1: "deallocate", 2: "WRITE SAME", 8: "FUA", 16: "GET LBA STATUS"]
+        for (bit, word) in words {
+            let lines = world.said.count { $0.contains("refuses") && $0.contains(word) }
+            #expect(lines == (bits & bit != 0 ? 1 : 0), "\(word): \(world.said)")
+        }
+    }
+
+    // MARK: Structured replies
+
+    @Test("to a client that asked for structured replies and block status")
+    func structuredReplies() {
+        var options = WorldOptions()
+        options.clientsNegotiate = true
+        let world = ready(options)
+        var load = Load()
+        load.weights = [60, 20, 0, 5, 20, 5]
+        world.client.load(load, count: 300)
+        settle(world)
+        var errors: [UInt32] = []
+        world.client.submit(.blockStatus, lba: 0, blocks: 256) { errors.append($0) }
+        // Beyond the end: an error in a chunk of its own.
+        world.client.mayFail = true
+        world.client.submit(.read, lba: options.unit.blockCount, blocks: 1) { errors.append($0) }
+        world.run(limit: 5 * .second) { errors.count == 2 }
+        #expect(errors.sorted() == [0, NBDError.invalidArgument.rawValue])
+        settle(world)
+    }
+
+    // MARK: Pieces
+
+    /// One request of each kind, one after the other.
+    private func everyRequest(_ world: World) -> Bool {
+        let operations: [ClientOperation] = [
+            .write, .read, .writeAndForce, .trim, .writeZeroes, .flush, .blockStatus, .writeZeroesAndForce,
+            .read,
+        ]
+        for (number, operation) in operations.enumerated() {
+            var error: UInt32?
+            world.client.submit(operation, lba: number / 2 * 2, blocks: 2) { error = $0 }
+            world.run(limit: 5 * .second) { error != nil }
+            guard error == 0 else { return false }
+        }
+        world.checkAtRest()
+        return world.failure == nil
+    }
+
+    @Test("in two pieces, cut at every byte", arguments: [0, 1], [false, true])
+    func twoPieces(_ kind: Int, _ hasDigests: Bool) {
+        var options = WorldOptions()
+        options.paths = [(0, 0)]
+        options.clientsNegotiate = true
+        options.target.initialR2T = kind == 0
+        options.target.immediateData = kind == 1
+        options.target.maxRecvDataSegmentLength = 600
+        options.target.dataInBytes = 700
+        options.target.collapsesPhases = kind == 0
+        options.target.headerDigest = hasDigests
+        if hasDigests { options.settings.headerDigest = .preferred }
+        let world = ready(options, pathsUp: 1)
+        world.splitReceives(after: .max)
+        #expect(everyRequest(world))
+        let count = world.mostReceived
+        #expect(count > 4 * 512)
+        for at in 1..<count {
+            let world = ready(options, pathsUp: 1)
+            world.splitReceives(after: at)
+            guard everyRequest(world) else {
+                Issue.record("cut after byte \(at): \(world.failure ?? "an error")")
+                return
+            }
+        }
+    }
 }

@@ -64,6 +64,63 @@ struct LaneFailOverTests {
         }
     }
 
+    struct Shape: CustomTestStringConvertible {
+        var operation: ClientOperation
+        var initialR2T = true
+        var immediateData = false
+        /// Requests become several commands.
+        var isSplit = false
+        var testDescription: String {
+            "\(operation) InitialR2T=\(initialR2T) ImmediateData=\(immediateData)\(isSplit ? " split" : "")"
+        }
+    }
+
+    static let shapes: [Shape] =
+        [.writeAndForce, .flush, .trim, .writeZeroes, .writeZeroesAndForce].map { Shape(operation: $0) }
+        + [ClientOperation.read, .write, .trim, .writeZeroes].map { Shape(operation: $0, isSplit: true) }
+        + [(true, true), (false, false), (false, true)].flatMap { pair in
+            [false, true].map {
+                Shape(operation: .write, initialR2T: pair.0, immediateData: pair.1, isSplit: $0)
+            }
+        }
+
+    @Test("when the connection is cut at any point of any request", arguments: shapes)
+    func cutAnyRequest(_ shape: Shape) {
+        var options = options(paths: 2)
+        options.target.initialR2T = shape.initialR2T
+        options.target.immediateData = shape.immediateData
+        options.target.reinstatement = .returnsAtOnce
+        if shape.isSplit {
+            options.unit.maxTransferBlocks = 3
+            options.unit.maxUnmapBlocks = 3
+            options.unit.maxWriteSameBlocks = 3
+        }
+        let bytes = carried(options, shape.operation)
+        for (isToTarget, count) in [(true, bytes.toTarget), (false, bytes.toInitiator)] {
+            for at in stride(from: 1, through: count, by: 7) {
+                let world = ready(options)
+                if isToTarget {
+                    world.cut(path: 0, afterBytesToTarget: at)
+                } else {
+                    world.cut(path: 0, afterBytesToInitiator: at)
+                }
+                var answers: [UInt32] = []
+                world.client.submit(.write, lba: 100, blocks: 2) { answers.append($0) }
+                world.client.submit(shape.operation, lba: 8, blocks: 8) { answers.append($0) }
+                world.run(limit: 2 * .second) { answers.count == 2 }
+                world.client.submit(.read, lba: 0, blocks: 32) { answers.append($0) }
+                world.run(limit: 2 * .second) { answers.count == 3 }
+                world.run(limit: 2 * .second)
+                world.checkAtRest()
+                guard world.failure == nil, answers == [0, 0, 0] else {
+                    Issue.record(
+                        "cut after byte \(at), to target \(isToTarget): \(world.failure ?? "") \(answers)")
+                    return
+                }
+            }
+        }
+    }
+
     @Test(
         "again and again, with requests under way",
         arguments: [TargetOptions.Reinstatement.drains, .returnsAtOnce])

@@ -223,7 +223,7 @@ struct LaneLossTests {
             world.run(limit: 60 * .second) { answers == 2 }
         }
         world.run(limit: 30 * .second)
-        world.checkAtRest()
+        world.checkAtRest(within: 10 * .second)
         return (world, answers)
     }
 

@@ -281,4 +281,34 @@ struct LaneUnusualTests {
         options.unit.speechlessPermille = 100
         answers(ready(options))
     }
+
+    // MARK: The command window
+
+    @Test("A window that stays shut ends its session, and is said to; the next one opens")
+    func windowStaysShut() {
+        let world = ready(WorldOptions())
+        world.shutWindow(70 * .second)
+        // What is still allowed is used up.
+        world.client.load(count: 400)
+        world.run(limit: 60 * .second) { world.said.contains { $0.contains("window stays shut") } }
+        #expect(world.said.contains { $0.contains("window stays shut") })
+        settle(world, within: 120 * .second)
+        #expect(world.target.loginCount >= 3)
+    }
+
+    // MARK: Paths that do not agree
+
+    @Test("A path that shows fewer blocks than another carries nothing until it shows them all")
+    func shortPath() {
+        var options = WorldOptions()
+        options.unit.shownBlocks = [1: 100]
+        let world = ready(options, pathsUp: 1)
+        world.run(limit: 5 * .second)
+        #expect(world.pathsCarrying == 1)
+        world.client.load(count: 200)
+        settle(world)
+        #expect(world.said.contains { $0.contains("51200 bytes here") }, "\(world.said)")
+        world.showAllBlocks()
+        #expect(world.run(limit: 60 * .second) { world.pathsCarrying == 2 })
+    }
 }

@@ -214,4 +214,18 @@ struct RetryDelayTests {
         retries.reset()
         #expect(retries.next(wasRefused: true, downMilliseconds: 40_000) == 50)
     }
+
+    @Test("give a target its time to start from when it can be reached")
+    func starting() {
+        var retries = RetryDelay()
+        for down in stride(from: UInt64(0), through: 60_000, by: 500) {
+            _ = retries.next(wasRefused: false, downMilliseconds: down)
+        }
+        for down in stride(from: UInt64(60_500), to: 90_500, by: 500) {
+            #expect(retries.next(wasRefused: true, downMilliseconds: down) <= 800)
+        }
+        #expect(retries.next(wasRefused: true, downMilliseconds: 90_500) > 800)
+        _ = retries.next(wasRefused: false, downMilliseconds: 91_000)
+        #expect(retries.next(wasRefused: true, downMilliseconds: 120_000) <= 800)
+    }
 }
