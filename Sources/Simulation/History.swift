@@ -39,6 +39,13 @@ public final class History {
     /// Deaths and restarts of the daemon that are still to come.
     private var livesLeft = 0
     private let hasSuccessors: Bool
+    private var strikes = 0
+    private var changeCount = 0
+
+    /// Nanoseconds for which faults follow upon each other.
+    private static let troubledPhase = 60 * second
+    /// The longest that a request may wait, and a path be away, when all faults are healed.
+    private static let recovery = 45 * second
     private var faultCount = 0
 
     private static let second: UInt64 = 1_000_000_000
@@ -93,22 +100,23 @@ public final class History {
         setUnitsSlow(true)
         for client in world.clients {
             client.mayFail = swarm.mayFail
-            client.bound = 400 * Self.second
+            client.bound = Self.troubledPhase + Self.recovery
             client.load(swarm.load, count: swarm.requestCount)
         }
         planFault()
         planLife()
         planChange()
-        world.run(limit: 60 * Self.second) { world.isIdle }
+        world.run(limit: Self.troubledPhase) { world.isIdle }
         // Liveness.
         isCalm = true
+        checkAttempts()
         healAll()
         enableAll()
         demand(100 * Self.second, "no daemon serves") { world.isReady && !world.isHandingOver }
         enableAll()
         for client in world.clients { client.stopLoad() }
-        demand(200 * Self.second, "requests are not answered") { world.isIdle }
-        demand(100 * Self.second, "the paths do not come back") { world.pathsUp == pathCount }
+        demand(Self.recovery, "requests are not answered") { world.isIdle }
+        demand(Self.recovery, "the paths do not come back") { world.pathsUp == pathCount }
         demand(100 * Self.second, "a removed path does not go") {
             world.snapshot()?.paths.count == pathCount
         }
@@ -136,6 +144,15 @@ public final class History {
         if world.failure == nil, !(world.lane.usage.isEmpty && world.lane.usage.streams == 0) {
             world.chronicle.fail("after detach the lane's tables hold \(world.lane.usage)")
         }
+    }
+
+    /// No storm: of each path at most four attempts a second, and some more for each fault and each change.
+    private func checkAttempts() {
+        let seconds = Int(world.elapsed / Self.second)
+        let paths = max(world.routes.count, 1)
+        let most = paths * (20 + 4 * seconds) + 20 * (strikes + paths * world.daemons) + 4 * changeCount
+        guard world.connectCount > most else { return }
+        world.chronicle.fail("\(world.connectCount) connections in \(seconds) s, more than \(most)")
     }
 
     /// The client goes in the middle of its work: what it has asked for is answered first.
@@ -171,7 +188,10 @@ public final class History {
         guard swarm.faults.contains(where: { $0 > 0 }) else { return }
         world.timeline.after(random.nanoseconds(swarm.interval)) { [unowned self] in
             guard !isCalm else { return }
-            if !world.isIdle { strike() }
+            if !world.isIdle {
+                strikes += 1
+                strike()
+            }
             planFault()
         }
     }
@@ -201,7 +221,10 @@ public final class History {
         guard swarm.changesPolicy || swarm.changesPaths else { return }
         world.timeline.after(changes.nanoseconds(swarm.changeInterval)) { [unowned self] in
             guard !isCalm else { return }
-            if !world.client.isIdle { change() }
+            if !world.client.isIdle {
+                changeCount += 1
+                change()
+            }
             planChange()
         }
     }

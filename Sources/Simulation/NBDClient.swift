@@ -3,6 +3,8 @@ import CausewayCore
 /// What the kernel asks of a disk.
 public enum ClientOperation: Sendable, Equatable {
     case read, write, writeAndForce, flush, trim, writeZeroes, writeZeroesAndForce, blockStatus
+    /// Only if it is faster than to write zeros.
+    case fastZero
 
     var changesBlocks: Bool { self != .read && self != .flush && self != .blockStatus }
 }
@@ -18,6 +20,8 @@ public struct Load: Sendable {
     public var longPermille = 0
     /// Weights: read, write, FUA, flush, trim, zeroes.
     public var weights = [40, 40, 5, 5, 5, 5]
+    /// A block may be read while it is written, as programs do that open a device twice.
+    public var overlaps = false
     /// Nanoseconds between an answer and the next request.
     public var pause: ClosedRange<UInt64> = 0...200_000
 
@@ -26,8 +30,12 @@ public struct Load: Sendable {
 
 /// Blocks that requests of a disk's clients lie on, and the numbers of its writes.
 final class BlocksInUse {
-    /// How many read a block; -1 where one writes.
-    var users: [Int: Int] = [:]
+    struct Use {
+        var readers = 0
+        var isWritten = false
+    }
+
+    var users: [Int: Use] = [:]
     private var nextWrite: UInt64
 
     init(firstWrite: UInt64) { nextWrite = firstWrite }
@@ -38,8 +46,8 @@ final class BlocksInUse {
     }
 }
 
-/// An NBD client as the kernel's driver is one: simple replies, many requests at once, and never two requests
-/// on one block while one of them writes.
+/// An NBD client as the kernel's driver is one: simple replies, many requests at once, and never two writes of
+/// one block.
 public final class NBDClient {
     struct Pending {
         var operation: ClientOperation
@@ -179,8 +187,12 @@ public final class NBDClient {
     private func isFree(_ operation: ClientOperation, _ lba: Int, _ blocks: Int) -> Bool {
         if operation == .flush { return true }
         for block in lba..<lba + blocks {
-            let users = shared.users[block] ?? 0
-            if users < 0 || operation.changesBlocks && users > 0 { return false }
+            guard let use = shared.users[block] else { continue }
+            if operation.changesBlocks
+                ? use.isWritten || use.readers > 0 && !load.overlaps : use.isWritten && !load.overlaps
+            {
+                return false
+            }
         }
         return true
     }
@@ -203,8 +215,13 @@ public final class NBDClient {
         let isRead = !operation.changesBlocks
         if operation != .flush {
             for block in lba..<lba + blocks {
-                shared.users[block] = isRead ? (shared.users[block] ?? 0) + 1 : -1
-                if !isRead { oracle.writeBegins(block, stamp(request, block)) }
+                if isRead {
+                    shared.users[block, default: .init()].readers += 1
+                    oracle.readBegins(block)
+                } else {
+                    shared.users[block, default: .init()].isWritten = true
+                    oracle.writeBegins(block, stamp(request, block))
+                }
             }
         }
         pending[cookie] = request
@@ -216,10 +233,15 @@ public final class NBDClient {
         guard let request = pending[cookie] else { return }
         pending[cookie]?.wasSent = true
         let operation = request.operation
-        let flags: UInt16 = operation == .writeAndForce || operation == .writeZeroesAndForce ? 1 : 0
+        let flags: UInt16 =
+            switch operation {
+            case .writeAndForce, .writeZeroesAndForce: 1
+            case .fastZero: 1 << 4
+            default: 0
+            }
         let types: [ClientOperation: UInt16] = [
             .read: 0, .write: 1, .writeAndForce: 1, .flush: 3, .trim: 4, .writeZeroes: 6,
-            .writeZeroesAndForce: 6, .blockStatus: 7,
+            .writeZeroesAndForce: 6, .blockStatus: 7, .fastZero: 6,
         ]
         var bytes: [UInt8] = []
         bytes.append(UInt64(NBDRequest.magic), bytes: 4)
@@ -350,15 +372,23 @@ public final class NBDClient {
             }
         }
         let range = request.lba..<request.lba + request.blocks
-        if request.operation != .flush {
-            for block in range {
-                let users = shared.users[block] ?? 0
-                shared.users[block] = users > 1 ? users - 1 : nil
-            }
-        }
         if error == 0 { succeeded(request, range, data) }
+        if request.operation != .flush { release(range, request.operation) }
         if error != 0 && request.operation == .flush { oracle.flushFailed() }
         request.onAnswer?(error)
+    }
+
+    private func release(_ range: Range<Int>, _ operation: ClientOperation) {
+        for block in range {
+            guard var use = shared.users[block] else { continue }
+            if operation.changesBlocks {
+                use.isWritten = false
+            } else {
+                use.readers -= 1
+                oracle.readEnds(block)
+            }
+            shared.users[block] = use.readers > 0 || use.isWritten ? use : nil
+        }
     }
 
     private func succeeded(_ request: Pending, _ range: Range<Int>, _ data: [UInt8]) {
@@ -372,7 +402,7 @@ public final class NBDClient {
                 chronicle.mix(stamp)
                 oracle.check(block, stamp, "a read")
             }
-        case .write, .writeAndForce, .writeZeroes, .writeZeroesAndForce:
+        case .write, .writeAndForce, .writeZeroes, .writeZeroesAndForce, .fastZero:
             let isForced = request.operation == .writeAndForce || request.operation == .writeZeroesAndForce
             for block in range {
                 oracle.writeAcknowledged(

@@ -21,6 +21,15 @@ final class Oracle {
     }
 
     private var states: [Int: BlockState] = [:]
+
+    /// Blocks that are being read, and what a read that began before a write was acknowledged may still
+    /// return.
+    private struct Watch {
+        var readers = 0
+        var former: Set<UInt64> = []
+    }
+
+    private var watches: [Int: Watch] = [:]
     /// Blocks with more than one entry.
     private var uncovered: Set<Int> = []
     private(set) var sequence: UInt64 = 0
@@ -41,12 +50,24 @@ final class Oracle {
         }
     }
 
+    func readBegins(_ lba: Int) { watches[lba, default: Watch()].readers += 1 }
+
+    func readEnds(_ lba: Int) {
+        guard var watch = watches[lba] else { return }
+        watch.readers -= 1
+        watches[lba] = watch.readers > 0 ? watch : nil
+    }
+
     /// - Parameters:
     ///   - isForced: FUA, so that it needs no FLUSH.
     ///   - crossedLoss: a cache was lost between its beginning and its end.
     func writeAcknowledged(_ lba: Int, _ stamp: UInt64, isForced: Bool, crossedLoss: Bool) {
         sequence += 1
         var state = states[lba] ?? BlockState()
+        if watches[lba] != nil {
+            let past = state.isLossy ? state.history : state.history.suffix(1)
+            watches[lba]?.former.formUnion(state.unconfirmed + past.map(\.stamp))
+        }
         let entry = Entry(stamp: stamp, sequence: sequence)
         if isForced || !hasWriteCache {
             state.history = [entry]
@@ -96,7 +117,7 @@ final class Oracle {
 
     /// - Parameter who: "a read" or "the medium".
     func check(_ lba: Int, _ stamp: UInt64, _ who: String) {
-        guard !isPermitted(lba, stamp) else { return }
+        guard !isPermitted(lba, stamp), watches[lba]?.former.contains(stamp) != true else { return }
         let state = states[lba] ?? BlockState()
         let name = { (stamp: UInt64) in stamp == 0 ? "zeros" : "write \(BlockPattern.write(stamp))" }
         let wanted =

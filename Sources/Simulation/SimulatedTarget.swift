@@ -67,6 +67,8 @@ public final class SimulatedTarget {
         giveAccess(unit)
     }
 
+    func remove(_ lun: UInt64) { units[lun] = nil }
+
     private func giveAccess(_ unit: SimulatedUnit) {
         guard options.groupSupport != 0, unit.access == nil else { return }
         let access = SimulatedAccess(

@@ -183,9 +183,11 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.target.abortion = .waits
     }
 
-    /// What a LUN announces and refuses, and clients that come through the handshake.
+    /// What a LUN announces and refuses, clients that come through the handshake, and reads of what is being
+    /// written.
     private mutating func drawRefusals(_ random: RandomStream) {
         options.clientsNegotiate = random.chance(300)
+        load.overlaps = random.chance(400)
         guard random.chance(200) else { return }
         for bit in 0..<5 where random.chance(400) { options.unit.refusals.insert(.init(rawValue: 1 << bit)) }
     }

@@ -62,6 +62,7 @@ extension World {
     }
 
     static func address(portal: Int) -> String { "198.51.100.\(portal):3260" }
+    static func address(interface: Int) -> String { "192.0.2.\(interface)" }
 
     private static func portal(_ address: PortalAddress) -> Int? {
         address.host.hasPrefix("198.51.100.") ? Int(address.host.dropFirst(11)) : nil

@@ -128,6 +128,13 @@ extension World {
         work()
     }
 
+    /// The address that an interface's paths are bound to goes; nothing from it arrives any more.
+    public func loseAddress(interface index: Int) {
+        blackHole(interface: index, .both)
+        lane.addressLost("eth\(index)", address: Self.address(interface: index), now: instant)
+        work()
+    }
+
     /// The process behind a portal hangs: its kernel acknowledges, and nothing more.
     public func stall(portal: Int, _ nanoseconds: UInt64) { target.stall(portal: portal, nanoseconds) }
 
@@ -222,6 +229,12 @@ extension World {
     public func restoreUnit() {
         guard target.units[Self.lun.rawValue] !== unit else { return }
         target.replace(unit, by: unit)
+    }
+
+    public func removeUnit(number: Int) {
+        guard let lun = LogicalUnitNumber(number) else { return }
+        target.remove(lun.rawValue)
+        target.raise(.lunsChanged, lun: Self.lun.rawValue)
     }
 
     public func addUnit(number: Int) {

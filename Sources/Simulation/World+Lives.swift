@@ -34,7 +34,7 @@ extension World {
         let path = routes[route]
         var specification = PathSpecification(
             route: RouteID(rawValue: Int32(route)), interface: "eth\(path.interface)",
-            sourceAddress: "192.0.2.\(path.interface)", portal: "198.51.100.\(path.portal):3260",
+            sourceAddress: Self.address(interface: path.interface), portal: Self.address(portal: path.portal),
             isid: Self.isid(of: route))
         specification.awaitsRecord = recorded[route]?.hasStood != true
         if let record = recorded[route], record.hasStood, !options.forgetsSessions {

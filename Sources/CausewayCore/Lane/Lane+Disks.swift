@@ -195,14 +195,15 @@ extension Lane {
         let cold = disks[Int(disk)]
         var flags: TransmissionFlags = [
             .hasFlags, .sendFlush, .sendForceUnitAccess, .sendTrim, .sendWriteZeroes, .canMultiConnection,
-            .sendCache,
+            .sendCache, .sendFastZero,
         ]
         if diskQueues[disk].isReadOnly { flags.insert(.readOnly) }
         if report.limits.isRotational { flags.insert(.rotational) }
         return try ExportDescription(
             name: cold.name, description: "\(report.inquiry.vendor) \(report.inquiry.product)",
             sizeBytes: diskQueues[disk].sizeBytes, transmissionFlags: flags,
-            minimumBlockSize: report.limits.logicalBlockLength, preferredBlockSize: 4096,
+            minimumBlockSize: report.limits.logicalBlockLength,
+            preferredBlockSize: max(4096, report.limits.physicalBlockLength),
             baseAllocation: report.supportsLBAStatus)
     }
 

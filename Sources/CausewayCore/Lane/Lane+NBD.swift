@@ -267,7 +267,8 @@ extension Lane {
             diskQueues[disk].fenceDebts -= 1
             hasPending = true
         }
-        if requests[request].error != 0 { diskQueues[disk].counters.errors &+= 1 }
+        let error = requests[request].error
+        if error != 0 && error != NBDError.notSupported.rawValue { diskQueues[disk].counters.errors &+= 1 }
         diskQueues[disk].requests &-= 1
         requests[request].isFree = true
         freeRequests.giveBack(request)

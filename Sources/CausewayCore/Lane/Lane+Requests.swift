@@ -40,6 +40,12 @@ extension Lane {
         case .writeZeroes:
             diskQueues[disk].counters.writeZeroes &+= 1
             requests[request].mustSynchronize = isSynchronous
+            if header.flags.contains(.fastZero) && diskQueues[disk].writeSame == nil {
+                // Zeros would be written, which the client can do itself.
+                requests[request].isFullyIssued = true
+                requests[request].error = NBDError.notSupported.rawValue
+                return reply(request)
+            }
             advance(request)
         case .blockStatus:
             guard let task = takeTask() else { return starve(request) }
@@ -182,10 +188,12 @@ extension Lane {
 
     /// The UNMAP parameter list with one descriptor (SBC-4 5.35.2).
     private mutating func writeParameterList(_ task: Int32) {
-        parameters[task].words[0] = (22 << 48 as UInt64 | 16 << 32).bigEndian
-        parameters[task].words[1] = tasks[task].lba.bigEndian
-        parameters[task].words[2] = (UInt64(tasks[task].blocks) << 32).bigEndian
-        unsafe tasks[task].data = UnsafeRawPointer(parameters.address(Int(task)))
+        let bytes = unsafe UnsafeMutableRawBufferPointer(
+            start: parameters.mutableAddress(Int(task)), count: ParameterList.byteCount)
+        var list = unsafe UnmapParameterList(in: bytes)
+        _ = list.append(lba: tasks[task].lba, blocks: tasks[task].blocks)
+        _ = list.finish()
+        unsafe tasks[task].data = UnsafeRawPointer(bytes.baseAddress)
     }
 
     private mutating func fillSame(
@@ -265,9 +273,12 @@ extension Lane {
             requests[request].isInCache = true
             if tasks[task].restBlocks > 0 { return continueZeroes(task) }
         }
+        if error != 0 {
+            if tasks[task].kind == .getLBAStatus { internalData[task] = nil }
+            if requests[request].error == 0 { requests[request].error = error }
+        }
         releaseTask(task)
         requests[request].tasks &-= 1
-        if error != 0 && requests[request].error == 0 { requests[request].error = error }
         endIfDone(request)
     }
 

@@ -42,6 +42,34 @@ struct LaneAccessTests {
         #expect(paths.map(\.standing) == [.standby, .active])
     }
 
+    @Test("of two groups in one lesser state the preferred one is used", arguments: [1, 4] as [UInt8])
+    func preferredGroup(_ state: UInt8) {
+        let world = ready(options())
+        world.setPreferred(2)
+        world.setAccess([1: state, 2: state])
+        work(world)
+        world.run(limit: 2 * .second)
+        let before = commands(world)
+        work(world)
+        let after = commands(world)
+        #expect(after[1] - before[1] > 100)
+        #expect(after[0] - before[0] < 10, "the other group had I/O")
+        settle(world)
+    }
+
+    @Test("a silent optimized path gives way to a living one of the next state")
+    func silentGroup() {
+        let world = ready(options())
+        world.setAccess([1: 0, 2: 1])
+        work(world)
+        world.run(limit: 2 * .second)
+        world.blackHole(interface: 0, .both)
+        world.client.load(count: 100)
+        #expect(world.run(limit: 2 * .second) { world.client.isIdle }, "\(world.client.inFlight) wait")
+        world.heal(interface: 0)
+        settle(world)
+    }
+
     enum Header: CaseIterable { case extended, short, miscounted }
 
     @Test("I/O goes to the optimized group and comes back to both", arguments: Header.allCases)

@@ -206,6 +206,20 @@ struct LaneDataTests {
         settle(world)
     }
 
+    @Test("zeros fast, or not at all", arguments: [0, 100])
+    func fastZero(_ maxWriteSameBlocks: Int) {
+        var options = WorldOptions()
+        options.unit.maxWriteSameBlocks = maxWriteSameBlocks
+        let world = ready(options)
+        world.client.mayFail = true
+        var error: UInt32?
+        world.client.submit(.fastZero, lba: 8, blocks: 8) { error = $0 }
+        world.run(limit: 5 * .second) { error != nil }
+        #expect(error == (maxWriteSameBlocks == 0 ? NBDError.notSupported.rawValue : 0))
+        #expect(world.snapshot()?.counters.errors == 0)
+        settle(world)
+    }
+
     // MARK: Pieces
 
     /// One request of each kind, one after the other.

@@ -332,6 +332,20 @@ struct LaneHealthTests {
         stop(world)
     }
 
+    @Test("an address that goes takes its sessions along, and no others")
+    func addressLost() {
+        let world = ready(WorldOptions())
+        endlessLoad(world)
+        world.run(limit: .second)
+        world.loseAddress(interface: 0)
+        world.run(limit: 50 * .millisecond)
+        #expect(world.snapshot()?.paths.map(\.standing) == [.down, .active])
+        #expect(world.said.contains { $0.contains("eth0 lost the address") })
+        world.findCarrier(interface: 0)
+        #expect(world.run(limit: 5 * .second) { world.pathsUp == 2 })
+        stop(world)
+    }
+
     @Test("TCP is asked for suspect paths, and now and then for status")
     func inspections() {
         let world = ready(WorldOptions())

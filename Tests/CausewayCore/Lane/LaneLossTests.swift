@@ -194,6 +194,24 @@ struct LaneLossTests {
         settle(world)
     }
 
+    @Test("LUNs that vanish are reported, attached or not, and what comes back under their number is new")
+    func vanishedLUN() {
+        let world = ready(WorldOptions())
+        world.addUnit(number: 7)
+        #expect(read(world, within: 5 * .second) == 0)
+        world.run(limit: 3 * .second)
+        world.removeUnit(number: 7)
+        #expect(read(world, within: 5 * .second) == 0)
+        world.run(limit: 3 * .second)
+        #expect(world.snapshot()?.notes == [])
+        #expect(world.said.contains { $0.contains("LUN 7 is gone") && !$0.contains("which is the disk") })
+        world.addUnit(number: 7)
+        #expect(read(world, within: 5 * .second) == 0)
+        world.run(limit: 3 * .second)
+        #expect(world.snapshot()?.notes == ["new on the target: LUN 7"])
+        settle(world)
+    }
+
     // MARK: The fence setting
 
     /// A write is stuck in the target, its path and its portal group are gone for good; its block is written
