@@ -130,6 +130,10 @@ extension Lane {
         case (.writeSame, _):
             diskQueues[disk].writeSame = nil
             if queue.writeSame != nil { refused(disk, "WRITE SAME; zeros are written one by one") }
+            guard requests[request].flags & CommandFlags.fastZero.rawValue == 0 else {
+                finishTask(task, error: NBDError.notSupported.rawValue)
+                return true
+            }
             return rewriteZeroes(task)
         case (.getLBAStatus, _):
             diskQueues[disk].supportsLBAStatus = false
