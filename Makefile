@@ -149,4 +149,4 @@ test-boot: deb
 
 clean:
 	swift package clean
-	rm -rf .build/kernel-tests .build/integration-tests .build/test-logs
+	rm -rf .build/kernel-tests .build/integration-tests .build/kernels .build/test-logs
