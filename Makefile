@@ -1,6 +1,6 @@
 # make            release build, nothing of Swift needed at run time
 # make demo       a file system over two links, one of them cut: see it work
-# make test       every test
+# make test       every test but the long ones: test-boot, test-adopt, sanitize
 # make bench      speed, beside qemu-nbd
 # make bench-failover  the stall when a path fails, beside open-iscsi with dm-multipath: RUNS=7 OTHERS=3
 # make test-adopt  the daemon killed and restarted under load: TIMES=50
@@ -149,4 +149,4 @@ test-boot: deb
 
 clean:
 	swift package clean
-	rm -rf .build/kernel-tests .build/integration-tests .build/test-logs
+	rm -rf .build/kernel-tests .build/integration-tests .build/kernels .build/test-logs

@@ -8,7 +8,8 @@ struct Sample: Codable {
     var megabytesPerSecond: Double
     /// From submission to completion, microseconds.
     var meanLatency: Double
-    var p99Latency: Double
+    /// nil where fio says none.
+    var p99Latency: Double?
     /// CPU time of the bridge per I/O, user and system, microseconds.
     var cpuPerIO: Double
 
@@ -60,7 +61,7 @@ struct Sample: Codable {
         iops = direction.iops
         megabytesPerSecond = direction.bytesPerSecond / 1e6
         meanLatency = direction.latency.mean / 1000
-        p99Latency = (direction.latency.percentile?["99.000000"] ?? 0) / 1000
+        p99Latency = direction.latency.percentile?["99.000000"].map { $0 / 1000 }
         cpuPerIO = Double(cpuNanoseconds) / 1000 / Double(ios)
     }
 
@@ -69,7 +70,8 @@ struct Sample: Codable {
         iops = samples.map(\.iops).median
         megabytesPerSecond = samples.map(\.megabytesPerSecond).median
         meanLatency = samples.map(\.meanLatency).median
-        p99Latency = samples.map(\.p99Latency).median
+        let percentiles = samples.compactMap(\.p99Latency)
+        p99Latency = percentiles.isEmpty ? nil : percentiles.median
         cpuPerIO = samples.map(\.cpuPerIO).median
     }
 

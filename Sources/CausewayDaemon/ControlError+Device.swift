@@ -5,7 +5,9 @@ extension ControlError {
     /// What the kernel's NBD driver refused, as a client is told.
     init(_ error: NBDDeviceError) {
         switch error {
-        case .moduleAbsent(let detail): self = .nbdModuleAbsent(reason: detail.escapedForTerminal)
+        case .moduleAbsent(let detail):
+            self = .nbdModuleAbsent(
+                reason: detail.escapedForTerminal, isInstalled: error.moduleIsInstalled)
         case .familyHidden:
             self.init(
                 kind: .nbdModuleAbsent, message: "\(error)",

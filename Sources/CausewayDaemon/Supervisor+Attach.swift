@@ -216,7 +216,8 @@ extension Supervisor {
         case .targetNotFound: return .targetNotFound(target.text, portal: portal)
         case .loginRefused(let statusClass, let detail):
             return .loginRefused(
-                target.text, portal: portal, statusClass: statusClass, statusDetail: detail,
+                target.text, portal: portal, interface: problem.interface.isEmpty ? nil : problem.interface,
+                initiator: initiatorName.text, statusClass: statusClass, statusDetail: detail,
                 reason: LoginStatus(rawValue: UInt16(statusClass) << 8 | UInt16(detail)).words)
         case .noSuchLUN, .lunGone:
             var error = ControlError.noSuchLUN(disk.request.lun, target: target.text, existing: [])

@@ -64,13 +64,27 @@ public enum NBDDeviceError: Error, Equatable, Sendable {
     }
 }
 
+extension NBDDeviceError {
+    /// What `moduleAbsent` says where a sandbox keeps the modules from this process.
+    static let modulesHidden = "the modules of the kernel are hidden from this process"
+
+    /// Whether the module that is not loaded is among those of the running kernel; nil where that is not
+    /// known. kmod says `Module nbd not found in directory /lib/modules/6.1.0-1-amd64`, busybox
+    /// `module nbd not found in modules.dep`.
+    public var moduleIsInstalled: Bool? {
+        guard case .moduleAbsent(let detail) = self, detail != Self.modulesHidden else { return nil }
+        return !detail.contains("not found")
+    }
+}
+
 extension NBDDeviceError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .moduleAbsent(let detail):
             "the kernel's NBD driver is not loaded\(detail.isEmpty ? "" : " (\(detail))"). "
-                + "Type: modprobe nbd. If that says \"not found\", install the package with the kernel's "
-                + "extra modules, or export the disk on a Unix socket instead"
+                + (moduleIsInstalled == false ? "" : "Type: modprobe nbd. ")
+                + (moduleIsInstalled == true ? "" : "Install the modules of the running kernel. ")
+                + "Or export the disk on a Unix socket instead"
         case .familyHidden:
             "the NBD driver is loaded, but its netlink interface is not visible here. Before Linux 6.12 it "
                 + "exists only in the initial network namespace: run causewayd there (no PrivateNetwork=, "

@@ -27,8 +27,16 @@ public enum NBDModule {
         let words = firstLine(from: pair[0])
         let status = ChildProcess.reap(pid)
         if status != .exited(status: 0) {
+            // Whatever modprobe has looked for, it was not there that it could find it.
+            if areHidden() { throw .moduleAbsent(detail: NBDDeviceError.modulesHidden) }
             throw .moduleAbsent(detail: words.isEmpty ? "modprobe nbd failed" : words)
         }
+    }
+
+    /// systemd's ProtectKernelModules= puts a folder in their place that nobody may enter.
+    static func areHidden(in folder: String = "/lib/modules") -> Bool {
+        var information = stat()
+        return unsafe stat(folder, &information) == 0 && information.st_mode & 0o777 == 0
     }
 
     private static func spawn(_ program: String, complainingTo end: Int32) throws(NBDDeviceError) -> Int32 {

@@ -5,11 +5,12 @@ import Testing
 
 @Suite struct SampleTests {
     /// The shape of fio 3.33's result, with the fields that count.
-    static func fio(reads: Int, writes: Int, error: Int = 0) -> Data {
+    static func fio(reads: Int, writes: Int, error: Int = 0, percentiles: Bool = true) -> Data {
+        let percentile = percentiles ? #", "percentile": {"95.000000": 200000, "99.000000": 300000}"# : ""
         func direction(_ ios: Int) -> String {
             """
             {"total_ios": \(ios), "iops": 2500.5, "bw_bytes": 10242048, "slat_ns": {"mean": 1},
-             "lat_ns": {"mean": 125000.0, "percentile": {"95.000000": 200000, "99.000000": 300000}}}
+             "lat_ns": {"mean": 125000.0\(percentile)}}
             """
         }
         return Data(
@@ -30,6 +31,15 @@ import Testing
         #expect(sample.meanLatency == 125)
         #expect(sample.p99Latency == 300)
         #expect(sample.cpuPerIO == 12.5)
+    }
+
+    @Test func `A percentile that fio does not say is none, not zero`() throws {
+        let without = try Sample(
+            fio: SampleTests.fio(reads: 1, writes: 0, percentiles: false), cpuNanoseconds: 1)
+        #expect(without.p99Latency == nil)
+        #expect(try #require(Sample.medians(of: [without])).p99Latency == nil)
+        let with = try Sample(fio: SampleTests.fio(reads: 1, writes: 0), cpuNanoseconds: 1)
+        #expect(try #require(Sample.medians(of: [without, with])).p99Latency == 300)
     }
 
     @Test func `A failed or empty turn is no sample`() {

@@ -90,8 +90,8 @@ import Testing
             .portalUnreachable(Samples.portal, interface: "eth1", reason: "timed out"),
             .targetNotFound("t", portal: Samples.portal, known: ["u"]),
             .loginRefused(
-                "t", portal: Samples.portal, statusClass: 2, statusDetail: 1, reason: "authentication failure"
-            ),
+                "t", portal: Samples.portal, initiator: "i", statusClass: 2, statusDetail: 1,
+                reason: "authentication failure"),
             .noSuchLUN(3, target: "t", existing: [1, 2]), .alreadyAttached(Samples.name(), at: "/dev/nbd0"),
             .deviceInUse(Samples.name(), device: "/dev/nbd0", holders: ["mounted on /srv"]),
             .flushFailed(Samples.name(), reason: "EIO", isGone: false), .nbdModuleAbsent(),

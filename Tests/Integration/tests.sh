@@ -52,6 +52,10 @@ test_discover() {
     for word in "$iqn" 198.18.1.1 198.18.2.1 VIRTUAL-DISK '64 MiB|67108864|67\.1'; do
         grep -qE -- "$word" <<<"$said" || fail "discover does not show $word"
     done
+    # The portal group; who made the LUN, and its own name.
+    grep -qE '^ +198\.18\.1\.1:3260 +1 +p1$' <<<"$said" || fail 'discover does not show portal group 1'
+    grep -qE '^ +1 +64 MiB +512 +IET +VIRTUAL-DISK .* naa\.6[0-9a-f]{31}$' <<<"$said" ||
+        fail 'discover --luns does not show vendor and WWID of the LUN'
     causeway discover "$portal1" --bind p1 --json | jq -e --arg iqn "$iqn" 'any(..; . == $iqn)' >/dev/null ||
         fail 'discover --json does not name the target'
     wait_until 10 'discovery leaves no session' no_sessions tgt
@@ -242,10 +246,37 @@ test_nbdinfo() {
         jq -e ".exports[0].$flag" "$work/info.json" >/dev/null || fail "$flag is not set"
     done
     jq -e '.exports[0].is_read_only == false' "$work/info.json" >/dev/null || fail 'the export is read-only'
+    jq -e '.exports[0].contexts == ["base:allocation"]' "$work/info.json" >/dev/null ||
+        fail 'base:allocation is not offered'
     nbdinfo --list "$uri"
-    nbdinfo --map "$uri"
     disk_down
 }
+
+# What is data and what is not, in nbdinfo's words and in QEMU's, beside what was written and given back.
+test_allocation() {
+    disk_up
+    maps 'a new LUN' "0 $size hole,zero"
+    qemu-io -f raw "$uri" -c 'write -P 0x5a 0 1M' -c 'discard 256k 256k' -c flush
+    maps 'data and a discarded part' '0 262144 data' '262144 262144 hole,zero' '524288 524288 data' \
+        "1048576 $((size - 1048576)) hole,zero"
+    # Zeroes that must stay allocated (NO_HOLE), and those that need not.
+    qemu-io -f raw "$uri" -c 'write -z 2M 1M' -c 'write -P 0x5a 4M 1M' -c 'write -z -u 4M 512k' -c flush
+    maps 'zeroes' '0 262144 data' '262144 262144 hole,zero' '524288 524288 data' '1048576 1048576 hole,zero' \
+        '2097152 1048576 data' '3145728 1572864 hole,zero' '4718592 524288 data' \
+        "5242880 $((size - 5242880)) hole,zero"
+    disk_down
+}
+# maps WHAT RUN…: the runs "OFFSET LENGTH KIND" that the whole disk consists of.
+maps() {
+    local what=$1
+    shift
+    nbdinfo --map --json "$uri" | jq -r '.[] | "\(.offset) \(.length) \(.description)"' >"$work/map"
+    diff "$work/map" <(printf '%s\n' "$@") || fail "$what: nbdinfo shows another map"
+    qemu-img map --output=json -f raw "$uri" |
+        jq -r '.[] | "\(.start) \(.length) \(if .data then "data" else "hole,zero" end)"' >"$work/map"
+    diff "$work/map" <(printf '%s\n' "$@") || fail "$what: qemu-img shows another map"
+}
+
 
 test_nbdcopy() {
     disk_up
@@ -278,7 +309,6 @@ test_qemu_img() {
     qemu-img compare -f raw -F raw "$work/source" "$uri"
     qemu-img convert -f raw -O raw "$uri" "$work/back"
     cmp "$work/source" "$work/back"
-    qemu-img map -f raw "$uri"
     disk_down
 }
 

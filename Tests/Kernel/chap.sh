@@ -57,6 +57,11 @@ for way in one-way mutual; do
     done
 done
 say "taken:$taken"
+# The portal group, who made the LUN, and its own name.
+cat "$work/said"
+grep -qE '^ +198\.18\.1\.1:3260 +1 +p1$' "$work/said" || fail 'discover does not show portal group 1'
+grep -qE '^ +1 +64 MiB +512 +LIO-ORG +RAMDISK-MCP .* naa\.6001405[0-9a-f]{25}$' "$work/said" ||
+    fail "discover --luns does not show LIO's LUN"
 for expected in MD5/one-way SHA-1/one-way SHA-256/one-way SHA3-256/one-way MD5/mutual SHA-256/mutual; do
     [[ " $taken " = *" $expected "* ]] || fail "no login with $expected"
 done

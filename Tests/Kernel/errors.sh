@@ -32,7 +32,12 @@ daemon_start
 # A kernel without the module: the daemon would load it if it were there.
 mkdir "$work/no-modules"
 mount --bind "$work/no-modules" /lib/modules
-refused 'nbd module absent' 'modprobe nbd' -- \
+refused 'nbd module absent' 'nbd not found' 'install the modules.*linux-image-' -- \
+    causeway attach disk1 "${lun[@]}" "${portals[@]}" "${both[@]}"
+! grep -q 'modprobe nbd' "$work/said" || fail 'loading a module that is not there is advised'
+# As in the sandbox of the unit.
+chmod 000 "$work/no-modules"
+refused 'nbd module hidden' 'hidden' 'modprobe nbd; if that finds none, install' -- \
     causeway attach disk1 "${lun[@]}" "${portals[@]}" "${both[@]}"
 umount /lib/modules
 modprobe nbd

@@ -7,7 +7,8 @@
 #   near (p2, 198.18.2.2) ───── (t2, 198.18.2.1)
 #
 # NEAR is the initiator's network namespace; empty means the current one (the kernel's NBD netlink family lives
-# in the first namespace only). 198.18.0.0/15 is set aside for tests by RFC 2544.
+# in the first namespace only). 198.18.0.0/15 is set aside for tests by RFC 2544. NEAR_LINK names the near ends
+# otherwise, where p1 and p2 may be somebody's own.
 
 # shellcheck disable=SC2034  # used by the scripts that source this file
 readonly iqn=iqn.2026-01.example.lab:disk portal1=198.18.1.1:3260 portal2=198.18.2.1:3260
@@ -17,6 +18,7 @@ repository=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 # The folder of the executables under test.
 binaries=${CAUSEWAY_BIN:-$repository/.build/release}
 NEAR=${NEAR:-}
+near_link=${NEAR_LINK:-p}
 export FAR=${FAR:-far}
 
 say() { printf '%s\n' "$*"; }
@@ -35,7 +37,7 @@ lab_begin() {
     control=$work/io.causeway
     configuration=$work/etc/causeway.toml
     export CAUSEWAY_CONTROL=$control
-    daemon='' tgtd='' lio='' namespaces='' wrong=0
+    daemon='' tgtd='' lio='' namespaces='' links='' wrong=0
     trap lab_end EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
@@ -53,7 +55,9 @@ lab_end() {
     end_process "$daemon"
     tgt_stop
     [ -z "$lio" ] || lio_stop
-    local namespace
+    local link namespace
+    # A namespace takes its links with it, some time later; those of this machine are gone when the script has ended.
+    for link in $links; do near ip link delete "$link" 2>/dev/null; done
     for namespace in $namespaces; do ip netns delete "$namespace"; done
     rm -rf "$work"
     exit "$status"
@@ -137,9 +141,10 @@ links_up() {
     far ip link add spare1 type veth peer name spare2
     far ip link delete spare1
     for i in 1 2; do
-        near ip link add "p$i" type veth peer name "t$i" netns "$FAR"
-        near ip address add "198.18.$i.2/24" dev "p$i"
-        near ip link set "p$i" up
+        near ip link add "$near_link$i" type veth peer name "t$i" netns "$FAR"
+        links="$links $near_link$i"
+        near ip address add "198.18.$i.2/24" dev "$near_link$i"
+        near ip link set "$near_link$i" up
         far ip address add "198.18.$i.1/24" dev "t$i"
         far ip link set "t$i" up
     done
@@ -151,7 +156,7 @@ cut() {
     case ${2:-carrier} in
         carrier) far ip link set "t$1" down ;;
         silence)
-            near tc qdisc replace dev "p$1" root netem loss 100%
+            near tc qdisc replace dev "$near_link$1" root netem loss 100%
             far tc qdisc replace dev "t$1" root netem loss 100%
             ;;
         *) fail "cut: no such fault: $2" ;;
@@ -159,7 +164,7 @@ cut() {
 }
 heal() {
     far ip link set "t$1" up
-    near tc qdisc delete dev "p$1" root 2>/dev/null || true
+    near tc qdisc delete dev "$near_link$1" root 2>/dev/null || true
     far tc qdisc delete dev "t$1" root 2>/dev/null || true
 }
 
@@ -274,6 +279,11 @@ lio_back() {
         nsenter --net="/run/netns/$FAR" mkdir "$group/np/$portal"
     done
     echo 1 >"$group/enable"
+}
+# lio_parameters KEY=VALUE…: what LIO wants of the sessions from now on.
+lio_parameters() {
+    local setting
+    for setting; do echo "${setting#*=}" >"$lio_config/iscsi/$iqn/tpgt_1/param/${setting%%=*}"; done
 }
 # lio_chap USER SECRET [TARGET-USER TARGET-SECRET]: CHAP from now on, for discovery too, mutual with four words.
 lio_chap() {

@@ -114,4 +114,11 @@ shows queue/rotational 0
 shows queue/discard_granularity 512
 at_least queue/discard_max_bytes 1
 gone
+
+say '--- LIO has no GET LBA STATUS: base:allocation is not offered'
+causeway attach disk1 --target "$iqn" --portal "$portal1" --bind p1 --lun 1 --socket "$work/disk1.sock"
+nbdinfo --json "nbd+unix:///?socket=$work/disk1.sock" >"$work/info.json"
+jq -e '.exports[0] | ."export-size" > 0 and ((.contexts // []) == [])' "$work/info.json" >/dev/null ||
+    fail "a context is offered: $(cat "$work/info.json")"
+causeway detach disk1
 daemon_stop

@@ -8,7 +8,11 @@ import Testing
         let expected: [(NBDDeviceError, [String])] = [
             (
                 .moduleAbsent(detail: "Module nbd not found"),
-                ["modprobe nbd", "Module nbd not found", "Unix socket"]
+                ["Module nbd not found", "Install the modules of the running kernel", "Unix socket"]
+            ),
+            (
+                .moduleAbsent(detail: "could not insert 'nbd': Operation not permitted"),
+                ["Operation not permitted", "modprobe nbd", "Unix socket"]
             ),
             (.familyHidden, ["network namespace", "6.12"]),
             (.refused(.connect, index: 4, errno: EPERM), ["nbd4", "root", "CAP_SYS_ADMIN"]),
@@ -32,6 +36,19 @@ import Testing
                 #expect(error.description.contains(word), "\(error) lacks \"\(word)\"")
             }
         }
+    }
+
+    @Test func aFolderThatNobodyMayEnterHidesTheModules() {
+        let fixture = Fixture()
+        fixture.folder("modules")
+        let folder = fixture.root + "/modules"
+        #expect(!NBDModule.areHidden(in: folder))
+        chmod(folder, 0)
+        #expect(NBDModule.areHidden(in: folder))
+        #expect(!NBDModule.areHidden(in: fixture.root + "/nothing"))
+        let error = NBDDeviceError.moduleAbsent(detail: NBDDeviceError.modulesHidden)
+        #expect(error.moduleIsInstalled == nil)
+        #expect("\(error)".contains("Type: modprobe nbd. Install the modules"))
     }
 
     @Test func errnoIsKept() {

@@ -40,15 +40,21 @@ extension ControlError {
         )
     }
 
-    /// `reason` is the status in words, such as `authentication failure`.
+    /// `target` is nil for a discovery session; `initiator` is the name that was logged in with; `reason` is
+    /// the status in words, such as `authentication failure`.
     public static func loginRefused(
-        _ target: String, portal: PortalAddress, statusClass: UInt8, statusDetail: UInt8, reason: String
+        _ target: String?, portal: PortalAddress, interface: String? = nil, initiator: String,
+        statusClass: UInt8, statusDetail: UInt8, reason: String
     ) -> ControlError {
-        let status = "0x" + hexByte(statusClass) + hexByte(statusDetail)
+        let through = interface.map { " through \($0)" } ?? ""
+        let login = target.map { " to \($0)" } ?? " of a discovery session"
+        let status = hexByte(statusClass) + hexByte(statusDetail)
         return ControlError(
             kind: .loginRefused,
-            message: "\(target) at \(portal) refused the login: \(reason) (status \(status))",
-            remedy: loginRemedy(statusClass, statusDetail), statusClass: statusClass,
+            message:
+                "the portal \(portal)\(through) refused the login\(login): \(reason) "
+                + "(login status \(status))",
+            remedy: loginRemedy(statusClass, statusDetail, portal, initiator), statusClass: statusClass,
             statusDetail: statusDetail)
     }
 
@@ -61,16 +67,22 @@ extension ControlError {
     }
 
     /// RFC 7143 §11.13.5.
-    private static func loginRemedy(_ statusClass: UInt8, _ statusDetail: UInt8) -> String {
+    private static func loginRemedy(
+        _ statusClass: UInt8, _ statusDetail: UInt8, _ portal: PortalAddress, _ initiator: String
+    ) -> String {
         switch (statusClass, statusDetail) {
         case (1, _): "use the address that the target redirects to as the portal"
         case (2, 1):
-            "check that this initiator's name and its CHAP name and secret are what the target expects"
-        case (2, 2): "allow this initiator's name on the target"
-        case (2, 3), (2, 4): "check the target's name with: causeway discover PORTAL"
+            "check that the initiator name \(initiator) and its CHAP user and secret "
+                + "are what the target expects"
+        case (2, 2): "the initiator name to allow on the target is \(initiator)"
+        case (2, 3), (2, 4): "check the target's name with: causeway discover \(portal)"
         case (2, 6): "the target allows no more connections; raise its limit or use fewer paths"
         case (2, 11): "the target refuses this initiator's parameters; its log says which"
         case (2, _): "the target's log says what it did not like"
+        // What LIO answers to the name of a target that it does not have.
+        case (3, 1):
+            "check the target's name with: causeway discover \(portal); if it is right, try again later"
         case (3, 2): "the target is out of resources; try again later or use fewer paths"
         case (3, _): "the target has trouble of its own; its log says more"
         default: "the target's log says more"
@@ -127,12 +139,23 @@ extension ControlError {
             holders: [device])
     }
 
-    /// `reason` is why the daemon could not load it itself, such as what modprobe said.
-    public static func nbdModuleAbsent(reason: String = "") -> ControlError {
-        ControlError(
+    /// `reason` is why the daemon could not load it itself, such as what modprobe said; `isInstalled`:
+    /// whether there is a file to load, nil where the daemon cannot see it.
+    public static func nbdModuleAbsent(reason: String = "", isInstalled: Bool? = true) -> ControlError {
+        let load = "load it with: modprobe nbd"
+        let install =
+            "install the modules of the running kernel (Debian: the package linux-image-$(uname -r); "
+            + "Ubuntu: linux-modules-extra-$(uname -r)), or restart the machine if its kernel was upgraded"
+        let remedy =
+            switch isInstalled {
+            case true?: load
+            case false?: install
+            case nil: "\(load); if that finds none, \(install)"
+            }
+        return ControlError(
             kind: .nbdModuleAbsent,
             message: "the kernel's nbd module is not loaded" + (reason.isEmpty ? "" : ": \(reason)"),
-            remedy: "load it with: modprobe nbd; or export the disk on a Unix socket with --socket PATH")
+            remedy: remedy + "; or export the disk on a Unix socket with --socket PATH")
     }
 
     public static func noSuchDisk(_ name: DiskName) -> ControlError {

@@ -104,17 +104,13 @@ extension PortalError: CustomStringConvertible {
     var place: String { "\(route.destination)" + (route.interface.map { " through \($0)" } ?? "") }
 
     /// As a client of the control socket is told. `target` is nil for a discovery session.
-    func controlError(target: ISCSIName?) -> ControlError {
+    func controlError(target: ISCSIName?, initiator: ISCSIName) -> ControlError {
         let portal = CausewayControl.PortalAddress(
             host: "\(route.destination.address)", port: route.destination.port)
         if let refusal {
-            var error = ControlError.loginRefused(
-                target?.text ?? "discovery", portal: portal, statusClass: refusal.statusClass,
-                statusDetail: refusal.detail, reason: "")
-            error.message =
-                "the portal \(place) refused the login"
-                + (target.map { " to \($0)" } ?? " of a discovery session") + ": \(refusal)"
-            return error
+            return .loginRefused(
+                target?.text, portal: portal, interface: route.interface, initiator: initiator.text,
+                statusClass: refusal.statusClass, statusDetail: refusal.detail, reason: refusal.words)
         }
         switch reason {
         case .login(.authentication(let why)), .discovery(.login(.authentication(let why))):

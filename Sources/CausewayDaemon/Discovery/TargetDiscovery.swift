@@ -134,7 +134,7 @@ struct TargetDiscovery: Sendable {
             do throws(PortalError) {
                 return .success(try question.ask(route, authentication))
             } catch {
-                return .failure(error.controlError(target: nil))
+                return .failure(error.controlError(target: nil, initiator: initiatorName))
             }
         }
         return sorted(answers, &failures)
@@ -178,7 +178,7 @@ struct TargetDiscovery: Sendable {
                     if !error.isWorthAnotherPortal { break }
                 }
             }
-            let reason = last?.controlError(target: target.name).message
+            let reason = last?.controlError(target: target.name, initiator: initiatorName).message
             return ([], "\(target.name): " + (reason ?? "it has no portal that can be reached from here"))
         }
     }

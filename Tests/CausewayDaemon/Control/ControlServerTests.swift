@@ -71,8 +71,8 @@ import Testing
         var client = try world.client()
         let request = try attach("data1", lun: 2)
         let expected = ControlError.loginRefused(
-            Self.iqn, portal: request.portals[0], statusClass: 2, statusDetail: 1,
-            reason: "authentication failure")
+            Self.iqn, portal: request.portals[0], initiator: "iqn.2001-04.com.example:host", statusClass: 2,
+            statusDetail: 1, reason: "authentication failure")
         #expect(throws: ControlClientError.refused(expected)) { try client.attach(request) }
         #expect(
             refusal { _ = try client.attach(try attach("data1", interfaces: ["eth9"])) } == .noSuchInterface)

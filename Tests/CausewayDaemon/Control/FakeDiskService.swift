@@ -40,8 +40,8 @@ final class FakeDiskService: DiskService {
         }
         if request.lun == 2 {
             throw .loginRefused(
-                request.target, portal: request.portals[0], statusClass: 2, statusDetail: 1,
-                reason: "authentication failure")
+                request.target, portal: request.portals[0], initiator: "iqn.2001-04.com.example:host",
+                statusClass: 2, statusDetail: 1, reason: "authentication failure")
         }
         if request.lun == 9 { throw .noSuchLUN(9, target: request.target, existing: [1, 2]) }
         let report = DiskReport(

@@ -215,8 +215,11 @@ import Testing
         #expect(error.kind == .loginRefused)
         #expect(error.statusClass == 2)
         #expect(error.statusDetail == 2)
-        #expect(error.message.contains("\(Self.portal(target))"))
-        #expect(error.message.contains("not authorised"))
+        #expect(
+            error.message
+                == "the portal \(Self.portal(target)) refused the login of a discovery session: "
+                + "not authorised: allow this initiator name in the target's access list (login status 0202)")
+        #expect(error.remedy == "the initiator name to allow on the target is \(Self.initiator)")
     }
 
     @Test func `Silence ends with the time limit`() throws {
