@@ -7,10 +7,8 @@ set -eu
 lab_begin
 
 naa=60000000000000000e00000000010002
-lun 1 96M
-mkfs.ext4 -q -F "$work/lun1"
-lun 2 96M
-mkfs.ext4 -q -F "$work/lun2"
+file_system 1 96M
+file_system 2 96M
 lun 3 200M
 printf 'label: gpt\n,48M\n,64M\n,40M\n,\n' | sfdisk -q "$work/lun3"
 target_start

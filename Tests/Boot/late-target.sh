@@ -4,8 +4,7 @@ set -eu
 # shellcheck source=Tests/Boot/machine.sh
 . "$(dirname "$0")/machine.sh"
 lab_begin
-lun 1 64M
-mkfs.ext4 -q -F "$work/lun1"
+file_system 1
 disk data 1
 put /etc/fstab <<end
 /dev/causeway/data /srv/data ext4 _netdev,nofail,X-mount.mkdir 0 2

@@ -5,15 +5,7 @@ set -eu
 # shellcheck source=Tests/Boot/machine.sh
 . "$(dirname "$0")/machine.sh"
 lab_begin
-lun 1 64M
-mkfs.ext4 -q -F "$work/lun1"
-target_start
-disk data 1
-put /etc/fstab <<end
-/dev/causeway/data /srv/data ext4 _netdev,X-mount.mkdir 0 2
-end
-power_on eth1
-wait_until 180 'the machine is up' logged 'Reached target multi-user.target'
+boot_with data
 load_start /srv/data
 sleep 3
 daemon() { guest 'systemctl show -P MainPID causewayd'; }
