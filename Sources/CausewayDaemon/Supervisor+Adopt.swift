@@ -203,9 +203,10 @@ extension Supervisor {
         guard let lun = LogicalUnitNumber(Int(clamping: disk.request.lun)) else {
             throw .internalFailure("its record names LUN \(disk.request.lun)")
         }
-        let (login, configuration) = try inherited(disk.request, disk.target)
+        let (login, configuration) = try inherited(record, disk.target)
         disk.state.withLock {
             $0.configuration = configuration
+            $0.configured = record.configured
             $0.login = login
         }
         var specification = try makeSpecification(
