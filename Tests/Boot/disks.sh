@@ -62,6 +62,16 @@ check 'attach --persist writes, detach --forget removes' "causeway detach vault 
     causeway attach vault --target $iqn --lun 3 --portal 10.0.1.2:$port 10.0.2.2:$port --bind eth0 --bind eth1 \
         --wait-for-interfaces --persist && test -e /etc/causeway/disks/vault.toml"
 
+# Who is not root gets at nothing; a member of the group sees what there is, and changes nothing.
+check 'a user is refused' '! setpriv --reuid 65534 --regid 65534 --clear-groups causeway list &&
+    ! setpriv --reuid 65534 --regid 65534 --clear-groups head -c 512 /dev/causeway/mail'
+guest 'setpriv --reuid 65534 --regid causeway --clear-groups causeway list --names' | grep -qx mail ||
+    fail 'a member of the group sees nothing'
+guest 'setpriv --reuid 65534 --regid causeway --clear-groups causeway detach vault' >"$work/refused.log" &&
+    fail 'a member of the group has detached a disk'
+grep -qi 'root' "$work/refused.log" || fail "not explained: $(cat "$work/refused.log")"
+check 'the disk is there' 'test -b /dev/causeway/vault && causeway list --names | grep -qx vault'
+
 # Who uses a disk is said once, although every service in a sandbox sees the mount.
 guest 'causeway detach data' >"$work/refused.log" && fail 'a mounted disk was detached'
 grep -q 'mounted on /srv/data' "$work/refused.log" || fail "not explained: $(cat "$work/refused.log")"
