@@ -11,6 +11,7 @@ extension Supervisor {
     func reload(_ request: ReloadRequest) throws(ControlError) -> ReloadReport {
         try reloading.withLock { _ throws(ControlError) in
             let report = try readAgain(request)
+            tellManager()
             for disk in report.disks {
                 for text in disk.applied { logger.info("\(disk.name): reload: \(text)") }
                 for text in disk.needsAttach {

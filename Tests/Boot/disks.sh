@@ -10,7 +10,7 @@ naa=60000000000000000e00000000010002
 file_system 1 96M
 file_system 2 96M
 lun 3 200M
-printf 'label: gpt\n,48M\n,64M\n,40M\n,\n' | sfdisk -q "$work/lun3"
+printf 'label: gpt\n,48M\n,64M\n,40M\n,40M\n,\n' | sfdisk -q "$work/lun3"
 target_start
 silent_portal
 disk data 1 "10.0.1.2:$silent_port"
@@ -25,6 +25,7 @@ end
 unmounted_by_hand() {
     local mounted
     for mounted in mnt-hand 'mnt-by.x20hand' mnt-secret; do before "Unmounted $mounted.mount" 'vault: detached'; done
+    ! logged 'vault .* is in use' || fail 'the disk was taken away by force'
 }
 
 # ---- the first boot: one portal is dead, eth1 is not there
@@ -102,6 +103,7 @@ check 'LUKS' 'head -c 32 /dev/urandom >/etc/secret.key && chmod 600 /etc/secret.
 check 'LUKS by hand' 'cryptsetup -q luksFormat --pbkdf pbkdf2 --pbkdf-force-iterations 1000 /dev/causeway/vault-part4 /etc/secret.key &&
     cryptsetup open --key-file /etc/secret.key /dev/causeway/vault-part4 hand && mkfs.ext4 -q /dev/mapper/hand &&
     mkdir /mnt/secret && mount /dev/mapper/hand /mnt/secret' 120
+check 'swap' 'mkswap -q /dev/causeway/vault-part5 && swapon /dev/causeway/vault-part5'
 check 'entries for the next boot' 'mkdir -p /srv/home /srv/secret &&
     echo "/dev/lab/home /srv/home ext4 _netdev 0 2" >>/etc/fstab &&
     echo "/dev/mapper/secret /srv/secret ext4 _netdev 0 2" >>/etc/fstab &&
@@ -119,6 +121,7 @@ say "off after $off_seconds s"
 [ "$logged_out" = yes ] || fail 'the target was left with sessions'
 ! logged 'ordering cycle' || fail 'systemd had to break a cycle'
 unmounted_by_hand
+before 'Deactivated swap' 'vault: detached'
 before 'Unmounted srv-data.mount' 'data: detached'
 before 'vault: detached' 'causewayd.*stopping on SIGTERM'
 before 'Stopped causewayd.service' 'Stopping systemd-networkd.service'
