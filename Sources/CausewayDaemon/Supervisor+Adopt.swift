@@ -75,6 +75,7 @@ extension Supervisor {
             }
             inBackground("adopt \(adoption.disk.name)") { [self] in takeBack(adoption) }
         }
+        if let startText { inForce.keep(startText, logger) }
         if !adoptions.isEmpty { tellManager() }
         let names = Set(adoptions.map { $0.disk.name.text })
         inBackground("strays") { [self] in clearStrays(besides: names) }

@@ -19,6 +19,8 @@ final class Supervisor: DiskService {
     /// Held while the configuration is read again and applied.
     let reloading = Mutex(())
     let inForce: AdapterCopy
+    /// What the copy is to hold, once it is certain that no other daemon runs.
+    let startText: String?
     let configuredDisks: ConfiguredDisks
     let lane: LaneHandle
     let calls = NBDCallRunner()
@@ -86,6 +88,7 @@ final class Supervisor: DiskService {
         let start = try StartConfiguration(
             options.configuration, inForce: inForce, mustStart: !diskRecords.all().records.isEmpty,
             logger: logger)
+        startText = start.text
         configured = Mutex(start.configured)
         configuredDisks = ConfiguredDisks(start.disks, logger: logger)
         do throws(InitiatorNameError) {

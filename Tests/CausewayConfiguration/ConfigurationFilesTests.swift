@@ -89,7 +89,7 @@ import Testing
             ])
         #expect(found.first?.reason.contains("chmod 600 \(open)") == true)
         #expect(found.last?.reason.contains("\(folder.path)/absent") == true)
-        #expect(found.allSatisfy(\.isError))
+        #expect(found.allSatisfy { $0.isError })
         #expect(ConfigurationFiles.check(files.adapter, owner: geteuid()) == Array(found.prefix(1)))
         let b = "\(files.disks)/b.toml"
         #expect(ConfigurationFiles.check(b, owner: geteuid()) == [])

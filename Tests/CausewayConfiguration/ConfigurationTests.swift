@@ -111,7 +111,7 @@ import Testing
         ("a = [1", "f:1: a \",\" or \"]\" is missing in the list"),
         (
             "[target.\"iqn.2026-01.example:t\"]\ndiscovery = \"192.0.2.1\"",
-            #"f: [target."iqn.2026-01.example:t"]: there is no [discovery."192.0.2.1:3260"]"#
+            #"f:2: [target."iqn.2026-01.example:t"]: there is no [discovery."192.0.2.1:3260"]"#
         ),
         (
             "[target.\"iqn.a\"]\n[target.\"IQN.A\"]",
@@ -195,8 +195,8 @@ import Testing
         ),
         (
             "mutual-secret-file = \"/b\"",
-            "f:2: [chap] mutual-level is required, so level must be required too: the target proves who it is "
-                + "only after this side has"
+            "f:2: [chap] mutual-level is required, so level must be required too: the target proves who it "
+                + "is only after this side has"
         ),
         (
             "user = \"u\"\nsecret-file = \"/a\"\nmutual-secret-file = \"/a\"",
@@ -240,7 +240,8 @@ import Testing
             ])
         #expect(
             Self.problems(text.replacing("discovery = \"192.0.2.9\"", with: "")) == [
-                "f:5: [target.\"\(Self.iqn)\"] [chap] mutual-level is required, and mutual-secret-file is missing"
+                "f:5: [target.\"\(Self.iqn)\"] [chap] mutual-level is required, "
+                    + "and mutual-secret-file is missing"
             ])
     }
 

@@ -21,7 +21,8 @@ import Testing
         line.mistake = "/etc/causeway/causeway.toml:3: there is no \"polcy\" in [disk]"
         #expect(
             line.text
-                == "no disks; waiting for data; /etc/causeway/causeway.toml:3: there is no \"polcy\" in [disk]"
+                == "no disks; waiting for data; "
+                + "/etc/causeway/causeway.toml:3: there is no \"polcy\" in [disk]"
         )
     }
 

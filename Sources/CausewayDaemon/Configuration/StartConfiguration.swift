@@ -5,12 +5,14 @@ import Logging
 
 /// What the daemon starts with.
 ///
-/// A mistake in `causeway.toml` keeps it from starting, unless a predecessor left disks: those are in use, and
-/// are served as they were. Nothing else is attached until the file is mended.
+/// A mistake in `causeway.toml` keeps it from starting, unless a predecessor left disks: those are in use,
+/// and are served as they were. Nothing else is attached until the file is mended.
 struct StartConfiguration {
     var configured: Supervisor.Configured
     /// The disks to attach.
     var disks: [DiskConfiguration] = []
+    /// What is in force now, for `AdapterCopy`; nil where that is the copy itself.
+    var text: String?
 
     /// - Parameter mustStart: there are disks on record.
     init(
@@ -21,7 +23,7 @@ struct StartConfiguration {
         guard mistakes.isEmpty || mustStart else { throw .configuration(mistakes) }
         for problem in problems { logger.log(level: problem.isError ? .error : .warning, "\(problem)") }
         guard !mistakes.isEmpty else {
-            inForce.keep(configuration.adapterText, logger)
+            text = configuration.adapterText
             disks = configuration.disks
             configured = Supervisor.Configured(
                 adapter: configuration.adapter, disks: Set(configuration.disks.map(\.name.text)))
