@@ -19,6 +19,7 @@ public struct AdapterConfiguration: Sendable {
     private struct TargetScope {
         var name: ISCSIName
         var discovery: CausewayControl.PortalAddress?
+        var discoveryLine: Int?
         var layer: SettingLayer
     }
 
@@ -60,7 +61,9 @@ public struct AdapterConfiguration: Sendable {
             guard let address = target.discovery, !discovery.contains(where: { $0.address == address }) else {
                 continue
             }
-            reading.complain(nil, "[target.\"\(target.name)\"]: there is no [discovery.\"\(address)\"]")
+            reading.complain(
+                target.discoveryLine,
+                "[target.\"\(target.name)\"]: there is no [discovery.\"\(address)\"]")
         }
         if reading.problems.isEmpty { reading.problems += check(file: reading.file) }
     }
@@ -97,6 +100,7 @@ public struct AdapterConfiguration: Sendable {
                 made.layer.read(section, entry.value, line: entry.line, &reading)
             } else if entry.key == "discovery" {
                 if let text = reading.string(entry) { made.discovery = reading.portal(text, entry.line) }
+                made.discoveryLine = entry.line
             } else {
                 reading.unknown(
                     entry.key, line: entry.line, known: ["discovery"] + SettingLayer.sectionNames,
@@ -143,17 +147,25 @@ public struct AdapterConfiguration: Sendable {
 
     /// What does not fit together, section by section.
     func check(file: String) -> [ConfigurationProblem] {
-        var places: [(String, InheritedSettings)] = [("", settings(target: nil))]
-        places += discovery.map { ("[discovery.\"\($0.address)\"] ", settings(discoveryAt: $0.address)) }
-        places += targets.map { ("[target.\"\($0.name)\"] ", settings(target: $0.name)) }
+        var places: [(String, InheritedSettings, SettingLayer)] = [("", settings(target: nil), adapter)]
+        places += discovery.map {
+            ("[discovery.\"\($0.address)\"] ", settings(discoveryAt: $0.address), $0.layer)
+        }
+        places += targets.map { ("[target.\"\($0.name)\"] ", settings(target: $0.name), $0.layer) }
         var problems: [ConfigurationProblem] = []
-        for (place, settings) in places {
-            guard let problem = settings.chap.problem,
+        for (place, settings, layer) in places {
+            guard let (problem, keys) = settings.chap.misfit,
                 !problems.contains(where: { $0.reason.hasSuffix(problem) })
             else { continue }
-            problems.append(ConfigurationProblem(file: file, reason: place + problem))
+            let line = layer.line(ofCHAP: keys) ?? adapter.line(ofCHAP: keys)
+            problems.append(ConfigurationProblem(file: file, line: line, reason: place + problem))
         }
         return problems
+    }
+
+    /// Secrets' files, and the lines that name them.
+    var secretFiles: [(path: String, line: Int)] {
+        ([adapter] + discovery.map(\.layer) + targets.map(\.layer)).flatMap(\.secretFiles)
     }
 
     /// Whether there is a section for a discovery address.

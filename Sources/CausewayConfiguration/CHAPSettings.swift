@@ -31,21 +31,31 @@ public struct CHAPSettings: Equatable, Sendable {
     }
 
     /// Why these settings do not fit together; nil if they do.
-    public var problem: String? {
+    public var problem: String? { misfit?.reason }
+
+    /// The same, with the keys of which one is to blame.
+    var misfit: (reason: String, keys: [String])? {
         let (level, mutual) = (effectiveLevel, effectiveMutualLevel)
         if level != .prohibited, user == nil || secret == nil {
-            return "[chap] level is \(level.rawValue), and \(user == nil ? "user" : "secret-file") is missing"
+            let missing = user == nil ? "user" : "secret-file"
+            return ("[chap] level is \(level.rawValue), and \(missing) is missing", ["level"])
         }
         guard mutual == .preferred || mutual == .required else { return nil }
+        let secretKeys = ["mutual-secret-file", "mutual-secret-credential"]
         if mutualSecret == nil {
-            return "[chap] mutual-level is \(mutual.rawValue), and mutual-secret-file is missing"
+            let reason = "[chap] mutual-level is \(mutual.rawValue), and mutual-secret-file is missing"
+            return (reason, ["mutual-level"])
         }
         guard level == .required || mutual == .preferred && level == .preferred else {
-            return "[chap] mutual-level is \(mutual.rawValue), so level must be \(mutual.rawValue) too: "
+            let reason =
+                "[chap] mutual-level is \(mutual.rawValue), so level must be \(mutual.rawValue) too: "
                 + "the target proves who it is only after this side has"
+            return (reason, ["mutual-level"] + secretKeys)
         }
         if let mutualSecret, mutualSecret == secret {
-            return "[chap] secret and mutual secret are the same: each direction needs its own"
+            return (
+                "[chap] secret and mutual secret are the same: each direction needs its own", secretKeys
+            )
         }
         return nil
     }

@@ -2,6 +2,8 @@
 public struct Configuration: Sendable {
     public var adapter = AdapterConfiguration()
     public var disks: [DiskConfiguration] = []
+    /// The text of `causeway.toml`; empty where there is none.
+    public var adapterText = ""
 
     public init() {}
 
@@ -19,14 +21,16 @@ public struct Configuration: Sendable {
             if let address = disk.discovery, !adapter.hasDiscovery(address) {
                 problems.append(
                     ConfigurationProblem(
-                        file: file, reason: "there is no [discovery.\"\(address)\"] in \(files.adapter)"))
+                        file: file, line: disk.discoveryLine,
+                        reason: "there is no [discovery.\"\(address)\"] in \(files.adapter)"))
             }
             // What the adapter's own sections have wrong is told there.
-            let problem = settings(of: disk).chap.problem
+            let misfit = settings(of: disk).chap.misfit
             let outer = adapter.settings(
                 target: disk.target, portals: disk.portals, discovery: disk.discovery)
-            if let problem, outer.chap.problem != problem {
-                problems.append(ConfigurationProblem(file: file, reason: problem))
+            if let (problem, keys) = misfit, outer.chap.problem != problem {
+                problems.append(
+                    ConfigurationProblem(file: file, line: disk.layer.line(ofCHAP: keys), reason: problem))
             }
         }
         return problems

@@ -1,10 +1,11 @@
 public import CausewayControl
+import Glibc
 public import LinuxSystem
 
 /// The files as they lie on the machine: `causeway.toml`, and a disk a file beside it.
 public struct ConfigurationFiles: Sendable, Equatable {
     /// A longer file is no configuration.
-    private static let bytesMax = 1 << 20
+    public static let bytesMax = 1 << 20
 
     /// `causeway.toml`
     public var adapter: String
@@ -28,6 +29,7 @@ public struct ConfigurationFiles: Sendable, Equatable {
         var problems: [ConfigurationProblem] = []
         var configuration = Configuration()
         if let text = read(adapter, &problems) {
+            configuration.adapterText = text
             configuration.adapter = AdapterConfiguration(text, file: adapter, problems: &problems)
         }
         for file in names(&problems) {
@@ -49,8 +51,35 @@ public struct ConfigurationFiles: Sendable, Equatable {
         return (configuration, problems)
     }
 
+    /// What is wrong with the secrets' files that these files name: the daemon tries them again and again, so
+    /// for it that is no mistake in a file of its own. Credentials are only known to the service.
+    public func checkSecrets(of configuration: Configuration, owner: UInt32 = 0) -> [ConfigurationProblem] {
+        Self.checkSecrets(configuration.adapter.secretFiles, adapter, owner)
+            + configuration.disks.flatMap { disk in
+                Self.checkSecrets(disk.layer.secretFiles, path(of: disk.name), owner)
+            }
+    }
+
+    private static func checkSecrets(
+        _ secrets: [(path: String, line: Int)], _ file: String, _ owner: UInt32
+    ) -> [ConfigurationProblem] {
+        secrets.compactMap { secret in
+            do throws(SecretError) {
+                _ = try SecretFile.read(.file(secret.path), owner: owner)
+                return nil
+            } catch {
+                var problem = ConfigurationProblem(file: file, line: secret.line, reason: "\(error)")
+                // Whoever checks may not be the one who is to read it.
+                if case .system(let failure) = error.reason, failure.errno.rawValue == EACCES {
+                    problem.severity = .warning
+                }
+                return problem
+            }
+        }
+    }
+
     /// One file by itself: a disk's if it lies in a folder named `disks`, else an adapter's.
-    public static func check(_ path: String) -> [ConfigurationProblem] {
+    public static func check(_ path: String, owner: UInt32 = 0) -> [ConfigurationProblem] {
         let parts = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         var problems: [ConfigurationProblem] = []
         let files = ConfigurationFiles(adapter: path)
@@ -65,9 +94,11 @@ public struct ConfigurationFiles: Sendable, Equatable {
                         file: path, reason: "the file's name is not that of a disk, NAME.toml")
                 ]
             }
-            _ = DiskConfiguration(text, name: name, file: path, problems: &problems)
+            let disk = DiskConfiguration(text, name: name, file: path, problems: &problems)
+            problems += checkSecrets(disk?.layer.secretFiles ?? [], path, owner)
         } else {
-            _ = AdapterConfiguration(text, file: path, problems: &problems)
+            let adapter = AdapterConfiguration(text, file: path, problems: &problems)
+            problems += checkSecrets(adapter.secretFiles, path, owner)
         }
         return problems
     }

@@ -17,6 +17,8 @@ public struct DiskConfiguration: Sendable {
     public var isReadOnly: Bool
     /// The discovery address that the target was found at, if the disk names it.
     public var discovery: CausewayControl.PortalAddress?
+    /// Where its file says so.
+    private(set) var discoveryLine: Int?
     /// What the disk does not inherit.
     public var layer: SettingLayer
 
@@ -51,12 +53,28 @@ public struct DiskConfiguration: Sendable {
         socket = fields.socket
         isReadOnly = fields.isReadOnly
         discovery = fields.discovery
+        discoveryLine = root["discovery"]?.line
         layer = fields.layer
-        do throws(ControlError) {
-            try request(InheritedSettings()).validate()
-        } catch {
-            reading.complain(nil, error.message)
-            return nil
+        check(root, &reading)
+        guard reading.problems.isEmpty else { return nil }
+    }
+
+    /// What a request may not say either: each key by itself, so that a mistake is found where it stands.
+    private func check(_ root: TOMLTable, _ reading: inout FileReading) {
+        let plain = AttachRequest(
+            name: name, target: target.text, portals: [PortalAddress(host: "portal")], lun: lun)
+        let fields: [(String, (inout AttachRequest) -> Void)] = [
+            ("portals", { $0.portals = portals }), ("bind", { $0.interfaces = interfaces }),
+            ("socket", { $0.socket = socket }),
+        ]
+        for (key, fill) in fields {
+            var request = plain
+            fill(&request)
+            do throws(ControlError) {
+                try request.validate()
+            } catch {
+                reading.complain(root[key]?.line, error.message)
+            }
         }
     }
 

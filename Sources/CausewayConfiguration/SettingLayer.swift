@@ -15,6 +15,22 @@ public struct SettingLayer: Sendable {
 
     var isEmpty: Bool { entries.isEmpty }
 
+    /// Where the file has one of these keys of [chap], or else anything of that section.
+    func line(ofCHAP keys: [String]) -> Int? {
+        let chap = entries.filter { $0.setting.section == .chap && $0.line > 0 }
+        return (chap.last { keys.contains($0.setting.key) } ?? chap.first)?.line
+    }
+
+    /// Secrets' files, and the lines that name them.
+    var secretFiles: [(path: String, line: Int)] {
+        entries.compactMap { entry in
+            guard entry.setting.section == .chap, entry.setting.key.hasSuffix("secret-file"),
+                case .text(let path) = entry.value
+            else { return nil }
+            return (path, entry.line)
+        }
+    }
+
     /// The tables that may stand in such a place.
     static var sectionNames: [String] { Setting.Section.allCases.map(\.rawValue) }
 

@@ -33,6 +33,8 @@ final class AttachedDisk: Sendable {
         var id: DiskID?
         /// What it was attached with, or what the newest reload made of it; nil before the lane has it.
         var configuration: DiskConfiguration?
+        /// Its settings as the configuration had them last; nil where nobody has put that on record.
+        var configured: [String: String]?
         /// What its paths log in with, as it said last.
         var login: DiskLogin?
         var sessions: [InitiatorSessionID] = []
@@ -45,8 +47,6 @@ final class AttachedDisk: Sendable {
         var seenPortals: [SocketAddress] = []
         /// When the target is asked for its portals next.
         var nextDiscovery: Instant?
-        /// `address:port` of each path.
-        var portals: [String] = []
         var description: DiskDescription?
         var device: KernelDevice?
         var listener: ExportListener?

@@ -13,12 +13,21 @@ struct DeviceRecords: Sendable {
     }
 
     /// A device without links is better than none: who writes decides what to do about a failure.
-    func write(_ properties: DeviceProperties, for name: DiskName) throws(SystemError) {
+    /// Returns whether anything is another than it was.
+    @discardableResult
+    func write(_ properties: DeviceProperties, for name: DiskName) throws(SystemError) -> Bool {
+        let (file, links) = ("\(folder)/\(name)", "\(folder)/\(name).links")
+        if let old = try? SmallFile.read(file), old == properties.properties,
+            let old = try? SmallFile.read(links), old == properties.links
+        {
+            return false
+        }
         guard unsafe mkdir(folder, 0o755) == 0 || errno == EEXIST else {
             throw SystemError(call: "mkdir", errno: Errno(rawValue: errno), subject: folder)
         }
-        try replace("\(folder)/\(name)", with: properties.properties)
-        try replace("\(folder)/\(name).links", with: properties.links)
+        try replace(file, with: properties.properties)
+        try replace(links, with: properties.links)
+        return true
     }
 
     func remove(_ name: DiskName) {

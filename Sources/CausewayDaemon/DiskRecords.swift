@@ -66,6 +66,27 @@ struct DiskRecord: Codable, Equatable, Sendable {
     /// The target restarted with acknowledged writes in its cache, and no FLUSH of a client has said so.
     var hasLostWrites: Bool?
 
+    /// What the disk does not inherit, and all its settings as the configuration had them last: by these a
+    /// reload tells what the configuration has changed from what was set by hand. Nil in a record of a
+    /// daemon that did not write them.
+    var own: OwnSettings?
+    var configured: [String: String]?
+
+    struct OwnSettings: Codable, Equatable, Sendable {
+        var settings: [String: String]
+        var queueDepth: UInt32?
+    }
+
+    /// The request as it was made, before it inherited anything.
+    var ownRequest: AttachRequest {
+        guard let own else { return request }
+        var request = request
+        request.policy = nil
+        request.settings = own.settings
+        request.queueDepth = own.queueDepth
+        return request
+    }
+
     /// By this a successor finds the kernel's device.
     var backendIdentifier: String { "causeway:\(request.name):\(wwid)" }
 }

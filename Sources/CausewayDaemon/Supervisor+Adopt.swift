@@ -75,6 +75,7 @@ extension Supervisor {
             }
             inBackground("adopt \(adoption.disk.name)") { [self] in takeBack(adoption) }
         }
+        if let startText { inForce.keep(startText, logger) }
         if !adoptions.isEmpty { tellManager() }
         let names = Set(adoptions.map { $0.disk.name.text })
         inBackground("strays") { [self] in clearStrays(besides: names) }
@@ -203,9 +204,10 @@ extension Supervisor {
         guard let lun = LogicalUnitNumber(Int(clamping: disk.request.lun)) else {
             throw .internalFailure("its record names LUN \(disk.request.lun)")
         }
-        let (login, configuration) = try inherited(disk.request, disk.target)
+        let (login, configuration) = try inherited(record, disk.target)
         disk.state.withLock {
             $0.configuration = configuration
+            $0.configured = record.configured
             $0.login = login
         }
         var specification = try makeSpecification(

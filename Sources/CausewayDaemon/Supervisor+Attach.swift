@@ -35,6 +35,7 @@ extension Supervisor {
         disk.state.withLock {
             $0.wanted = wanted
             $0.configuration = configuration
+            $0.configured = request.allSettings
             $0.login = login
         }
         try reserve(disk)
@@ -270,9 +271,13 @@ extension Supervisor {
 
     /// Takes a disk off the books; with the last of its target go the routes.
     func forget(_ disk: AttachedDisk) {
-        devices.remove(disk.name)
+        describing.withLock { _ in
+            devices.remove(disk.name)
+            state.withLock { state in
+                if state.disks[disk.name.text] === disk { state.disks[disk.name.text] = nil }
+            }
+        }
         let routes = state.withLock { state -> [SessionName: RouteID] in
-            if state.disks[disk.name.text] === disk { state.disks[disk.name.text] = nil }
             guard !state.disks.values.contains(where: { $0.target == disk.target }) else { return [:] }
             state.oldLogins[disk.target] = nil
             return state.routes.removeValue(forKey: disk.target) ?? [:]
@@ -309,7 +314,18 @@ extension DiskRecord {
         self.init(
             request: disk.request, paths: paths.map(Path.init), wwid: description.report.identity.wwid,
             sizeBytes: description.export.sizeBytes, blockLength: description.export.minimumBlockSize)
-        wanted = Wanted(disk.state.withLock { $0.wanted })
+        let state = disk.state.withLock { ($0.wanted, $0.configuration, $0.configured) }
+        wanted = Wanted(state.0)
+        own = state.1?.ownSettings
+        configured = state.2
+    }
+}
+
+extension DiskConfiguration {
+    /// What it does not inherit.
+    var ownSettings: DiskRecord.OwnSettings {
+        let settings = AdapterConfiguration().settings(target: nil, disk: layer)
+        return DiskRecord.OwnSettings(settings: settings.disk, queueDepth: settings.queueDepth)
     }
 }
 

@@ -69,8 +69,9 @@ extension Supervisor {
     /// With what a disk of a predecessor logs in, and what it is reloaded from. As its file says where it has
     /// one: no secret, and nothing that leads to one but the name of a file, is on record.
     func inherited(
-        _ request: AttachRequest, _ target: ISCSIName
+        _ record: DiskRecord, _ target: ISCSIName
     ) throws(ControlError) -> (DiskLogin, DiskConfiguration) {
+        let request = record.ownRequest
         var configuration = Configuration()
         configuration.adapter = adapter
         var problems: [ConfigurationProblem] = []

@@ -55,6 +55,7 @@ extension Supervisor {
 
     private func exportDevice(_ disk: AttachedDisk, _ description: DiskDescription) throws(ControlError) {
         guard let id = disk.state.withLock({ $0.id }) else { return }
+        // Before the kernel's first event of the device, which asks for it.
         describe(disk, description)
         do throws(NBDDeviceError) {
             var pair = try KernelSocketPair(bufferBytes: 1 << 20)
@@ -89,21 +90,6 @@ extension Supervisor {
             try? device.announceChange()
         } catch {
             throw ControlError(error)
-        }
-    }
-
-    /// Before the kernel's first event of the device, which asks for it.
-    private func describe(_ disk: AttachedDisk, _ description: DiskDescription) {
-        // Those of interfaces that are not there yet, too: links do not change when they come.
-        let portals = disk.state.withLock { $0.portals + $0.wanted.portals.map(\.description) }
-        let properties = DeviceProperties(
-            name: disk.name, target: disk.target, lun: disk.request.lun, portals: portals,
-            inquiry: description.report.inquiry, unitSerial: description.report.serial,
-            identity: description.report.identity)
-        do throws(SystemError) {
-            try devices.write(properties, for: disk.name)
-        } catch {
-            logger.error("\(disk.name): udev will not know what it is: \(error)")
         }
     }
 

@@ -43,7 +43,10 @@ extension Supervisor {
         let names = Set(disks.map(\.name.text))
         // A disk that has just been attached stays on that list for another moment.
         let waiting = configuredDisks.waiting.filter { !names.contains($0) }
-        return StatusLine(disks: shown, diskCount: disks.count, waiting: waiting).text
+        return StatusLine(
+            disks: shown, diskCount: disks.count, waiting: waiting,
+            mistake: configured.withLock { $0.mistakes.first }
+        ).text
     }
 
     /// nil while it is being attached or detached.
@@ -73,8 +76,14 @@ struct StatusLine {
     var diskCount: Int
     /// Configured disks that are not attached yet.
     var waiting: [String]
+    /// In `causeway.toml`.
+    var mistake: String?
 
     var text: String {
+        disksText + (mistake.map { "; \($0)" } ?? "")
+    }
+
+    private var disksText: String {
         let count = diskCount == 0 ? "no disks" : diskCount == 1 ? "1 disk" : "\(diskCount) disks"
         var shown = disks.map { disk in
             disk.paths.map { "\(disk.name) \($0.active)/\($0.total) paths" } ?? "\(disk.name) not ready"

@@ -113,8 +113,9 @@ extension Supervisor {
         keepPaths(disk)
     }
 
-    /// Puts the paths that a disk has now into its record.
+    /// Puts the paths that a disk has now into its record, and their portals into its links.
     func keepPaths(_ disk: AttachedDisk) {
+        defer { refreshLinks(ofTarget: disk.target) }
         do throws(ControlError) {
             try changeRecord(disk.name) { record in
                 let (plan, wanted) = disk.state.withLock { ($0.plan, $0.wanted) }

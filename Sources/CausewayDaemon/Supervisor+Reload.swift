@@ -11,6 +11,7 @@ extension Supervisor {
     func reload(_ request: ReloadRequest) throws(ControlError) -> ReloadReport {
         try reloading.withLock { _ throws(ControlError) in
             let report = try readAgain(request)
+            tellManager()
             for disk in report.disks {
                 for text in disk.applied { logger.info("\(disk.name): reload: \(text)") }
                 for text in disk.needsAttach {
@@ -32,6 +33,8 @@ extension Supervisor {
         var settings: InheritedSettings
         var login: DiskLogin?
         var result: ReloadedDisk
+        /// Its settings are what the configuration says now.
+        var isSettled = false
         /// Its paths as they were configured and as they are, where that has changed.
         var paths: (old: WantedPaths, new: WantedPaths)?
     }
@@ -58,6 +61,7 @@ extension Supervisor {
                 adapter: configuration.adapter, disks: Set(configuration.disks.map(\.name.text)))
             return before
         }
+        inForce.keep(configuration.adapterText, logger)
         var notes = problems.map(\.description) + initiatorNotes(configuration.adapter)
         for index in attached.indices { change(&attached[index], before) }
         for index in attached.indices { dropPaths(&attached[index], &notes) }
@@ -130,13 +134,15 @@ extension Supervisor {
             if !reloading.hasFile {
                 var earlier = Configuration()
                 earlier.adapter = before.adapter
-                let own = reloading.configuration
-                old = try changed(DiskSettings(), earlier.settings(of: own).disk)
+                let known = disk.state.withLock { $0.configured }
+                old = try changed(
+                    DiskSettings(), known ?? earlier.settings(of: reloading.configuration).disk)
             }
             let wanted = try changed(DiskSettings(), reloading.settings.disk)
             let changes = DiskChanges.settings(wanted: wanted, before: old, inForce: inForce)
+            if !changes.isEmpty { try change(disk, reloading.id, changes) }
+            reloading.isSettled = true
             guard !changes.isEmpty else { return }
-            try change(disk, reloading.id, changes)
             reloading.result.applied += DiskChanges.sentences(changes, inForce: inForce)
             noteOldLogins(disk, DiskChanges.ofLogins(changes))
         } catch {
@@ -167,14 +173,17 @@ extension Supervisor {
     /// What was changed is what a successor serves the disk with, and what the next reload compares with.
     private func keep(_ reloading: Reloading) {
         let (disk, configuration) = (reloading.disk, reloading.configuration)
-        guard reloading.hasFile, disk.target == configuration.target else { return }
-        disk.state.withLock { state in
+        guard disk.target == configuration.target else { return }
+        let configured = disk.state.withLock { state in
+            if reloading.isSettled { state.configured = reloading.settings.disk }
             let old = state.configuration
             state.configuration = configuration
-            guard let old, reloading.paths == nil else { return }
             // Paths that could not be changed are tried by the next reload.
-            state.configuration?.portals = old.portals
-            state.configuration?.interfaces = old.interfaces
+            if let old, reloading.paths == nil {
+                state.configuration?.portals = old.portals
+                state.configuration?.interfaces = old.interfaces
+            }
+            return state.configured
         }
         do throws(ControlError) {
             try changeRecord(disk.name) { record in
@@ -183,6 +192,8 @@ extension Supervisor {
                     record.request.interfaces = configuration.interfaces
                 }
                 record.request.queueDepth = reloading.settings.queueDepth
+                record.configured = configured
+                if reloading.hasFile { record.own = configuration.ownSettings }
             }
         } catch {
             logger.error("\(disk.name): \(error.message)")

@@ -47,8 +47,15 @@ extension Supervisor {
             model: report.map { "\($0.inquiry.product)" } ?? "",
             readOnly: known.1?.isReadOnly ?? disk.request.readOnly, policy: settings["policy"] ?? "",
             settings: settings, paths: paths, counters: counters(snapshot),
-            notes: (snapshot?.notes ?? []) + NetworkAdvice.warnings(wanted) + portalNotes(disk),
+            notes: (snapshot?.notes ?? []) + NetworkAdvice.warnings(wanted) + portalNotes(disk)
+                + configurationNotes(),
             events: known.3)
+    }
+
+    private func configurationNotes() -> [String] {
+        configured.withLock { $0.mistakes }.map {
+            "served as before the daemon's start: \($0); after mending it: causeway reload"
+        }
     }
 
     private func portalNotes(_ disk: AttachedDisk) -> [String] {

@@ -44,7 +44,6 @@ extension Supervisor {
             for path in plan where !state.sessions.contains(path.isid) {
                 made.new.append(path.isid)
                 state.sessions.append(path.isid)
-                state.portals.append(path.portal.description)
                 state.plan.append(path)
             }
         }

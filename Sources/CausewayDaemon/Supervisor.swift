@@ -18,12 +18,17 @@ final class Supervisor: DiskService {
     let configured: Mutex<Configured>
     /// Held while the configuration is read again and applied.
     let reloading = Mutex(())
+    let inForce: AdapterCopy
+    /// What the copy is to hold, once it is certain that no other daemon runs.
+    let startText: String?
     let configuredDisks: ConfiguredDisks
     let lane: LaneHandle
     let calls = NBDCallRunner()
     let records: SessionRecords
     /// Held while sessions are put on record, or taken off.
     let recording = Mutex(())
+    /// Held while something is written for udev.
+    let describing = Mutex(())
     let diskRecords: DiskRecords
     let devices: DeviceRecords
     let news: Mailbox<SupervisorNews>
@@ -36,6 +41,8 @@ final class Supervisor: DiskService {
         var adapter: AdapterConfiguration
         /// Disks that have a file: one of them that is not attached was detached by hand.
         var disks: Set<String>
+        /// What keeps `causeway.toml` from being used since the daemon's start.
+        var mistakes: [String] = []
     }
     var adapter: AdapterConfiguration { configured.withLock { $0.adapter } }
 
@@ -71,23 +78,26 @@ final class Supervisor: DiskService {
         diskRecords = DiskRecords(stateDirectory: options.stateDirectory)
         devices = DeviceRecords(stateDirectory: options.stateDirectory)
         self.logger = logger
-        let (configuration, problems) = options.configuration.load()
-        let mistakes = problems.filter { $0.isError && $0.file == options.configuration.adapter }
-        guard mistakes.isEmpty else { throw .configuration(mistakes) }
-        for problem in problems { logger.log(level: problem.isError ? .error : .warning, "\(problem)") }
-        let adapter = configuration.adapter
-        configured = Mutex(
-            Configured(adapter: adapter, disks: Set(configuration.disks.map(\.name.text))))
-        configuredDisks = ConfiguredDisks(configuration.disks, logger: logger)
+        do throws(SystemError) {
+            try records.prepare()
+            try diskRecords.prepare()
+        } catch {
+            throw .system(error)
+        }
+        inForce = AdapterCopy(stateDirectory: options.stateDirectory)
+        let start = try StartConfiguration(
+            options.configuration, inForce: inForce, mustStart: !diskRecords.all().records.isEmpty,
+            logger: logger)
+        startText = start.text
+        configured = Mutex(start.configured)
+        configuredDisks = ConfiguredDisks(start.disks, logger: logger)
         do throws(InitiatorNameError) {
             initiatorName = try InitiatorName.load(
-                override: options.initiatorName ?? adapter.initiatorName?.text)
+                override: options.initiatorName ?? start.configured.adapter.initiatorName?.text)
         } catch {
             throw .initiatorName(error)
         }
         do throws(SystemError) {
-            try records.prepare()
-            try diskRecords.prepare()
             let news = try Mailbox<SupervisorNews>()
             self.news = news
             var settings = LaneSettings()

@@ -133,7 +133,13 @@ public struct KernelDevice: Equatable, Sendable {
 
     /// Asks the kernel to tell udev once more: the event that it sends at connect may come before `backend`
     /// exists, and a rule that looks at it would miss it.
-    public func announceChange() throws(NBDDeviceError) { try set("uevent", "change") }
+    /// Its partitions, which have names of their own, come after it.
+    public func announceChange() throws(NBDDeviceError) {
+        try set("uevent", "change")
+        for member in members() where member.name != name {
+            try SystemFile.write("change", to: "\(folder)/\(member.name)/uevent")
+        }
+    }
 
     /// Waits until `/dev/nbdX` stands for this device; false when it does not in time.
     public func waitForNode(timeLimitMilliseconds: Int) -> Bool {

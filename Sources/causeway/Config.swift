@@ -33,10 +33,13 @@ struct Config: ParsableCommand {
         func run() throws {
             let adapter = config.map(FilePath.absolute) ?? ConfigurationFiles().adapter
             let files = ConfigurationFiles(adapter: adapter)
-            let problems =
-                file.isEmpty
-                ? files.load().problems
-                : file.flatMap { ConfigurationFiles.check(FilePath.absolute($0)) }
+            let problems: [ConfigurationProblem]
+            if file.isEmpty {
+                let (configuration, found) = files.load()
+                problems = found + files.checkSecrets(of: configuration)
+            } else {
+                problems = file.flatMap { ConfigurationFiles.check(FilePath.absolute($0)) }
+            }
             for problem in problems { Terminal.complain(problem.description) }
             if problems.contains(where: \.isError) { throw ExitCode.failure }
             Terminal.write(["no errors"])

@@ -5,20 +5,12 @@ set -eu
 # shellcheck source=Tests/Boot/machine.sh
 . "$(dirname "$0")/machine.sh"
 lab_begin
-lun 1 64M
-mkfs.ext4 -q -F "$work/lun1"
-lun 2 64M
-mkfs.ext4 -q -F "$work/lun2"
-target_start
-disk data 1
+file_system 2
 disk mail 2
-put /etc/fstab <<end
-/dev/causeway/data /srv/data ext4 _netdev,X-mount.mkdir 0 2
-end
-power_on eth1
-wait_until 180 'the machine is up' logged 'Reached target multi-user.target'
+boot_with data
 check 'mounted' 'findmnt -n /srv/data && mkdir -p /mnt/hand && mount /dev/causeway/mail /mnt/hand'
 # Somebody who does not end by himself sits on the file system that was mounted by hand.
+check 'the sitter' 'systemd-run --quiet --unit=sitter -p DefaultDependencies=no -p WorkingDirectory=/mnt/hand sleep infinity'
 check 'data in memory' 'head -c 4000000 /dev/urandom >/srv/data/file; head -c 4000000 /dev/urandom >/mnt/hand/file'
 case $1 in
     gone) target_gone ;;

@@ -14,11 +14,8 @@
 readonly iqn=iqn.2026-01.example.boot:array
 : "${BOOT_IMAGE:?the folder that Tests/Boot/image made}"
 
-say() { printf '%s\n' "$*"; }
-fail() {
-    printf 'FAILED: %s\n' "$*" >&2
-    exit 1
-}
+# shellcheck source=Tests/script.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../script.sh"
 
 lab_begin() {
     work=$(mktemp -d "${TMPDIR:-/tmp}/causeway-boot.XXXXXX")
@@ -63,16 +60,6 @@ free_port() {
     done
 }
 
-# wait_until SECONDS WHAT COMMAND…: fails the test when COMMAND has not succeeded in time.
-wait_until() {
-    local end=$((SECONDS + $1)) what=$2
-    shift 2
-    until "$@"; do
-        [ "$SECONDS" -lt "$end" ] || fail "not in time: $what"
-        sleep 0.3
-    done
-}
-
 # ---- the target
 
 tgt() { TGT_IPC_SOCKET=$work/tgtd tgtadm --lld iscsi "$@"; }
@@ -81,6 +68,12 @@ tgt() { TGT_IPC_SOCKET=$work/tgtd tgtadm --lld iscsi "$@"; }
 lun() {
     truncate -s "$2" "$work/lun$1"
     luns="${luns:-} $1"
+}
+
+# file_system NUMBER [SIZE]: a LUN with an ext4.
+file_system() {
+    lun "$1" "${2:-64M}"
+    mkfs.ext4 -q -F "$work/lun$1"
 }
 
 target_start() {
@@ -133,6 +126,22 @@ disk() {
     for portal; do portals="$portals, \"$portal\""; done
     printf 'target = "%s"\nportals = [%s]\nbind = ["eth0", "eth1"]\nlun = %d\n' "$iqn" "$portals" "$lun" |
         put "/etc/causeway/disks/$name.toml"
+}
+
+# boot_with NAME…: the machine is up, over both networks, with a disk for each name: LUN 1 and so on, an ext4 on it that
+# /etc/fstab has in /srv/NAME.
+boot_with() {
+    local name number=0 entries=''
+    for name; do
+        number=$((number + 1))
+        file_system "$number"
+        disk "$name" "$number"
+        entries+="/dev/causeway/$name /srv/$name ext4 _netdev,X-mount.mkdir 0 2"$'\n'
+    done
+    put /etc/fstab <<<"$entries"
+    target_start
+    power_on eth1
+    wait_until 180 'the machine is up' logged 'Reached target multi-user.target'
 }
 
 network() { printf 'user,id=net%d,ipv6=off,net=10.0.%d.0/24,host=10.0.%d.2' "$1" $(($1 + 1)) $(($1 + 1)); }

@@ -6,19 +6,7 @@ set -eu
 # shellcheck source=Tests/Boot/machine.sh
 . "$(dirname "$0")/machine.sh"
 lab_begin
-for number in 1 2; do
-    lun "$number" 64M
-    mkfs.ext4 -q -F "$work/lun$number"
-done
-target_start
-disk data 1
-disk mail 2
-put /etc/fstab <<end
-/dev/causeway/data /srv/data ext4 _netdev,X-mount.mkdir 0 2
-/dev/causeway/mail /srv/mail ext4 _netdev,X-mount.mkdir 0 2
-end
-power_on eth1
-wait_until 180 'the machine is up' logged 'Reached target multi-user.target'
+boot_with data mail
 wait_until 40 'both paths' has_sessions 2
 load_start /srv/data /srv/mail
 sleep 3

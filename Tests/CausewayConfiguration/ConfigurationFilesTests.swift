@@ -56,6 +56,46 @@ import Testing
         #expect(problems.filter { !$0.isError }.map { $0.file.split(separator: "/").last } == ["Big.toml"])
     }
 
+    @Test func `What a disk's file has wrong beside the others is told with its line`() throws {
+        let folder = try Folder()
+        try folder.put("[chap]\nuser = \"u\"\n", "causeway.toml")
+        try folder.put(Self.good + "discovery = \"192.0.2.7\"\n", "disks/a.toml")
+        try folder.put(Self.good + "[chap]\nlevel = \"required\"\n", "disks/b.toml")
+        let files = folder.files
+        #expect(
+            files.load().problems.map(\.description) == [
+                "\(files.disks)/a.toml:4: there is no [discovery.\"192.0.2.7:3260\"] in \(files.adapter)",
+                "\(files.disks)/b.toml:5: [chap] level is required, and secret-file is missing",
+            ])
+    }
+
+    @Test func `Secrets' files that cannot be used are told, with the line that names them`() throws {
+        let folder = try Folder()
+        let (open, closed) = ("\(folder.path)/open", "\(folder.path)/closed")
+        try folder.put("twelve bytes", "open")
+        try folder.put("twelve bytes", "closed")
+        #expect(chmod(closed, 0o600) == 0)
+        let chap = "[chap]\nuser = \"u\"\nsecret-file = "
+        try folder.put(chap + "\"\(open)\"\n[target.\"iqn.a\"]\n", "causeway.toml")
+        try folder.put(Self.good + chap + "\"\(folder.path)/absent\"\n", "disks/a.toml")
+        try folder.put(Self.good + chap + "\"\(closed)\"\n", "disks/b.toml")
+        let files = folder.files
+        let (configuration, problems) = files.load()
+        #expect(problems == [], "the daemon starts, and tries again")
+        let found = files.checkSecrets(of: configuration, owner: geteuid())
+        #expect(
+            found.map { "\($0.file):\($0.line ?? 0)" } == [
+                "\(files.adapter):3", "\(files.disks)/a.toml:6",
+            ])
+        #expect(found.first?.reason.contains("chmod 600 \(open)") == true)
+        #expect(found.last?.reason.contains("\(folder.path)/absent") == true)
+        #expect(found.allSatisfy { $0.isError })
+        #expect(ConfigurationFiles.check(files.adapter, owner: geteuid()) == Array(found.prefix(1)))
+        let b = "\(files.disks)/b.toml"
+        #expect(ConfigurationFiles.check(b, owner: geteuid()) == [])
+        #expect(ConfigurationFiles.check(b, owner: geteuid() + 1).map(\.line) == [6])
+    }
+
     @Test func `A disk is written, read, replaced and removed`() throws {
         let folder = try Folder()
         let name = try DiskName("data1")

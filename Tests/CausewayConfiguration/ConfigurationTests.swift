@@ -111,7 +111,7 @@ import Testing
         ("a = [1", "f:1: a \",\" or \"]\" is missing in the list"),
         (
             "[target.\"iqn.2026-01.example:t\"]\ndiscovery = \"192.0.2.1\"",
-            #"f: [target."iqn.2026-01.example:t"]: there is no [discovery."192.0.2.1:3260"]"#
+            #"f:2: [target."iqn.2026-01.example:t"]: there is no [discovery."192.0.2.1:3260"]"#
         ),
         (
             "[target.\"iqn.a\"]\n[target.\"IQN.A\"]",
@@ -187,20 +187,20 @@ import Testing
     }
 
     @Test(arguments: [
-        ("level = \"required\"", "f: [chap] level is required, and user is missing"),
-        ("level = \"preferred\"\nuser = \"u\"", "f: [chap] level is preferred, and secret-file is missing"),
+        ("level = \"required\"", "f:2: [chap] level is required, and user is missing"),
+        ("level = \"preferred\"\nuser = \"u\"", "f:2: [chap] level is preferred, and secret-file is missing"),
         (
             "mutual-level = \"required\"",
-            "f: [chap] mutual-level is required, and mutual-secret-file is missing"
+            "f:2: [chap] mutual-level is required, and mutual-secret-file is missing"
         ),
         (
             "mutual-secret-file = \"/b\"",
-            "f: [chap] mutual-level is required, so level must be required too: the target proves who it is "
-                + "only after this side has"
+            "f:2: [chap] mutual-level is required, so level must be required too: the target proves who it "
+                + "is only after this side has"
         ),
         (
             "user = \"u\"\nsecret-file = \"/a\"\nmutual-secret-file = \"/a\"",
-            "f: [chap] secret and mutual secret are the same: each direction needs its own"
+            "f:4: [chap] secret and mutual secret are the same: each direction needs its own"
         ),
         (
             "level = \"always\"",
@@ -224,6 +224,25 @@ import Testing
     ])
     func `CHAP that cannot work is named`(chap: String, expected: String) {
         #expect(Self.problems("[chap]\n\(chap)") == [expected])
+    }
+
+    @Test func `Sections that do not fit together are named with their lines`() {
+        let text = """
+            [target."\(Self.iqn)"]
+            discovery = "192.0.2.9"
+            [target."\(Self.iqn)".chap]
+            user = "u"
+            mutual-level = "required"
+            """
+        #expect(
+            Self.problems(text) == [
+                "f:2: [target.\"\(Self.iqn)\"]: there is no [discovery.\"192.0.2.9:3260\"]"
+            ])
+        #expect(
+            Self.problems(text.replacing("discovery = \"192.0.2.9\"", with: "")) == [
+                "f:5: [target.\"\(Self.iqn)\"] [chap] mutual-level is required, "
+                    + "and mutual-secret-file is missing"
+            ])
     }
 
     @Test func `A disk is persisted with the paths of its secrets`() throws {
@@ -295,7 +314,7 @@ import Testing
         ),
         (
             "target=\"iqn.a\"\nportals=[\"192.0.2.1\",\"192.0.2.1:3260\"]\nlun=1",
-            ["d.toml: a portal is given twice"]
+            ["d.toml:2: a portal is given twice"]
         ),
         (
             "target=\"iqn.a\"\nportals=\"192.0.2.1\"\nlun=1",
@@ -311,7 +330,11 @@ import Testing
         ),
         (
             "target=\"iqn.a\"\nportals=[\"192.0.2.1\"]\nlun=1\nsocket=\"relative\"",
-            ["d.toml: \"relative\" cannot be the path of a socket"]
+            ["d.toml:4: \"relative\" cannot be the path of a socket"]
+        ),
+        (
+            "target=\"iqn.a\"\nportals=[]\nlun=1\nbind=[\"eth1\",\"eth1\"]",
+            ["d.toml:2: no portal is given", "d.toml:4: an interface is given twice"]
         ),
     ])
     func `A mistake in a disk's file is named`(text: String, expected: [String]) throws {

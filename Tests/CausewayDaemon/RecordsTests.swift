@@ -237,6 +237,20 @@ import Testing
         }
     }
 
+    @Test func whatWasAskedForADiskItselfOutlivesWhatItInherited() throws {
+        var request = AttachRequest(
+            name: try DiskName("data1"), target: "iqn.2026-01.io.causeway:t", portals: [], interfaces: [],
+            lun: 1, policy: "fixed", settings: ["space": "hold"], queueDepth: 9)
+        var record = DiskRecord(
+            request: request, paths: [], wwid: "w", sizeBytes: 1 << 20, blockLength: 512)
+        #expect(record.ownRequest == request, "a record of a daemon that did not tell them apart")
+        record.own = DiskRecord.OwnSettings(settings: ["fence": "none"])
+        request.policy = nil
+        request.settings = ["fence": "none"]
+        request.queueDepth = nil
+        #expect(record.ownRequest == request)
+    }
+
     /// A daemon that died while it wrote leaves the old record; what is no record is named, not passed over.
     @Test func halfAFileIsNoRecord() throws {
         try Self.inFolder { folder in

@@ -16,6 +16,16 @@ import Testing
                 == "2 disks: data 1/3 paths, mail not ready")
     }
 
+    @Test func aMistakeInTheConfigurationIsNamed() {
+        var line = StatusLine(disks: [], diskCount: 0, waiting: ["data"])
+        line.mistake = "/etc/causeway/causeway.toml:3: there is no \"polcy\" in [disk]"
+        #expect(
+            line.text
+                == "no disks; waiting for data; "
+                + "/etc/causeway/causeway.toml:3: there is no \"polcy\" in [disk]"
+        )
+    }
+
     @Test func manyAreCutShort() {
         #expect(line([.init(name: "a", paths: (1, 1))], count: 64) == "64 disks: a 1/1 paths, and 63 more")
         let names = (10..<20).map { "disk\($0)" }

@@ -1097,6 +1097,8 @@ END
     wait_until 10 'the target has no session left' no_sessions tgt
 }
 
+# shellcheck source=Tests/Integration/configuration.sh
+. "$(dirname "$(realpath "$0")")/configuration.sh"
 # shellcheck source=Tests/Integration/input.sh
 . "$(dirname "$(realpath "$0")")/input.sh"
 # shellcheck source=Tests/Integration/stress.sh

@@ -21,11 +21,8 @@ NEAR=${NEAR:-}
 near_link=${NEAR_LINK:-p}
 export FAR=${FAR:-far}
 
-say() { printf '%s\n' "$*"; }
-fail() {
-    printf 'FAILED: %s\n' "$*" >&2
-    exit 1
-}
+# shellcheck source=Tests/script.sh
+. "$repository/Tests/script.sh"
 # Ends the test as skipped (77, as automake has it); the reason is the last line of its output.
 skip() {
     printf '%s\n' "$*"
@@ -109,16 +106,6 @@ end_process() {
     # shellcheck disable=SC2086
     [ -z "$family" ] || kill -9 $family 2>/dev/null || true
     wait "$1" 2>/dev/null || true
-}
-
-# wait_until SECONDS WHAT COMMAND…: fails the test when COMMAND has not succeeded in time.
-wait_until() {
-    local end=$((SECONDS + $1)) what=$2
-    shift 2
-    until "$@"; do
-        [ "$SECONDS" -lt "$end" ] || fail "not in time: $what"
-        sleep 0.2
-    done
 }
 
 # ---- links

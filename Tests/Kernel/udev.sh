@@ -26,6 +26,7 @@ daemon_start --state-dir /run/causeway
 
 # points LINK DEVICE
 points() { [ "$(readlink -f "/dev/$1")" = "$2" ]; }
+absent() { [ ! -e "/dev/$1" ]; }
 property() { udevadm info --query=property --property="$1" --value "$device"; }
 no_links() { [ -z "$(links)" ]; }
 links() { find /dev/causeway /dev/disk -type l -lname '*nbd*' ! -path '*by-diskseq*' 2>/dev/null | sort; }
@@ -56,6 +57,17 @@ points "disk/by-id/wwn-0x$digits-part2" "${device}p2" || fail "no link for the s
 points "disk/by-path/ip-$portal1-iscsi-$iqn-lun-1-part2" "${device}p2" || fail "no by-path of a partition: $(links)"
 # The device is watched: that it was written is told by its closing, and blkid looks again.
 wait_until 10 'the label of the file system is known' points disk/by-label/onlan "${device}p2"
+
+# Links by-path follow the paths, those of partitions too.
+far ip address add 198.18.1.9/24 dev t1
+by_path=disk/by-path/ip-198.18.1.9:3260-iscsi-$iqn-lun-1
+causeway path add disk1 --bind p1 --portal 198.18.1.9:3260
+wait_until 10 'a new portal has its link' points "$by_path" "$device"
+wait_until 10 'and so has a partition' points "$by_path-part2" "${device}p2"
+causeway path remove disk1 p1/198.18.1.9:3260
+wait_until 10 'a portal that is gone has none' absent "$by_path"
+wait_until 10 'nor has a partition' absent "$by_path-part2"
+points "disk/by-path/ip-$portal1-iscsi-$iqn-lun-1" "$device" || fail "another link went with it: $(links)"
 
 # At detach every name goes.
 causeway detach disk1

@@ -80,8 +80,11 @@ import Testing
 
     @Test func announcesAChange() throws {
         fixture.device(0)
+        fixture.file("sys/block/nbd0/nbd0p2/dev", "43:2\n")
+        fixture.file("sys/block/nbd0/nbd0p2/uevent", "")
         try KernelDevice(index: 0, in: fixture.system).announceChange()
         #expect(fixture.content("sys/block/nbd0/uevent") == "change")
+        #expect(fixture.content("sys/block/nbd0/nbd0p2/uevent") == "change")
     }
 
     @Test func strangeContentIsNamed() {

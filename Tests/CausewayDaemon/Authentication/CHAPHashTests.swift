@@ -50,4 +50,12 @@ import Testing
         #expect(CHAPHash.functions.randomBytes(17).count == 17)
         #expect(CHAPHash.functions.randomBytes(17) != CHAPHash.functions.randomBytes(17))
     }
+
+    @Test func `Secrets are compared whole`() throws {
+        let first = Self.secret("twelve bytes")
+        #expect(first.isSame(as: Self.secret("twelve bytes")))
+        for other in ["twelve byteS", "Twelve bytes", "twelve bytes ", "twelve byte"] {
+            #expect(!first.isSame(as: Self.secret(other)))
+        }
+    }
 }

@@ -31,7 +31,7 @@ import Testing
         #expect(end.status == 0)
         #expect(end.output == "")
         #expect(access(path, F_OK) != 0)
-        unlink(path + ".lock")
+        for name in ["io.causeway.lock", "causeway.toml"] { unlink(folder + "/" + name) }
         rmdir(folder + "/sessions")
         rmdir(folder)
     }
@@ -69,7 +69,7 @@ import Testing
         while last.hasPrefix("STATUS=") { last = heard() }
         #expect(last == "STOPPING=1")
         #expect(daemon.finish().status == 0)
-        for name in ["notify", "io.causeway.lock"] { unlink(folder + "/" + name) }
+        for name in ["notify", "io.causeway.lock", "causeway.toml"] { unlink(folder + "/" + name) }
         rmdir(folder + "/sessions")
         rmdir(folder)
     }

@@ -1,13 +1,12 @@
-import CausewayConfiguration
-import CausewayCore
-import Glibc
-import LinuxSystem
+public import CausewayCore
+public import Glibc
+public import LinuxSystem
 
 /// Reads CHAP secrets: from files that only root can read, or from the credentials that systemd hands to the
 /// daemon. What is read goes straight into memory that is left out of core dumps and wiped at its end; no
 /// error shows any of it.
-enum SecretFile {
-    static func read(
+public enum SecretFile {
+    public static func read(
         _ source: SecretSource, credentials: String? = credentialsDirectory(), owner: uid_t = 0
     ) throws(SecretError) -> CHAPSecret {
         switch source {
@@ -18,7 +17,7 @@ enum SecretFile {
         }
     }
 
-    static func credentialsDirectory() -> String? {
+    public static func credentialsDirectory() -> String? {
         unsafe getenv("CREDENTIALS_DIRECTORY").map { unsafe String(cString: $0) }
     }
 
@@ -91,8 +90,8 @@ enum SecretFile {
 }
 
 /// Why a secret is not taken. It names the file and nothing of what is in it.
-struct SecretError: Error, Equatable, CustomStringConvertible {
-    enum Reason: Equatable {
+public struct SecretError: Error, Equatable, Sendable, CustomStringConvertible {
+    public enum Reason: Equatable, Sendable {
         case system(SystemError)
         case notAFile
         case owner(UInt32)
@@ -103,15 +102,15 @@ struct SecretError: Error, Equatable, CustomStringConvertible {
         case noCredentials
     }
 
-    var path: String
-    var reason: Reason
+    public var path: String
+    public var reason: Reason
 
     init(_ path: String, _ reason: Reason) {
         self.path = path
         self.reason = reason
     }
 
-    var description: String {
+    public var description: String {
         switch reason {
         case .system(let error): "the CHAP secret cannot be read: \(error)"
         case .notAFile: "the CHAP secret \(path) is not an ordinary file"
