@@ -44,8 +44,13 @@ public final class History {
 
     /// Nanoseconds for which faults follow upon each other.
     private static let troubledPhase = 60 * second
-    /// The longest that a request may wait, and a path be away, when all faults are healed.
-    private static let recovery = 45 * second
+    /// The longest that a request may wait, and a path be away, when all faults are healed. Where one command
+    /// of twenty takes seconds, hundreds that have gathered take their time.
+    private var recovery: UInt64 {
+        let unit = swarm.options.unit
+        let isSlow = unit.slowPermille >= 50 && unit.slowLatency.upperBound > Self.second
+        return (isSlow ? 150 : 45) * Self.second
+    }
     private var faultCount = 0
 
     private static let second: UInt64 = 1_000_000_000
@@ -100,7 +105,7 @@ public final class History {
         setUnitsSlow(true)
         for client in world.clients {
             client.mayFail = swarm.mayFail
-            client.bound = Self.troubledPhase + Self.recovery
+            client.bound = Self.troubledPhase + recovery
             client.load(swarm.load, count: swarm.requestCount)
         }
         planFault()
@@ -115,8 +120,8 @@ public final class History {
         demand(100 * Self.second, "no daemon serves") { world.isReady && !world.isHandingOver }
         enableAll()
         for client in world.clients { client.stopLoad() }
-        demand(Self.recovery, "requests are not answered") { world.isIdle }
-        demand(Self.recovery, "the paths do not come back") { world.pathsUp == pathCount }
+        demand(recovery, "requests are not answered") { world.isIdle }
+        demand(recovery, "the paths do not come back") { world.pathsUp == pathCount }
         demand(100 * Self.second, "a removed path does not go") {
             world.snapshot()?.paths.count == pathCount
         }

@@ -61,10 +61,17 @@ case $contestant in
 esac
 "${CC:-cc}" -O1 -o "$work/stall" "$here/stall.c" -lpthread
 
+# What the daemon costs with all disks attached.
+show_cost() {
+    awk -v disks="$DISKS" -v seconds=$((SECONDS - attaching)) '
+        /^VmRSS|^VmLck|^Threads/ { text = text ", " $1 " " $2 }
+        END { print disks " disks attached in " seconds " s" text }' "/proc/$daemon/status"
+}
+
 # Starts the load. Causeway's disks are attached anew for each run: a path that fails again and again is kept away
 # from I/O for a while, which is not what is measured here.
 begin() {
-    local number first others=()
+    local number first others=() attaching=$SECONDS
     case $contestant in
         causeway | test)
             attach disk1
@@ -74,6 +81,7 @@ begin() {
                 others+=("$device")
             done
             device=$first
+            [ "${DISKS:-1}" = 1 ] || show_cost
             sleep 0.5 # udev and the like have read what they want
             ;;
     esac

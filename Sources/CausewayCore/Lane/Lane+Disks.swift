@@ -291,7 +291,7 @@ extension Lane {
         streams[index].parsed = parsed + step.consumed
         sendPlain(step.output, index)
         switch step.state {
-        case .needMore: break
+        case .needMore: giveChunkBack(index)
         case .transmission(let transmission):
             negotiations[index] = nil
             guard let export = disks[Int(streams[index].owner)].export else { return }
@@ -300,6 +300,7 @@ extension Lane {
             streams[index].allocationContext = transmission.baseAllocationContextID ?? 0
             streams[index].rules = RequestRules(export: export, transmission: transmission)
             parseNBD(index)
+            if streams[index].kind == .nbd && streams[index].requests == 0 { giveChunkBack(index) }
         case .closed(let reason):
             negotiations[index] = nil
             log(.information, "\(disks[Int(streams[index].owner)].name): an NBD client left: \(reason)")

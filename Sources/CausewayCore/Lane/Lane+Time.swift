@@ -16,6 +16,10 @@ extension Lane {
     /// A client that does not come to the point holds a descriptor.
     private mutating func sendHagglersAway() {
         for index in Array(negotiations.keys) {
+            if streams[index].negotiatesUntil <= now && chunks.freeCount <= reservedChunks {
+                // It is not the client that keeps the other waiting, but the lane, for want of memory.
+                streams[index].negotiatesUntil = now.adding(milliseconds: settings.negotiationMilliseconds)
+            }
             if streams[index].negotiatesUntil <= now {
                 log(
                     .information,
