@@ -51,6 +51,8 @@ final class AttachedDisk: Sendable {
         var device: KernelDevice?
         var listener: ExportListener?
         var isDetaching = false
+        /// A polite detach waits in the kernel for what lies in the page cache.
+        var isSynchronizing = false
         /// The flush that a detach waits for.
         var flush: Promise<NBDError>?
         var origin = Origin.attached

@@ -268,7 +268,7 @@ extension Supervisor {
     ) throws(ControlError) {
         var waited = 0
         while state.withLock({ $0.disks[disk.name.text] === disk }) {
-            guard !disk.isDetaching else {
+            guard disk.state.withLock({ !$0.isDetaching || $0.isSynchronizing }) else {
                 Pause.milliseconds(Self.reconnectPauseMilliseconds)
                 continue
             }
@@ -304,8 +304,10 @@ extension Supervisor {
     ) -> Bool {
         while state.withLock({ $0.disks[disk.name.text] === disk }) {
             guard isOurs(device, disk) else {
+                // A detach that is under way takes it off the books.
                 deviceIsGone(disk)
-                return false
+                Pause.milliseconds(1000)
+                continue
             }
             do throws(ControlError) {
                 try reconnect(disk, device, record)

@@ -253,6 +253,7 @@ extension Supervisor {
 
     /// Undoes an attach that failed half-way.
     private func abandon(_ disk: AttachedDisk) {
+        disk.state.withLock { $0.isDetaching = true }
         leaveLane(disk, force: true, milliseconds: 5000)
         var isGone = true
         if let device = disk.state.withLock({ $0.device }) {
@@ -265,16 +266,24 @@ extension Supervisor {
             }
         }
         disk.state.withLock({ $0.listener })?.closeAndRemove()
-        if isGone { diskRecords.remove(disk.name) }
+        if isGone { removeRecord(of: disk) }
         forget(disk)
+    }
+
+    /// Unless its name is another disk's by now.
+    func removeRecord(of disk: AttachedDisk) {
+        state.withLock { state in
+            if state.disks[disk.name.text] === disk { diskRecords.remove(disk.name) }
+        }
     }
 
     /// Takes a disk off the books; with the last of its target go the routes.
     func forget(_ disk: AttachedDisk) {
         describing.withLock { _ in
-            devices.remove(disk.name)
             state.withLock { state in
-                if state.disks[disk.name.text] === disk { state.disks[disk.name.text] = nil }
+                guard state.disks[disk.name.text] === disk else { return }
+                devices.remove(disk.name)
+                state.disks[disk.name.text] = nil
             }
         }
         let routes = state.withLock { state -> [SessionName: RouteID] in

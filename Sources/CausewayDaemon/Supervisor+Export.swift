@@ -161,7 +161,7 @@ extension Supervisor {
             throw error
         }
         disk.state.withLock({ $0.listener })?.closeAndRemove()
-        diskRecords.remove(disk.name)
+        removeRecord(of: disk)
         forget(disk)
         logger.info("\(disk.name): detached")
         // Between the first flush and the last, a client may have written.
@@ -249,6 +249,9 @@ extension Supervisor {
             if force {
                 _ = try call(.disconnect(index: device.index))
             } else {
+                // Meanwhile the kernel may need another socket.
+                disk.state.withLock { $0.isSynchronizing = true }
+                defer { disk.state.withLock { $0.isSynchronizing = false } }
                 _ = try call(.detach(index: device.index), milliseconds: Self.detachCallMilliseconds)
             }
         } catch {
@@ -278,7 +281,10 @@ extension Supervisor {
         logger.error("\(disk.name): \(device.node) was disconnected by another program; the disk is detached")
         inBackground("end \(disk.name)") { [self] in
             leaveLane(disk, force: false, milliseconds: 35_000)
-            diskRecords.remove(disk.name)
+            if disk.detached.value?.isFlushed != true {
+                logger.error("\(disk.name): its last flush failed: what was written last may be lost")
+            }
+            removeRecord(of: disk)
             forget(disk)
         }
     }

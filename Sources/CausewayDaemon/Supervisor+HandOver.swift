@@ -22,7 +22,7 @@ extension Supervisor {
         // From now on nothing may change the device.
         for disk in served { disk.state.withLock { $0.isDetaching = true } }
         for disk in served {
-            awaitResize(of: disk, milliseconds: Self.patienceMilliseconds)
+            awaitResize(of: disk, milliseconds: Self.drainMilliseconds)
             guard let id = disk.state.withLock({ $0.id }) else { continue }
             lane.perform { $0.lane.quiesce(id) }
         }

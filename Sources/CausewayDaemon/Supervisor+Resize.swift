@@ -1,5 +1,6 @@
 import CausewayControl
 import CausewayCore
+import Glibc
 import LinuxSystem
 import Logging
 import NBDDevice
@@ -9,6 +10,8 @@ import Synchronization
 extension Supervisor {
     /// Requests have so long to come to their end before a resize is put off.
     private static let drainMilliseconds = 5000
+    /// How long the kernel may take for a call that has run into its time limit.
+    private static let lateResizeSeconds = 300
 
     func rescan(_ request: RescanRequest) throws(ControlError) -> DiskReport {
         let disk = try find(request.name)
@@ -41,7 +44,10 @@ extension Supervisor {
             }) {
                 // A size is never given to a device whose socket is dead: from Linux 6.12 on that waits for
                 // requests which wait for the socket.
-                guard awaitAdoption(disk) else { continue }
+                guard awaitAdoption(disk) else {
+                    forgetToldSize(of: disk)
+                    continue
+                }
                 do throws(ControlError) {
                     try resize(disk, next)
                 } catch {
@@ -49,6 +55,12 @@ extension Supervisor {
                 }
             }
         }
+    }
+
+    /// The lane will say it again.
+    private func forgetToldSize(of disk: AttachedDisk) {
+        guard let id = disk.state.withLock({ $0.id }) else { return }
+        lane.perform { $0.lane.forgetToldSize(id) }
     }
 
     /// False when it is being detached.
@@ -100,7 +112,12 @@ extension Supervisor {
                         index: device.index, backendIdentifier: record.backendIdentifier,
                         sizeBytes: sizeBytes)))
         } catch {
-            // One that comes late finds a lane that knows its size.
+            // A call that is late is still under way, and the lane keeps the size that it may bring.
+            if case .refused(_, _, errno: ETIMEDOUT) = error {
+                for _ in 0..<Self.lateResizeSeconds * 10 where (try? device.sizeBytes) != sizeBytes {
+                    Pause.milliseconds(100)
+                }
+            }
             if (try? device.sizeBytes) == sizeBytes { return }
             throw ControlError(error)
         }

@@ -231,6 +231,9 @@ extension World {
         target.replace(unit, by: unit)
     }
 
+    /// Every command of the LUN is answered BUSY.
+    public func setBusy(_ isBusy: Bool) { unit.options.busyPermille = isBusy ? 1000 : 0 }
+
     public func removeUnit(number: Int) {
         guard let lun = LogicalUnitNumber(number) else { return }
         target.remove(lun.rawValue)

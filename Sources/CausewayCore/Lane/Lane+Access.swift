@@ -22,7 +22,6 @@ extension Lane {
         let before = diskQueues[disk].usable
         let usable = cold.access.best(of: diskQueues[disk].shown)
         diskQueues[disk].usable = usable
-        diskQueues[disk].choice.reserve = cold.access.best(of: diskQueues[disk].shown & ~usable)
         tellGained(usable & ~before, disk)
         cold.access.reached(usable != 0, now: now)
         if usable != 0 {

@@ -105,6 +105,7 @@ extension Lane {
         tasks[task].state = .inFlight
         tasks[task].path = path
         tasks[task].received = 0
+        tasks[task].asked = 0
         tasks[task].nextDataSN = 0
         tasks[task].issuedAt = now
         pathQueues[path].inFlight.append(task, tasks)

@@ -12,12 +12,13 @@ extension Lane {
         switch verdict.errorClass {
         case .good:
             finishTask(task, error: 0)
-        case .retry where verdict.notices.contains(.accessStateChanged) && tasks[task].attempts < .max:
+        case .retry where verdict.notices.contains(.accessStateChanged) && hasPatience(task):
             // States may change many times in a row.
             if tasks[task].attempts < 8 {
                 sendAgain(task, first: true)
             } else {
-                delayWithPatience(task, milliseconds: 100)
+                tasks[task].attempts -= 1
+                delay(task, milliseconds: 100)
             }
         case .retry where tasks[task].kind.isWrite && SCSIStatus(rawValue: status) == .taskAborted:
             if tasks[task].attempts <= settings.retryLimit { return writeWasAborted(task, path) }
@@ -30,11 +31,12 @@ extension Lane {
             // How long it lasts is the group's matter, not the command's.
             tasks[task].attempts -= 1
             sendAgain(task, first: true)
-        case .retryAfterDelay where tasks[task].attempts < .max:
-            // BUSY and TASK SET FULL go on for as long as the target asks for patience; the APD time-out
-            // bounds it.
+        case .retryAfterDelay where hasPatience(task):
+            // BUSY and TASK SET FULL go on for as long as the target asks for patience, and use up no retries.
+            tasks[task].attempts -= 1
             if SCSIStatus(rawValue: status) == .taskSetFull { lowerDepth(index) }
-            delayWithPatience(task, milliseconds: min(10 << UInt64(min(tasks[task].attempts, 6)), 500))
+            let waited = now.nanoseconds(since: tasks[task].refusedSince) / 1_000_000
+            delay(task, milliseconds: min(max(waited / 2, 10), 500))
         case .pathError(let cause):
             pathQueues[index].counters.errors &+= 1
             leaveThePath(path, disk, cause, status, sense)
@@ -46,17 +48,11 @@ extension Lane {
         }
     }
 
-    /// All attempts of a command together last as long as all paths may be down, or for ever.
-    private mutating func delayWithPatience(_ task: Int32, milliseconds: UInt64) {
-        let first: UInt8 = 64
-        guard tasks[task].attempts >= first else { return delay(task, milliseconds: milliseconds) }
-        switch disks[Int(tasks[task].disk)].failure.allPathsDownTimeout {
-        case .milliseconds(let whole):
-            delay(task, milliseconds: max(whole / UInt64(UInt8.max - first), milliseconds))
-        case .forever:
-            tasks[task].attempts = first
-            delay(task, milliseconds: milliseconds)
-        }
+    /// A command is put off for as long as all paths may be down, counted from when it was put off first.
+    private func hasPatience(_ task: Int32) -> Bool {
+        if tasks[task].refusedSince.nanoseconds == 0 { tasks[task].refusedSince = now }
+        let patience = disks[Int(tasks[task].disk)].failure.allPathsDownTimeout
+        return patience.end(since: tasks[task].refusedSince) > now
     }
 
     private func isTransition(_ verdict: ErrorClassification, _ sense: SenseData?) -> Bool {
@@ -110,7 +106,7 @@ extension Lane {
 
     /// What the LUN announced and then refused. TRIM may do nothing; zeros are written; what is allocated is
     /// not told.
-    private mutating func fallBack(_ task: Int32) -> Bool {
+    mutating func fallBack(_ task: Int32) -> Bool {
         let disk = tasks[task].disk
         let request = tasks[task].request
         let queue = diskQueues[disk]

@@ -170,13 +170,16 @@ extension Lane {
         if pdu.dataSegmentLength > 2 {
             sense = unsafe SenseData(segment: data, count: pdu.dataSegmentLength)
         }
-        let kind = tasks[task].kind
-        if pdu.status == 0 && tasks[task].request >= 0
-            && (kind == .write || kind.isWrite && !hasTakenAll(task))
-        {
+        if pdu.status == 0 && tasks[task].kind == .write {
             // GOOD with a residual count, or to what was asked for in part: not all blocks were taken.
             taskAnswered(task, path)
             return shortTransfer(task, path)
+        }
+        if pdu.status == 0 && tasks[task].kind == .writeSame && !hasTakenAll(task) {
+            // Whatever it has written, it did not take the block. TRIM may do nothing; zeros are written.
+            taskAnswered(task, path)
+            _ = fallBack(task)
+            return
         }
         complete(task, path, status: pdu.status, sense: sense)
     }
@@ -190,12 +193,13 @@ extension Lane {
         let transfer = TransferQueue.Transfer(
             targetTransferTag: pdu.targetTransferTag, offset: pdu.bufferOffset,
             remaining: pdu.desiredDataTransferLength, dataSN: 0)
-        // Each byte once and in order, for DataSequenceInOrder is Yes (RFC 7143 §13.19): where something is
-        // asked for twice, something else is not asked for at all.
-        let asked = tasks[task].received &+ Int32(truncatingIfNeeded: pdu.desiredDataTransferLength)
+        // Without a hole, so that nothing remains unasked (DataSequenceInOrder is Yes, RFC 7143 §13.19). A target
+        // that had no room for unsolicited data may ask for it once more (§4.2.5.2), and not without end.
+        let end = Int64(pdu.bufferOffset) &+ Int64(pdu.desiredDataTransferLength)
+        let asked = Int64(tasks[task].asked) &+ Int64(pdu.desiredDataTransferLength)
         guard unsafe tasks[task].data != nil, pdu.r2tSN == tasks[task].nextDataSN,
-            pdu.bufferOffset == UInt32(bitPattern: tasks[task].received),
-            asked >= 0 && asked <= tasks[task].byteCount,
+            pdu.bufferOffset <= UInt32(bitPattern: tasks[task].received),
+            asked <= 2 &* Int64(tasks[task].byteCount),
             pdu.isAcceptable(
                 expectedDataTransferLength: Int(tasks[task].byteCount),
                 maxBurstLength: Int(pathQueues[path].maxBurstLength)),
@@ -205,7 +209,8 @@ extension Lane {
                 path, index, .transferRequest(offset: pdu.bufferOffset, length: pdu.desiredDataTransferLength)
             )
         }
-        tasks[task].received = asked
+        tasks[task].asked = Int32(truncatingIfNeeded: asked)
+        tasks[task].received = max(tasks[task].received, Int32(truncatingIfNeeded: end))
         tasks[task].nextDataSN &+= 1
         sendTransfers(path)
     }

@@ -258,6 +258,7 @@ extension Lane {
 
     private mutating func loggedIn(_ path: Path, _ parameters: NegotiatedParameters) {
         guard let attempt = path.attempt else { return }
+        path.shutSince = nil
         let endsEarlier = attempt.isForeign || owesFence(path) || !path.unfenced.isEmpty
         if endsEarlier, let tag = path.portalGroupTag,
             tag != parameters.targetPortalGroupTag

@@ -89,6 +89,8 @@ struct Task: BitwiseCopyable {
     var byteCount: Int32 = 0
     /// Data-In bytes that arrived, in order; of a write, bytes that go unasked or that R2Ts asked for.
     var received: Int32 = 0
+    /// Bytes that R2Ts asked for, some of them twice.
+    var asked: Int32 = 0
     /// Of Data-In; of a write, of R2Ts.
     var nextDataSN: UInt32 = 0
     /// Where in the request's data this task's bytes lie.
@@ -101,6 +103,8 @@ struct Task: BitwiseCopyable {
     var issuedAt = Instant(nanoseconds: 0)
     /// For `PathLoad`.
     var mark = PathLoad.noMark
+    /// When the target first asked for patience; 0 if it has not.
+    var refusedSince = Instant(nanoseconds: 0)
     /// When a delayed task may go.
     var dueAt = Instant(nanoseconds: 0)
 

@@ -12,8 +12,6 @@ struct PathChoice: BitwiseCopyable {
     var rule = Rule.turns
     /// Up, showed the LUN, and of the best access state.
     var usable: UInt32 = 0 { didSet { usableChanged(from: oldValue) } }
-    /// Up, showed the LUN, and of the next best access state: better than paths that have fallen silent.
-    var reserve: UInt32 = 0 { didSet { if oldValue != reserve { choose() } } }
     /// Paths to keep away from while others are left: silent ones and grey ones.
     var suspects: UInt32 = 0 { didSet { choose() } }
     var quarantined: UInt32 = 0 { didSet { choose() } }
@@ -48,7 +46,6 @@ struct PathChoice: BitwiseCopyable {
     mutating func forget(_ ordinal: Int32) {
         let bit: UInt32 = 1 &<< UInt32(truncatingIfNeeded: ordinal)
         usable &= ~bit
-        reserve &= ~bit
         favourites &= ~bit
         wereLost &= ~bit
         suspects &= ~bit
@@ -62,8 +59,7 @@ struct PathChoice: BitwiseCopyable {
     }
 
     private mutating func choose() {
-        let isSilent = usable != 0 && usable & ~suspects == 0
-        var fit = isSilent && reserve & ~suspects != 0 ? reserve : usable
+        var fit = usable
         if fit & ~quarantined != 0 { fit &= ~quarantined }
         if fit & ~suspects != 0 { fit &= ~suspects }
         guard isSingle else {

@@ -189,13 +189,6 @@ struct HostileTargetTests {
         field("R2T without a tag", .readyToTransfer) { $0[5] = 0xffff_ffff },
         field("R2TSN skipped", .readyToTransfer) { $0[9] &+= 1 },
         Attack(name: "R2T twice", opcode: .readyToTransfer) { [$0, $0] },
-        Attack(name: "R2T of the first half, twice", opcode: .readyToTransfer) { pdu in
-            var first = pdu
-            first.header[11] /= 2
-            var second = first
-            second.header[9] &+= 1
-            return [first, second]
-        },
         Attack(name: "R2T of the second half alone", opcode: .readyToTransfer) { pdu in
             var half = pdu
             half.header[11] /= 2

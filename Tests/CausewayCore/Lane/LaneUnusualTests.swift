@@ -296,6 +296,27 @@ struct LaneUnusualTests {
         #expect(world.target.loginCount >= 3)
     }
 
+    // MARK: Patience
+
+    @Test("A minute of BUSY uses up no retries, and ends with the patience for it", arguments: [false, true])
+    func busy(_ isPatient: Bool) {
+        var options = WorldOptions()
+        options.settings.failure.allPathsDownTimeout = .milliseconds(isPatient ? 140_000 : 20_000)
+        let world = ready(options)
+        world.client.mayFail = true
+        world.setBusy(true)
+        var error: UInt32?
+        world.client.submit(.write, lba: 8, blocks: 8) { error = $0 }
+        world.run(limit: 60 * .second)
+        #expect(error == (isPatient ? nil : NBDError.inputOutput.rawValue))
+        // What comes first after a takeover.
+        world.raiseAttention()
+        world.setBusy(false)
+        world.run(limit: 2 * .second) { error != nil }
+        #expect(error == (isPatient ? 0 : NBDError.inputOutput.rawValue))
+        settle(world)
+    }
+
     // MARK: Paths that do not agree
 
     @Test("A path that shows fewer blocks than another carries nothing until it shows them all")

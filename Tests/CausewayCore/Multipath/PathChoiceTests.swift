@@ -20,26 +20,6 @@ import Testing
         #expect(choice.candidates == 0b100)
     }
 
-    /// With asymmetric access: a silent path is worse than one of a lesser state.
-    @Test func theReserveCarriesWhileAllOthersAreSilent() {
-        var choice = PathChoice()
-        choice.usable = 0b0011
-        choice.reserve = 0b1100
-        choice.suspects = 0b0001
-        #expect(choice.candidates == 0b0010)
-        choice.suspects = 0b0011
-        #expect(choice.candidates == 0b1100)
-        choice.suspects = 0b0111
-        #expect(choice.candidates == 0b1000)
-        choice.suspects = 0b1111
-        #expect(choice.candidates == 0b0011)
-        choice.suspects = 0b0010
-        #expect(choice.candidates == 0b0001)
-        choice.isSingle = true
-        choice.suspects = 0b0011
-        #expect(choice.candidates == 0b0100)
-    }
-
     @Test func aSinglePathFollowsTheUsableOnes() {
         var choice = PathChoice()
         choice.isSingle = true
