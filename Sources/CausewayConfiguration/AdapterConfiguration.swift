@@ -7,6 +7,8 @@ public struct AdapterConfiguration: Sendable {
 
     /// nil: as `/etc/iscsi/initiatorname.iscsi` says.
     public private(set) var initiatorName: ISCSIName?
+    /// nil: as that file says.
+    public private(set) var initiatorAlias: String?
     private var adapter = SettingLayer()
     private var discovery: [DiscoveryScope] = []
     private var targets: [TargetScope] = []
@@ -34,7 +36,7 @@ public struct AdapterConfiguration: Sendable {
         problems += reading.problems
     }
 
-    private static let keys = ["initiator-name", "discovery", "target"]
+    private static let keys = ["initiator-name", "initiator-alias", "discovery", "target"]
 
     private mutating func read(_ root: TOMLTable, _ reading: inout FileReading) {
         for entry in root.entries {
@@ -46,6 +48,13 @@ public struct AdapterConfiguration: Sendable {
             case "initiator-name":
                 if let text = reading.string(entry) {
                     initiatorName = reading.name(text, entry.line)
+                }
+            case "initiator-alias":
+                guard let text = reading.string(entry) else { continue }
+                if (1...255).contains(text.utf8.count) && !text.utf8.contains(0) {
+                    initiatorAlias = text
+                } else {
+                    reading.complain(entry.line, "initiator-alias is a text of 1 to 255 bytes")
                 }
             case "discovery":
                 for (address, scope) in reading.scopes(entry) { readDiscovery(address, scope, &reading) }

@@ -21,7 +21,7 @@ extension Supervisor {
         }
         let target = try targetName(request)
         if request.socket == nil { try checkModule() }
-        let portals = try resolve(request.portals)
+        let portals = try resolveAny(request.portals, for: request.name)
         let plan = try PathPlan.make(
             interfaces: request.interfaces, portals: portals, lane: 0, mayWait: request.waitForInterfaces)
         for pair in plan.leftOut { logger.info("\(request.name): \(pair)") }
@@ -81,17 +81,38 @@ extension Supervisor {
     }
 
     func resolve(_ portals: [CausewayControl.PortalAddress]) throws(ControlError) -> [SocketAddress] {
+        let (addresses, failures) = find(portals)
+        if let failure = failures.first { throw failure }
+        return addresses
+    }
+
+    /// One name that nobody knows keeps no disk from its other portals.
+    private func resolveAny(
+        _ portals: [CausewayControl.PortalAddress], for name: DiskName
+    ) throws(ControlError) -> [SocketAddress] {
+        let (addresses, failures) = find(portals)
+        if addresses.isEmpty, let failure = failures.first { throw failure }
+        for failure in failures {
+            logger.warning("\(name): \(failure.message); it has no path there until it is reloaded")
+        }
+        return addresses
+    }
+
+    private func find(
+        _ portals: [CausewayControl.PortalAddress]
+    ) -> (addresses: [SocketAddress], failures: [ControlError]) {
         var addresses: [SocketAddress] = []
+        var failures: [ControlError] = []
         for portal in portals {
             do throws(NameError) {
                 let host = portal.host.contains(":") ? "[\(portal.host)]" : portal.host
                 let found = try NameResolver.resolve("\(host):\(portal.port)", defaultPort: portal.port)
                 for address in found where !addresses.contains(address) { addresses.append(address) }
             } catch {
-                throw .portalUnreachable(portal, reason: "\(error)")
+                failures.append(.portalUnreachable(portal, reason: "\(error)"))
             }
         }
-        return addresses
+        return (addresses, failures)
     }
 
     /// Takes the name, so that two attaches at once cannot both have it.

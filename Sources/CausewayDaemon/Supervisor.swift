@@ -15,6 +15,7 @@ final class Supervisor: DiskService {
     let options: DaemonOptions
     let logger: Logger
     let initiatorName: ISCSIName
+    let initiatorAlias: String?
     let configured: Mutex<Configured>
     /// Held while the configuration is read again and applied.
     let reloading = Mutex(())
@@ -97,11 +98,13 @@ final class Supervisor: DiskService {
         } catch {
             throw .initiatorName(error)
         }
+        initiatorAlias = InitiatorName.alias(configured: start.configured.adapter.initiatorAlias)
         do throws(SystemError) {
             let news = try Mailbox<SupervisorNews>()
             self.news = news
             var settings = LaneSettings()
             settings.skipsBarrier = options.skipsBarrier
+            settings.initiatorAlias = initiatorAlias
             unsafe settings.checksum = ProcessorChecksum.fastest
             lane = try LaneHandle(name: "lane 0", settings: settings) { news.send(.notice($0)) }
             watch = try NoticeWatch(news: news, lane: lane)
@@ -214,6 +217,7 @@ final class Supervisor: DiskService {
 
     func discover(_ request: DiscoverRequest) throws(ControlError) -> Discovery {
         var discovery = TargetDiscovery(initiatorName: initiatorName)
+        discovery.initiatorAlias = initiatorAlias
         let layer = SettingLayer(request.chap)
         discovery.authentications.discovery = { [adapter] portal throws(ControlError) in
             try adapter.settings(discoveryAt: portal, request: layer).chap.authentication()

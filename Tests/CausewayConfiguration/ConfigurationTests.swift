@@ -41,6 +41,7 @@ import Testing
         let adapter = try Self.adapter(
             """
             initiator-name = "iqn.2026-01.example:host"
+            initiator-alias = "rack 4, host 2"
             [disk]
             queue-depth = 1
             policy = "round-robin"
@@ -54,6 +55,7 @@ import Testing
             discovery = "192.0.2.2:3261"
             """)
         #expect(adapter.initiatorName?.text == "iqn.2026-01.example:host")
+        #expect(adapter.initiatorAlias == "rack 4, host 2")
         let other = try ISCSIName("iqn.2026-01.example:other")
         let (first, second) = (try Self.portal("192.0.2.1"), try Self.portal("192.0.2.2:3261"))
         func depth(
@@ -103,6 +105,7 @@ import Testing
         (
             "[discovery.192.0]", #"f:1: there is no "0" in [discovery."…"]; there are chap, parameters, disk"#
         ),
+        ("initiator-alias = \"\"", "f:1: initiator-alias is a text of 1 to 255 bytes"),
         ("initiator-name = true", #"f:1: "initiator-name" is a text between quotes, not true or false"#),
         (
             "initiator-name = \"host\"",

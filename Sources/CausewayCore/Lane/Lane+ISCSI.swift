@@ -3,7 +3,10 @@ extension Lane {
     mutating func parseISCSI(_ index: Int32) {
         let path = streams[index].owner
         pathQueues[path].lastReceived = now
-        let limit = Int(pathQueues[path].initiatorMaxRecvDataSegmentLength)
+        // Until full-feature phase the default holds, whatever was declared (RFC 7143 §13.12).
+        let limit =
+            pathQueues[path].stream == index && pathQueues[path].isFullFeature
+            ? Int(pathQueues[path].initiatorMaxRecvDataSegmentLength) : 8192
         while streams[index].kind == .iscsi {
             let parsed = streams[index].parsed
             let available = streams[index].filled &- parsed
@@ -23,7 +26,7 @@ extension Lane {
                 return headerIsDamaged(path, index)
             }
             let count = header.paddedDataSegmentLength
-            guard header.fits(maxRecvDataSegmentLength: max(limit, 8192)) else {
+            guard header.fits(maxRecvDataSegmentLength: limit) else {
                 return violation(path, index, .tooLong(header.opcode, header.dataSegmentLength))
             }
             let total = dataOffset &+ count &+ (count > 0 ? digests.dataByteCount : 0)

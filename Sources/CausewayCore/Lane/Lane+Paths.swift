@@ -82,6 +82,7 @@ extension Lane {
             initiatorName: path.specification.initiatorName ?? target.initiatorName,
             targetName: target.name, isid: path.specification.isid)
         options.wanted = wantedParameters(target)
+        options.initiatorAlias = settings.initiatorAlias
         let authentication =
             target.offersMD5Alone ? target.authentication.withMD5Alone : target.authentication
         options.authentication = authentication.knowing(target.challenges)

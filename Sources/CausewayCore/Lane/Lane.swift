@@ -116,6 +116,8 @@ public struct Lane: ~Copyable {
 public struct LaneSettings: Sendable {
     /// For digests.
     public var checksum: Checksum = unsafe CRC32C.portable
+    /// InitiatorAlias of every login (RFC 7143 §13.7), 1 to 255 bytes.
+    public var initiatorAlias: String?
     public var taskCapacity = 8192
     /// Tasks that requests leave to the lane's own commands: one barrier or probe for each disk on each path.
     public var reservedTasks = 512

@@ -44,11 +44,30 @@ enum InitiatorName {
         return try check(name, from: path)
     }
 
+    /// What administrators call this machine on the target: as configured, else from an `InitiatorAlias=` line
+    /// beside the name (RFC 7143 §13.7).
+    static func alias(configured: String?, places: Places = Places()) -> String? {
+        if let configured { return configured }
+        for path in [places.openISCSI, places.own] {
+            guard let text = try? SmallFile.read(path) else { continue }
+            guard let alias = value(of: "InitiatorAlias", in: text) else { continue }
+            return isAlias(alias) ? alias : nil
+        }
+        return nil
+    }
+
+    /// A text of 1 to 255 bytes.
+    static func isAlias(_ text: String) -> Bool {
+        (1...255).contains(text.utf8.count) && !text.utf8.contains(0)
+    }
+
     /// The value of the first `InitiatorName=` line; `#` begins a comment line.
-    static func name(in text: String) -> String? {
+    static func name(in text: String) -> String? { value(of: "InitiatorName", in: text) }
+
+    private static func value(of key: String, in text: String) -> String? {
         for line in text.split(whereSeparator: \.isNewline) {
             let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.count == 2, trimmed(parts[0]) == "InitiatorName" else { continue }
+            guard parts.count == 2, trimmed(parts[0]) == key else { continue }
             return trimmed(parts[1])
         }
         return nil

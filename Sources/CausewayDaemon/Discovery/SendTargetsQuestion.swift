@@ -4,6 +4,7 @@ import LinuxSystem
 /// Asks one portal over one interface for its targets: a whole discovery session (RFC 7143 Appendix C).
 struct SendTargetsQuestion: Sendable {
     var initiatorName: ISCSIName
+    var initiatorAlias: String?
     var identity: SessionIdentity
     /// Of the discovery that asks.
     var slot: Int
@@ -52,6 +53,7 @@ struct SendTargetsQuestion: Sendable {
             initiatorName: initiatorName, targetName: nil,
             isid: identity.discoveryISID(
                 interface: route.interface, portal: route.destination, slot: slot))
+        options.initiatorAlias = initiatorAlias
         options.wanted.maxRecvDataSegmentLength = TargetSession.maxRecvDataSegmentLength
         options.wanted.defaultTime2Retain = 0
         options.authentication = authentication

@@ -19,6 +19,7 @@ struct TargetDiscovery: Sendable {
     }
 
     let initiatorName: ISCSIName
+    var initiatorAlias: String?
     var identity: SessionIdentity
     var timeouts: DiscoveryTimeouts
     var authentications = Authentications()
@@ -119,8 +120,8 @@ struct TargetDiscovery: Sendable {
         _ routes: [Route], _ found: [Found], _ slot: Int, _ failures: inout [ControlError]
     ) -> [SendTargetsQuestion.Answer] {
         let question = SendTargetsQuestion(
-            initiatorName: initiatorName, identity: identity, slot: slot, timeouts: timeouts,
-            note: note)
+            initiatorName: initiatorName, initiatorAlias: initiatorAlias, identity: identity, slot: slot,
+            timeouts: timeouts, note: note)
         let answers = ParallelQuestions.ask(routes, threadsMax: Self.threadsMax) {
             route -> Result<SendTargetsQuestion.Answer, ControlError> in
             var authentication = Authentication.none
@@ -160,7 +161,8 @@ struct TargetDiscovery: Sendable {
     ) -> [(luns: [LUNReport], problem: String?)] {
         ParallelQuestions.ask(targets, threadsMax: Self.threadsMax) { target in
             var login = TargetSession.Login(
-                initiatorName: initiatorName, target: target.name, identity: identity, slot: slot,
+                initiatorName: initiatorName, initiatorAlias: initiatorAlias, target: target.name,
+                identity: identity, slot: slot,
                 timeouts: timeouts, note: note)
             do throws(ControlError) {
                 login.authentication = try authentications.target(target.name, portals)

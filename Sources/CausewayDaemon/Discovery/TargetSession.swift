@@ -27,6 +27,7 @@ struct TargetSession: ~Copyable {
     /// Whoever logs in, where, and as what.
     struct Login: Sendable {
         var initiatorName: ISCSIName
+        var initiatorAlias: String?
         var target: ISCSIName
         var identity: SessionIdentity
         /// Of the discovery that logs in.
@@ -72,6 +73,7 @@ struct TargetSession: ~Copyable {
             initiatorName: login.initiatorName, targetName: login.target,
             isid: login.identity.discoveryISID(
                 interface: route.interface, portal: route.destination, slot: login.slot))
+        options.initiatorAlias = login.initiatorAlias
         options.wanted.maxRecvDataSegmentLength = maxRecvDataSegmentLength
         // Nothing of this session is worth keeping once its connection is gone.
         options.wanted.defaultTime2Retain = 0

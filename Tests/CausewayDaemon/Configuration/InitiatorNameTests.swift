@@ -64,6 +64,16 @@ import Testing
         #expect(InitiatorName.name(in: text) == name)
     }
 
+    @Test func `The alias is the configured one, else open-iscsi's, else none`() throws {
+        let folder = try Folder()
+        #expect(InitiatorName.alias(configured: nil, places: folder.places) == nil)
+        try folder.write("InitiatorName=iqn.a:b\nInitiatorAlias= rack 4 \n", to: "iscsi")
+        #expect(InitiatorName.alias(configured: nil, places: folder.places) == "rack 4")
+        #expect(InitiatorName.alias(configured: "host 2", places: folder.places) == "host 2")
+        try folder.write("InitiatorAlias=\n", to: "iscsi")
+        #expect(InitiatorName.alias(configured: nil, places: folder.places) == nil)
+    }
+
     @Test func `A name that cannot be used is never passed over`() throws {
         let folder = try Folder()
         try folder.write(Self.machineID, to: "machine-id")
