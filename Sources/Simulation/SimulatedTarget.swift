@@ -43,6 +43,8 @@ public final class SimulatedTarget {
     public var swallowReads = false
     /// Sessions that were logged out in order.
     public internal(set) var logoutCount = 0
+    /// How often it was asked for each task management function (RFC 7143 §11.5.1).
+    public internal(set) var managementCounts: [UInt8: Int] = [:]
     public private(set) var commandCount = 0
     /// Changes what the target says on one portal.
     var script: TargetScript?

@@ -372,6 +372,7 @@ final class TargetConnection {
     private func receivedTaskManagement(_ header: BasicHeaderSegment, _ session: TargetSession) {
         let function = header[byte: 1] & 0x7f
         let tag = header[4]
+        target.managementCounts[function, default: 0] += 1
         switch function {
         case 1:
             guard let task = session.tasks[header[5]] else { return answerManagement(tag, 1) }

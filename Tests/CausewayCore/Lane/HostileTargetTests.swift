@@ -256,6 +256,34 @@ struct HostileTargetTests {
     @Test("in full-feature phase, again and again", arguments: fullFeature.filter { !$0.isHarmless })
     func always(_ attack: Attack) { run(attack, times: .max) }
 
+    @Test("in answers to the lane's own questions", arguments: fullFeature, [false, true])
+    func questions(_ attack: Attack, _ hasDigests: Bool) {
+        var options = WorldOptions()
+        options.target.collapsesPhases = true
+        options.target.groupSupport = 3
+        options.lane.taskManagementTimeoutMilliseconds = 500
+        if hasDigests {
+            options.target.headerDigest = true
+            options.settings.headerDigest = .preferred
+        }
+        let world = World(options)
+        var left = 5
+        let script = TargetScript(portal: 0) { pdu in
+            guard left > 0, pdu.header.opcode == attack.opcode else { return [pdu] }
+            left -= 1
+            return attack.change(pdu)
+        }
+        world.setScript(script)
+        world.attach()
+        #expect(world.run(limit: 120 * .second) { world.isReady })
+        world.client.load(count: 20)
+        #expect(world.run(limit: 120 * .second) { world.client.isIdle })
+        script.isArmed = false
+        settle(world)
+        #expect(world.client.errors == 0)
+        #expect(world.run(limit: 60 * .second) { world.pathsUp == 2 })
+    }
+
     private func run(_ attack: Attack, times: Int) {
         var options = WorldOptions()
         // Each path has its share of the few requests.

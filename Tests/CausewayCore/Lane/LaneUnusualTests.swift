@@ -206,6 +206,34 @@ struct LaneUnusualTests {
         settle(world)
         #expect(errors == Array(repeating: 0, count: 11))
         #expect(world.said.contains { $0.contains("ABORT TASK") })
+        let asked = world.target.managementCounts
+        #expect(asked[1] ?? 0 > 0)
+        // Whoever answers ABORT TASK in time is asked for nothing else.
+        #expect((asked[5] ?? 0 > 0) == (reset != .none && abortion != .returnsAtOnce))
+        #expect(world.run(limit: 10 * .second) { world.pathsUp == 2 })
+    }
+
+    @Test(
+        "What is refused leads to the next harsher means that is allowed, the last is a new session",
+        arguments: TimeoutReset.allCases)
+    func escalation(_ reset: TimeoutReset) {
+        var options = WorldOptions()
+        options.target.abortion = .refuses
+        options.target.resetsUnits = false
+        options.target.reinstatement = .drains
+        options.settings.commandTimeoutMilliseconds = 300
+        options.settings.resetOnTimeout = reset
+        let world = ready(options)
+        world.holdFirstWrite(for: 3 * .second)
+        var errors: [UInt32] = []
+        world.client.submit(.write, lba: 7, blocks: 1) { errors.append($0) }
+        settle(world)
+        #expect(errors == [0])
+        let asked = world.target.managementCounts
+        #expect(asked[1] == 1)
+        #expect(asked[5] ?? 0 == (reset == .none ? 0 : 1))
+        #expect(asked[6] ?? 0 == (reset == .target ? 1 : 0))
+        #expect(world.target.loginCount == 3)
         #expect(world.run(limit: 10 * .second) { world.pathsUp == 2 })
     }
 
