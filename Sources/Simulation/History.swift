@@ -15,6 +15,8 @@ public struct Verdict: Sendable {
     public var logins: Int
     public var ghosts: Int
     public var longestWait: UInt64
+    /// How often each `Swarm.Fault` struck.
+    public var strikes: [Int]
 }
 
 /// What keeps a late write from the medium, one as needed as the other.
@@ -39,7 +41,7 @@ public final class History {
     /// Deaths and restarts of the daemon that are still to come.
     private var livesLeft = 0
     private let hasSuccessors: Bool
-    private var strikes = 0
+    private var strikes = Array(repeating: 0, count: Swarm.Fault.allCases.count)
     private var changeCount = 0
 
     /// Nanoseconds for which faults follow upon each other.
@@ -94,7 +96,8 @@ public final class History {
             errors: world.clients.reduce(0) { $0 + $1.errors },
             virtualNanoseconds: world.elapsed, events: world.timeline.eventCount,
             logins: world.target.loginCount,
-            ghosts: world.target.ghostCount, longestWait: world.clients.map(\.longestWait).max() ?? 0)
+            ghosts: world.target.ghostCount, longestWait: world.clients.map(\.longestWait).max() ?? 0,
+            strikes: strikes)
     }
 
     private func live() {
@@ -155,7 +158,8 @@ public final class History {
     private func checkAttempts() {
         let seconds = Int(world.elapsed / Self.second)
         let paths = max(world.routes.count, 1)
-        let most = paths * (20 + 4 * seconds) + 20 * (strikes + paths * world.daemons) + 4 * changeCount
+        let most =
+            paths * (20 + 4 * seconds) + 20 * (strikes.reduce(0, +) + paths * world.daemons) + 4 * changeCount
         guard world.connectCount > most else { return }
         world.chronicle.fail("\(world.connectCount) connections in \(seconds) s, more than \(most)")
     }
@@ -193,10 +197,7 @@ public final class History {
         guard swarm.faults.contains(where: { $0 > 0 }) else { return }
         world.timeline.after(random.nanoseconds(swarm.interval)) { [unowned self] in
             guard !isCalm else { return }
-            if !world.isIdle {
-                strikes += 1
-                strike()
-            }
+            if !world.isIdle { strike() }
             planFault()
         }
     }
@@ -297,7 +298,9 @@ public final class History {
         var at = random.below(swarm.faults.reduce(0, +))
         for fault in Swarm.Fault.allCases {
             at -= swarm.faults[fault.rawValue]
-            if at < 0 { return strike(fault) }
+            guard at < 0 else { continue }
+            strikes[fault.rawValue] += 1
+            return strike(fault)
         }
     }
 

@@ -141,7 +141,13 @@ state 1 optimized
 state 2 optimized
 wait_until 70 'p1 is active again' path_active disk1 p1
 wait_until 70 'p2 is active again' path_active disk1 p2
+# Of two groups in the same lesser state, the preferred one.
 echo 1 >"$store/alua/group2/preferred"
+state 1 non-optimized
+state 2 non-optimized
+wait_until 70 'p2 is preferred' path_active disk1 p2
+works_over 2
+say 'preferred: I/O went to the preferred group'
 causeway set disk1 alua=implicit
 : >"$work/stop"
 wait "$load" || true

@@ -41,6 +41,36 @@ struct LaneFenceTests {
         }
     }
 
+    /// Nothing but the writes that were sent waits for a fence, however long that takes. (On a target that returns
+    /// at once what comes later waits in the target, behind the ORDERED barrier.)
+    @Test(
+        "takes as long as the oldest write, and only sent writes wait for it",
+        arguments: [TargetOptions.Reinstatement.drains, .returnsAtOnce])
+    func slowFence(_ kind: TargetOptions.Reinstatement) {
+        var options = Self.options
+        options.target.reinstatement = kind
+        options.settings.queueDepth = 4
+        options.settings.policy = .roundRobin(.init(commands: 1))
+        let (world, carrier) = heldWrite(options, for: 20 * .second)
+        var reads = 0
+        for lba in 10..<40 { world.client.submit(.read, lba: lba, blocks: 1) { _ in reads += 1 } }
+        world.loseCarrier(interface: carrier)
+        world.run(limit: 100 * .millisecond) { reads == 30 }
+        #expect(reads == 30, "reads wait for the fence of a write")
+        if kind == .drains {
+            var writes = 0
+            for lba in 40..<70 { world.client.submit(.write, lba: lba, blocks: 1) { _ in writes += 1 } }
+            world.run(limit: 100 * .millisecond) { writes == 30 }
+            #expect(writes == 30, "writes that were never sent wait for the fence of another")
+        }
+        #expect(world.client.inFlight == 1)
+        #expect(path(world, carrier)?.held == 1)
+        world.run(limit: 15 * .second)
+        #expect(world.client.inFlight == 1, "the write was answered without a fence")
+        #expect(world.run(limit: 10 * .second) { world.client.inFlight == 0 })
+        settle(world)
+    }
+
     @Test("is asked for with patience while the path does not show the LUN, and not by the other disks")
     func hiddenUnit() {
         var options = Self.twoDisks

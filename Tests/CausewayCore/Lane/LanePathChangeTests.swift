@@ -20,12 +20,16 @@ struct LanePathChangeTests {
     @Test("up to the eighth, under load")
     func eightPaths() {
         let world = world()
+        world.client.load(count: 400)
+        settle(world)
+        let usual = world.client.longestWait
         world.client.load(count: 2000)
         for interface in 2..<8 {
             world.run(limit: 3 * .millisecond)
             #expect(world.addPath(interface: interface, portal: interface % 2) == nil)
         }
         settle(world)
+        #expect(world.client.longestWait < 2 * usual, "a path that is added keeps others waiting")
         #expect(standings(world) == Array(repeating: .active, count: 8))
         #expect(world.client.errors == 0)
         #expect(world.snapshot()?.counters.sentAgain == 0, "adding a path disturbed what was under way")
