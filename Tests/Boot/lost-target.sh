@@ -21,3 +21,4 @@ sleep 2
 off_limit=90
 power_off
 say "off after $off_seconds s"
+logged 'Stopped causewayd\.service' || fail 'the daemon was not stopped in order'

@@ -217,6 +217,16 @@ power_off() {
     wait_until "${off_limit:-120}" 'the machine is off' machine_is_off
     off_seconds=$((($(date +%s%N) - from) / 1000000000))
     qemu=''
+    # In order, and not because it fell over.
+    logged "Reached target ${1:-poweroff}\.target" || fail 'the machine was not shut down in order'
+    ! tr -d '\r' <"$work/console$runs.log" | grep -q 'Kernel panic' || fail 'the kernel fell over'
+}
+# up_within SECONDS: the machine was up so soon after its kernel's start: it waited for nobody.
+up_within() {
+    local seconds
+    seconds=$(logged_at 'Reached target multi-user.target')
+    say "up after $seconds s"
+    [ "${seconds%.*}" -lt "$1" ] || fail "up only after $seconds s"
 }
 machine_is_off() {
     [ -z "$tgtd" ] || ! has_sessions 0 || ! kill -0 "$qemu" 2>/dev/null || logged_out=yes

@@ -20,6 +20,7 @@ new=$(version)
 [ "$(daemon)" != "$first" ] || fail 'the daemon is the old one'
 wait_until 10 'the new program runs' logged "causewayd $new serves"
 [ "$(guest 'causeway --version')" = "causeway $new" ] || fail "not the new program: $(guest 'causeway --version')"
+logged 'data: took over /dev/nbd' || fail 'the kernel noticed the upgrade'
 logged 'causeway.toml:1: ' || fail 'the mistake is not told'
 wait_until 60 'its status' guest 'systemctl show -P StatusText causewayd | grep -q "^1 disk: data 2/2 paths"'
 sleep 5
@@ -37,4 +38,7 @@ check 'the configuration stays' 'test -e /etc/causeway/disks/data.toml'
 check 'purge' 'dpkg -P causeway && ! test -e /etc/causeway && ! test -e /run/causeway && ! ls /etc/systemd/system/*/cause* &&
     ! systemctl list-units --no-legend --plain "causeway*" | grep .'
 check 'no links are left' '! ls /dev/causeway'
+# shellcheck disable=SC2016  # expanded in the machine
+check 'a fresh installation serves' 'dpkg -i /opt/causeway.deb && systemctl is-active --quiet causewayd causeway.target &&
+    [ "$(stat -c %G /run/causeway/io.causeway)" = causeway ] && causeway list' 120
 power_off

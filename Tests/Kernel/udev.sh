@@ -56,6 +56,10 @@ udevadm settle
 points "disk/by-id/wwn-0x$digits-part2" "${device}p2" || fail "no link for the second partition: $(links)"
 points "disk/by-path/ip-$portal1-iscsi-$iqn-lun-1-part2" "${device}p2" || fail "no by-path of a partition: $(links)"
 # The device is watched: that it was written is told by its closing, and blkid looks again.
+for name in ID_SERIAL ID_WWN ID_VENDOR ID_MODEL; do
+    [ "$(udevadm info --query=property --property="$name" --value "${device}p2")" = "$(property "$name")" ] ||
+        fail "$name of a partition is not its disk's"
+done
 wait_until 10 'the label of the file system is known' points disk/by-label/onlan "${device}p2"
 
 # Links by-path follow the paths, those of partitions too.
