@@ -158,12 +158,14 @@ extension Lane {
         }
     }
 
-    /// Why a path carries nothing while another one shows the disk in full: what lies beyond its end would
-    /// fail there. A LUN that has shrunk on all paths is `checkSize`'s business.
+    /// Why a path does not join while another one shows the disk in full: what lies beyond its end would fail
+    /// there. A LUN that shrinks under paths which carry it is `checkSize`'s business.
     func shortfall(_ blocks: UInt64, _ path: Path, _ disk: Int32) -> String? {
         let shift = UInt64(diskQueues[disk].blockShift)
         let size = diskQueues[disk].sizeBytes
-        guard blocks < size >> shift else { return nil }
+        guard blocks < size >> shift, diskQueues[disk].shown & (1 &<< UInt32(path.ordinal)) == 0 else {
+            return nil
+        }
         let isWhole = targets[Int(path.target)].paths.contains { index in
             let other = paths[Int(index)]
             return index != path.index && diskQueues[disk].shown & (1 &<< UInt32(other.ordinal)) != 0

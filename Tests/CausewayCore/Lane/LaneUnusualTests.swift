@@ -360,4 +360,17 @@ struct LaneUnusualTests {
         world.showAllBlocks()
         #expect(world.run(limit: 60 * .second) { world.pathsCarrying == 2 })
     }
+
+    @Test("A LUN that shrinks costs no path")
+    func shrinkingUnit() {
+        let world = ready(WorldOptions())
+        world.resizeUnit(2048)
+        world.client.load(count: 200)
+        world.run(limit: 20 * .second) { world.client.isIdle }
+        world.run(limit: 5 * .second)
+        #expect(world.pathsCarrying == 2)
+        #expect(world.said.contains { $0.contains("has shrunk") })
+        #expect(!world.said.contains { $0.contains("bytes here") }, "\(world.said)")
+        settle(world)
+    }
 }
