@@ -3,7 +3,7 @@
 # alone. `equal`: at least 1.9 x one link with every policy that spreads. `unequal`, one link three times as fast:
 # at least 0.9 x the sum with service-time; what the others reach is printed.
 set -eu
-links=$1
+speeds=$1
 # shellcheck source=Tests/Kernel/lib.sh
 . "$(dirname "$0")/lib.sh"
 lab_begin
@@ -43,10 +43,10 @@ at_least() {
 
 policy() { causeway set disk1 "policy=$1" >/dev/null; }
 
-case $links in
+case $speeds in
     equal) limit 1 60 && limit 2 60 ;;
     unequal) limit 1 150 && limit 2 50 ;;
-    *) fail "no such links: $links" ;;
+    *) fail "no such links: $speeds" ;;
 esac
 for load in 'read 1M 4' 'write 1M 4' 'read 128k 16' 'write 128k 16'; do
     # shellcheck disable=SC2086
@@ -57,7 +57,7 @@ for load in 'read 1M 4' 'write 1M 4' 'read 128k 16' 'write 128k 16'; do
         other=$(moved $load)
         sum=$((one + other))
         say "$load: $one and $other bytes a second alone"
-        if [ "$links" = equal ]; then
+        if [ "$speeds" = equal ]; then
             for policy in round-robin least-queue-depth service-time; do
                 policy $policy
                 at_least "$load, $policy" "$(moved $load)" 1.9 $((sum / 2))
