@@ -256,7 +256,9 @@ struct HostileTargetTests {
     @Test("in full-feature phase, again and again", arguments: fullFeature.filter { !$0.isHarmless })
     func always(_ attack: Attack) { run(attack, times: .max) }
 
-    @Test("in answers to the lane's own questions", arguments: fullFeature, [false, true])
+    @Test(
+        "in answers to the lane's own questions", arguments: anyPDU + statuses + responses + uncalled,
+        [false, true])
     func questions(_ attack: Attack, _ hasDigests: Bool) {
         var options = WorldOptions()
         options.target.collapsesPhases = true

@@ -49,7 +49,7 @@ struct LaneFenceTests {
     func slowFence(_ kind: TargetOptions.Reinstatement) {
         var options = Self.options
         options.target.reinstatement = kind
-        options.settings.queueDepth = 4
+        options.lane.depthPerPath = 4
         options.settings.policy = .roundRobin(.init(commands: 1))
         let (world, carrier) = heldWrite(options, for: 20 * .second)
         var reads = 0
