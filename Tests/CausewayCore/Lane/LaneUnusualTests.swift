@@ -233,7 +233,7 @@ struct LaneUnusualTests {
         #expect(asked[1] == 1)
         #expect(asked[5] ?? 0 == (reset == .none ? 0 : 1))
         #expect(asked[6] ?? 0 == (reset == .target ? 1 : 0))
-        #expect(world.target.loginCount == 3)
+        #expect(world.target.loginCount >= 3)
         #expect(world.run(limit: 10 * .second) { world.pathsUp == 2 })
     }
 
