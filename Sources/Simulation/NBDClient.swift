@@ -46,8 +46,8 @@ final class BlocksInUse {
     }
 }
 
-/// An NBD client as the kernel's driver is one: simple replies, many requests at once, and never two writes of
-/// one block.
+/// An NBD client as the kernel's driver is one: simple replies, many requests at once, and never two writes
+/// of one block.
 public final class NBDClient {
     struct Pending {
         var operation: ClientOperation

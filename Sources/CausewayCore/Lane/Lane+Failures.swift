@@ -32,7 +32,8 @@ extension Lane {
             tasks[task].attempts -= 1
             sendAgain(task, first: true)
         case .retryAfterDelay where hasPatience(task):
-            // BUSY and TASK SET FULL go on for as long as the target asks for patience, and use up no retries.
+            // BUSY and TASK SET FULL go on for as long as the target asks for patience, and use up no
+            // retries.
             tasks[task].attempts -= 1
             if SCSIStatus(rawValue: status) == .taskSetFull { lowerDepth(index) }
             let waited = now.nanoseconds(since: tasks[task].refusedSince) / 1_000_000

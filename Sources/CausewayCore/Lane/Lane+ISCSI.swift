@@ -196,8 +196,9 @@ extension Lane {
         let transfer = TransferQueue.Transfer(
             targetTransferTag: pdu.targetTransferTag, offset: pdu.bufferOffset,
             remaining: pdu.desiredDataTransferLength, dataSN: 0)
-        // Without a hole, so that nothing remains unasked (DataSequenceInOrder is Yes, RFC 7143 §13.19). A target
-        // that had no room for unsolicited data may ask for it once more (§4.2.5.2), and not without end.
+        // Without a hole, so that nothing remains unasked (DataSequenceInOrder is Yes, RFC 7143 §13.19). A
+        // target that had no room for unsolicited data may ask for it once more (§4.2.5.2), and not without
+        // end.
         let end = Int64(pdu.bufferOffset) &+ Int64(pdu.desiredDataTransferLength)
         let asked = Int64(tasks[task].asked) &+ Int64(pdu.desiredDataTransferLength)
         guard unsafe tasks[task].data != nil, pdu.r2tSN == tasks[task].nextDataSN,

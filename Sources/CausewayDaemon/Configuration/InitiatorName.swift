@@ -44,8 +44,8 @@ enum InitiatorName {
         return try check(name, from: path)
     }
 
-    /// What administrators call this machine on the target: as configured, else from an `InitiatorAlias=` line
-    /// beside the name (RFC 7143 §13.7).
+    /// What administrators call this machine on the target: as configured, else from an `InitiatorAlias=`
+    /// line beside the name (RFC 7143 §13.7).
     static func alias(configured: String?, places: Places = Places()) -> String? {
         if let configured { return configured }
         for path in [places.openISCSI, places.own] {

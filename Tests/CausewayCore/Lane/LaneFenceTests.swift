@@ -41,8 +41,8 @@ struct LaneFenceTests {
         }
     }
 
-    /// Nothing but the writes that were sent waits for a fence, however long that takes. (On a target that returns
-    /// at once what comes later waits in the target, behind the ORDERED barrier.)
+    /// Nothing but the writes that were sent waits for a fence, however long that takes. (On a target that
+    /// returns at once what comes later waits in the target, behind the ORDERED barrier.)
     @Test(
         "takes as long as the oldest write, and only sent writes wait for it",
         arguments: [TargetOptions.Reinstatement.drains, .returnsAtOnce])
