@@ -16,7 +16,7 @@ check 'every thread may write back' \
 check 'locked memory' "awk '/^VmLck/ { exit \$2 < 1000 }' /proc/$first/status"
 check 'the last to be killed' "[ \$(cat /proc/$first/oom_score_adj) -le -900 ]"
 check 'the settings' 'sysctl -q vm.dirty_background_ratio=80 vm.dirty_ratio=90 vm.dirty_expire_centisecs=60000'
-check 'the pattern' 'head -c 16M /dev/urandom >/run/pattern && sha256sum </run/pattern >/run/sum'
+check 'the pattern' 'head -c 16M /dev/urandom >/run/pattern'
 # shellcheck disable=SC2016 # the machine's own shell expands it
 guest 'systemd-run --quiet --unit=writer sh -c "for i in \$(seq 60); do cat /run/pattern >/srv/data/\$i || exit 1; done; sync"' \
     >/dev/null
@@ -30,7 +30,7 @@ wait_until 240 'the pages drain' writer_is_over
 check 'every write went well' '! systemctl is-failed --quiet writer'
 check 'no cache' 'echo 3 >/proc/sys/vm/drop_caches'
 # shellcheck disable=SC2016
-check 'the data' 'for i in $(seq 60); do sha256sum </srv/data/$i | cmp -s - /run/sum || exit 1; done'
+check 'the data' 'for i in $(seq 60); do cmp -s /srv/data/$i /run/pattern || exit 1; done'
 [ "$(guest 'systemctl show -P MainPID causewayd')" = "$first" ] || fail 'the daemon was ended'
 ! logged 'Out of memory' || fail 'memory ran out'
 power_off
