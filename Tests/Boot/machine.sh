@@ -134,7 +134,7 @@ boot_with() {
     local name number=0 entries=''
     for name; do
         number=$((number + 1))
-        file_system "$number" "${disk_size:-64M}"
+        file_system "$number"
         disk "$name" "$number"
         entries+="/dev/causeway/$name /srv/$name ext4 _netdev,X-mount.mkdir 0 2"$'\n'
     done
@@ -153,7 +153,7 @@ power_on() {
     [ "${1:-}" != eth1 ] || more=(-netdev "$(network 1)" -device 'virtio-net-pci,netdev=net1,id=eth1,addr=9')
     started=$(date +%s.%N)
     qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -M pc -accel tcg,thread=multi \
-        -cpu qemu64,+rdrand -smp 2 -m "${memory:-768}" -kernel "$BOOT_IMAGE/vmlinux" -initrd "$BOOT_IMAGE/initrd" \
+        -cpu qemu64,+rdrand -smp 2 -m 768 -kernel "$BOOT_IMAGE/vmlinux" -initrd "$BOOT_IMAGE/initrd" \
         -append 'console=ttyS0 panic=-1 mitigations=off quiet net.ifnames=0 systemd.show_status=0' \
         -chardev "file,id=console,path=$work/console$runs.log" -serial chardev:console \
         -device virtio-serial-pci -chardev "file,id=journal,path=$work/journal$runs.log" \
