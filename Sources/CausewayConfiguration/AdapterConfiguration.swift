@@ -51,7 +51,7 @@ public struct AdapterConfiguration: Sendable {
                 }
             case "initiator-alias":
                 guard let text = reading.string(entry) else { continue }
-                if (1...255).contains(text.utf8.count) && !text.utf8.contains(0) {
+                if LoginOptions.isAlias(text) {
                     initiatorAlias = text
                 } else {
                     reading.complain(entry.line, "initiator-alias is a text of 1 to 255 bytes")

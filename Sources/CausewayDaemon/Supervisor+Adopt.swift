@@ -125,8 +125,7 @@ extension Supervisor {
         if disk.request.socket == nil {
             guard let device = findDevice(record) else {
                 logger.warning("\(disk.name): its device is gone; its record is removed")
-                diskRecords.remove(disk.name)
-                return forget(disk)
+                return end(disk)
             }
             disk.state.withLock { $0.device = device }
             if !record.isAttached && DeviceUser.find(of: device).isEmpty {
@@ -134,8 +133,7 @@ extension Supervisor {
             }
         } else if !record.isAttached {
             logger.notice("\(disk.name): a daemon died while it attached this disk; it is not attached")
-            diskRecords.remove(disk.name)
-            return forget(disk)
+            return end(disk)
         }
         let description = try attachAgain(disk, record)
         guard let description else { return }
@@ -189,8 +187,7 @@ extension Supervisor {
         logger.notice("\(disk.name): \(device.node) was only half attached and is not in use: it goes")
         do throws(NBDDeviceError) {
             _ = try call(.disconnect(index: device.index))
-            diskRecords.remove(disk.name)
-            forget(disk)
+            end(disk)
         } catch {
             complain(disk, "\(device.node) was only half attached and cannot be undone: \(error)")
         }

@@ -287,15 +287,16 @@ extension Supervisor {
             }
         }
         disk.state.withLock({ $0.listener })?.closeAndRemove()
-        if isGone { removeRecord(of: disk) }
-        forget(disk)
+        if isGone { end(disk) } else { forget(disk) }
     }
 
-    /// Unless its name is another disk's by now.
-    func removeRecord(of disk: AttachedDisk) {
+    /// Takes a disk off the books and leaves nothing of it to a successor. Its record stays where its name is
+    /// another disk's by now.
+    func end(_ disk: AttachedDisk) {
         state.withLock { state in
             if state.disks[disk.name.text] === disk { diskRecords.remove(disk.name) }
         }
+        forget(disk)
     }
 
     /// Takes a disk off the books; with the last of its target go the routes.

@@ -161,8 +161,7 @@ extension Supervisor {
             throw error
         }
         disk.state.withLock({ $0.listener })?.closeAndRemove()
-        removeRecord(of: disk)
-        forget(disk)
+        end(disk)
         logger.info("\(disk.name): detached")
         // Between the first flush and the last, a client may have written.
         if !force, let outcome = disk.detached.value, !outcome.isFlushed {
@@ -208,13 +207,15 @@ extension Supervisor {
             return beginToLeaveLane(disk, force: false)
         }
         for disk in leaving {
-            if disk.detached.wait(milliseconds: 35_000)?.isFlushed == false {
-                logger.error("\(disk.name): its last flush failed: what was written last may be lost")
-            }
+            if disk.detached.wait(milliseconds: 35_000)?.isFlushed == false { warnOfLoss(disk) }
             disk.state.withLock({ $0.listener })?.closeAndRemove()
             forget(disk)
             logger.info("\(disk.name): drained; the next causewayd serves it again")
         }
+    }
+
+    private func warnOfLoss(_ disk: AttachedDisk) {
+        logger.error("\(disk.name): its last flush failed: what was written last may be lost")
     }
 
     /// Has the lane let go of a disk; without force it answers and flushes what it has accepted before.
@@ -281,11 +282,8 @@ extension Supervisor {
         logger.error("\(disk.name): \(device.node) was disconnected by another program; the disk is detached")
         inBackground("end \(disk.name)") { [self] in
             leaveLane(disk, force: false, milliseconds: 35_000)
-            if disk.detached.value?.isFlushed != true {
-                logger.error("\(disk.name): its last flush failed: what was written last may be lost")
-            }
-            removeRecord(of: disk)
-            forget(disk)
+            if disk.detached.value?.isFlushed != true { warnOfLoss(disk) }
+            end(disk)
         }
     }
 

@@ -87,14 +87,12 @@ extension Supervisor {
             } catch {
                 // The next answer to the poll brings it up again.
                 if isLarger { setSize(id, old) }
-                lane.perform { $0.lane.forgetToldSize(id) }
+                forgetToldSize(of: disk)
                 throw error
             }
             try changeRecord(disk.name) { $0.sizeBytes = sizeBytes }
-        } else if isLarger {
-            setSize(id, sizeBytes)
         }
-        if !isLarger { setSize(id, sizeBytes) }
+        setSize(id, sizeBytes)
         let text = "the disk has \(sizeBytes) bytes now, \(isLarger ? "more" : "less") than \(old)"
         disk.remember(text)
         logger.notice("\(disk.name): \(text)")

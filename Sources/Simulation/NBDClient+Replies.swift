@@ -24,28 +24,22 @@ extension NBDClient {
 
     /// Returns whether requests can be made.
     private func shakeHands(_ position: inout Int) -> Bool {
-        guard var machine = handshake else { return true }
+        guard var machine = handshake, !machine.isOver else { return true }
         let step = machine.received(inbox, &position)
         let output = machine.takeOutput()
         handshake = machine
-        switch step {
-        case .needMore: break
-        case .ready:
-            isStructured = machine.isStructured
-            allocationContext = machine.allocationContext
-            handshake = nil
-        case .failed(let why):
+        if case .failed(let why) = step {
             chronicle.fail("the NBD handshake: \(why)")
             return false
         }
-        if !output.isEmpty { outbox.insert(contentsOf: output, at: 0) }
-        flushOutbox(upTo: handshake == nil ? .max : output.count)
-        if handshake != nil {
-            inbox.removeFirst(position)
-            if fromLane.end != nil { closed() }
-        }
-        return handshake == nil
+        send(handshake: output)
+        guard !machine.isOver else { return true }
+        inbox.removeFirst(position)
+        if fromLane.end != nil { closed() }
+        return false
     }
+
+    private var isStructured: Bool { handshake?.isStructured == true }
 
     private func takeReply(_ position: Int) -> Int? {
         guard isStructured, inbox.count - position >= 4,
@@ -125,7 +119,9 @@ extension NBDClient {
 
     /// What is said to read as zeros must do so.
     private func takeStatus(_ payload: Int, _ length: Int, _ request: Pending, _ reply: inout Reply) {
-        guard length >= 12, (length - 4) % 8 == 0, inbox.field(payload, bytes: 4) == allocationContext else {
+        guard length >= 12, (length - 4) % 8 == 0,
+            inbox.field(payload, bytes: 4) == handshake?.allocationContext
+        else {
             return chronicle.fail("a block status of \(length) bytes")
         }
         reply.isStatusKnown = true

@@ -74,14 +74,12 @@ public final class NBDClient {
     private(set) var pending: [UInt64: Pending] = [:]
     private let shared: BlocksInUse
     private var nextCookie: UInt64 = 1
-    var outbox: [UInt8] = []
+    private var outbox: [UInt8] = []
     var inbox: [UInt8] = []
-    /// Of the handshake, that are still in the outbox.
-    private var handshakeBytes = 0
-    /// Until it is over.
+    /// Kept when it is over; nil for a client that has none, as the kernel.
     var handshake: NBDHandshake?
-    var isStructured = false
-    var allocationContext: UInt64?
+    /// What it has to say, before any request.
+    private var handshakeOutbox: [UInt8] = []
     /// Structured replies of which some chunks have come, by cookie.
     var replies: [UInt64: Reply] = [:]
     private var isLeaving = false
@@ -129,6 +127,8 @@ public final class NBDClient {
         toLane.onRoom = { [weak self] in self?.flushOutbox() }
     }
 
+    private var canAskForStatus: Bool { handshake?.isOver == true && handshake?.allocationContext != nil }
+
     public var isIdle: Bool { pending.isEmpty && remaining == 0 }
     public var inFlight: Int { pending.count }
 
@@ -172,7 +172,7 @@ public final class NBDClient {
         var at = random.below(load.weights.reduce(0, +))
         for (index, weight) in load.weights.enumerated() {
             if at < weight {
-                if index == 0, allocationContext != nil, random.chance(200) { return .blockStatus }
+                if index == 0, canAskForStatus, random.chance(200) { return .blockStatus }
                 let isForced = random.chance(200)
                 return [
                     .read, .write, .writeAndForce, .flush, .trim,
@@ -314,22 +314,24 @@ public final class NBDClient {
         }
     }
 
-    private func flushOutbox() {
-        // Requests wait for the end of the handshake; its own bytes lie before them.
-        if handshake == nil || handshakeBytes > 0 {
-            flushOutbox(upTo: handshake == nil ? .max : handshakeBytes)
-        }
+    func send(handshake bytes: [UInt8]) {
+        handshakeOutbox += bytes
+        flushOutbox()
     }
 
-    /// - Parameter most: bytes.
-    func flushOutbox(upTo most: Int) {
-        let count = min(outbox.count, toLane.room, most)
+    /// Requests wait for the end of the handshake.
+    private func flushOutbox() {
+        flush(&handshakeOutbox)
+        if handshake?.isOver != false && handshakeOutbox.isEmpty { flush(&outbox) }
+    }
+
+    private func flush(_ bytes: inout [UInt8]) {
+        let count = min(bytes.count, toLane.room)
         if count > 0 {
-            toLane.send(Array(outbox.prefix(count)))
-            outbox.removeFirst(count)
+            toLane.send(Array(bytes.prefix(count)))
+            bytes.removeFirst(count)
         }
-        handshakeBytes = handshake == nil ? 0 : most - count
-        if !outbox.isEmpty { toLane.wantRoom() }
+        if !bytes.isEmpty { toLane.wantRoom() }
     }
 
     /// Says DISC, with what is under way unanswered. Nothing is asked any more.

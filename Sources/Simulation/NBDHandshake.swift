@@ -15,6 +15,7 @@ struct NBDHandshake {
 
     private let export: String
     private var isGreeted = false
+    private(set) var isOver = false
     private(set) var isStructured = false
     private(set) var allocationContext: UInt64?
     /// To be sent.
@@ -51,7 +52,9 @@ struct NBDHandshake {
             switch (option, type) {
             case (Self.structuredReply, 1): isStructured = true
             case (Self.setMetaContext, 4): allocationContext = bytes.field(data, bytes: 4)
-            case (Self.go, 1): return .ready
+            case (Self.go, 1):
+                isOver = true
+                return .ready
             case (Self.go, 3), (Self.setMetaContext, 1): break
             case (Self.setMetaContext, 0x8000_0000...): break
             default: return .failed("reply \(type) to option \(option)")

@@ -238,11 +238,7 @@ struct RealKernelTests {
 
         // While its socket lives, another one is taken by the call and dropped by the kernel.
         var spare = try KernelSocketPair()
-        _ = try runner.run(
-            .reconnect(
-                ReconnectRequest(
-                    index: device.index, backendIdentifier: Self.backend, sockets: [spare.kernelEnd])),
-            timeLimitMilliseconds: Self.limit)
+        try reconnect(device, spare.kernelEnd)
         spare.closeKernelEnd()
         #expect(KernelSocketPair.verifyAdopted(daemonEnd: spare.daemonEnd) == .dropped)
 
@@ -251,12 +247,7 @@ struct RealKernelTests {
 
         let pair = try KernelSocketPair()
         #expect(throws: NBDDeviceError.refused(.reconnect, index: device.index, errno: EINVAL)) {
-            try runner.run(
-                .reconnect(
-                    ReconnectRequest(
-                        index: device.index, backendIdentifier: "causeway-test:other",
-                        sockets: [pair.kernelEnd])),
-                timeLimitMilliseconds: Self.limit)
+            try reconnect(device, pair.kernelEnd, backend: "causeway-test:other")
         }
         let start = monotonicMilliseconds()
         let second = TinyServer(on: try adoptedSocket(of: device))
@@ -274,16 +265,18 @@ struct RealKernelTests {
         try finish(device, second)
     }
 
+    private func reconnect(_ device: KernelDevice, _ socket: Int32, backend: String = Self.backend) throws {
+        _ = try runner.run(
+            .reconnect(ReconnectRequest(index: device.index, backendIdentifier: backend, sockets: [socket])),
+            timeLimitMilliseconds: Self.limit)
+    }
+
     /// The daemon's end of a socket that the kernel has taken in place of a dead one. It notices the death in
     /// a thread of its own, and until then it drops what it is offered.
     private func adoptedSocket(of device: KernelDevice) throws -> Int32 {
         for _ in 0..<100 {
             var pair = try KernelSocketPair()
-            _ = try runner.run(
-                .reconnect(
-                    ReconnectRequest(
-                        index: device.index, backendIdentifier: Self.backend, sockets: [pair.kernelEnd])),
-                timeLimitMilliseconds: Self.limit)
+            try reconnect(device, pair.kernelEnd)
             pair.closeKernelEnd()
             if KernelSocketPair.verifyAdopted(daemonEnd: pair.daemonEnd) != .dropped {
                 return pair.takeDaemonEnd()
@@ -320,11 +313,7 @@ struct RealKernelTests {
 
         let start = monotonicMilliseconds()
         let pair = try KernelSocketPair()
-        _ = try runner.run(
-            .reconnect(
-                ReconnectRequest(
-                    index: device.index, backendIdentifier: Self.backend, sockets: [pair.kernelEnd])),
-            timeLimitMilliseconds: Self.limit)
+        try reconnect(device, pair.kernelEnd)
         let second = TinyServer(on: pair.takeDaemonEnd(), serving: disk)
         #expect(ChildProcess.reap(parked) == .exited(status: 0))
         let parkedMilliseconds = monotonicMilliseconds() - start

@@ -85,6 +85,7 @@ public struct LoginOptions: Sendable {
     }
 
     public var initiatorName: ISCSIName
+    /// ``isAlias(_:)``
     public var initiatorAlias: String?
     /// Needed for a normal session; for discovery it may be left out.
     public var targetName: ISCSIName?
@@ -103,6 +104,11 @@ public struct LoginOptions: Sendable {
     /// Begin at LoginOperationalNegotiation: legal, one round trip fewer, and refused with 0201 by targets
     /// that want a SecurityNegotiation stage. No common initiator does it, so it is off unless asked for.
     public var skipsSecurityNegotiation = false
+
+    /// A text of 1 to 255 bytes without NUL (RFC 7143 §13.7).
+    public static func isAlias(_ text: String) -> Bool {
+        (1...255).contains(text.utf8.count) && !text.utf8.contains(0)
+    }
 
     public init(initiatorName: ISCSIName, targetName: ISCSIName?, isid: InitiatorSessionID) {
         self.initiatorName = initiatorName

@@ -128,8 +128,8 @@ public struct LoginStateMachine: Sendable {
         {
             throw .options(problem)
         }
-        if let alias = options.initiatorAlias, alias.utf8.count > 255 || alias.utf8.contains(0) {
-            throw .options("the initiator alias is longer than 255 bytes or holds a NUL")
+        if let alias = options.initiatorAlias, !LoginOptions.isAlias(alias) {
+            throw .options("the initiator alias is empty, longer than 255 bytes or holds a NUL")
         }
     }
 

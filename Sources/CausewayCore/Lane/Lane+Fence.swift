@@ -435,6 +435,7 @@ extension Lane {
                 return problem(path, disk, .noSuchLUN, "the LUN cannot be exported: \(error)")
             }
             path.serials[disk] = report.serial
+            noteSize(report.limits.blockCount, path, disk)
         }
         guard path.isUp, path.intent == .inUse, path.barriers[disk] == nil else { return }
         path.wasUp = true
@@ -454,7 +455,6 @@ extension Lane {
         askInventory(target, soon: target.inventory.isStale || !isListed)
         checkAllPathsDown(path.target)
         tellProblems(path.target)
-        noteSize(report.limits.blockCount, path, disk)
         checkSize(disk)
     }
 }

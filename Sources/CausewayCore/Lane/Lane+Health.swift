@@ -107,7 +107,7 @@ extension Lane {
         signs.isOnTrial = path.ping.isFullSize && !showsAny(path)
         signs.transport = path.transport
         signs.transportRead = path.transportRead
-        signs.siblingHeard = siblingHeard(path)
+        signs.siblingHeard = lastHeard(path.target) { isSibling($0, of: path) }
         return signs
     }
 
@@ -209,23 +209,18 @@ extension Lane {
     /// Whether a session of the same portal group stands at `index`. Another group may be another controller:
     /// that one lives says nothing of the one that is silent.
     private func isSibling(_ index: Int32, of path: Path) -> Bool {
+        isOther(index, than: path) && paths[Int(index)].portalGroupTag == path.portalGroupTag
+    }
+
+    /// Another session of the target, of whichever portal group.
+    private func isOther(_ index: Int32, than path: Path) -> Bool {
         index != path.index && pathQueues[index].isFullFeature
-            && paths[Int(index)].portalGroupTag == path.portalGroupTag
     }
 
-    private func siblingHeard(_ path: Path) -> Instant {
+    /// When one of the target's sessions was heard last.
+    private func lastHeard(_ target: Int32, where isMeant: (Int32) -> Bool) -> Instant {
         var heard = Instant(nanoseconds: 0)
-        for index in targets[Int(path.target)].paths where isSibling(index, of: path) {
-            heard = max(heard, pathQueues[index].lastReceived)
-        }
-        return heard
-    }
-
-    /// When any other session of the target was heard last, also of another portal group.
-    private func othersHeard(_ path: Path) -> Instant {
-        var heard = Instant(nanoseconds: 0)
-        for index in targets[Int(path.target)].paths
-        where index != path.index && pathQueues[index].isFullFeature {
+        for index in targets[Int(target)].paths where isMeant(index) {
             heard = max(heard, pathQueues[index].lastReceived)
         }
         return heard
@@ -250,7 +245,7 @@ extension Lane {
         if signs.siblingHeard < pingSent { askSiblings(path) }
         if now.nanoseconds(since: path.transportRead) >= 100_000_000 { inspect(path) }
         // A read does no harm elsewhere, whoever that is.
-        if pingSent < othersHeard(path) { hedgeReads(path) }
+        if pingSent < lastHeard(path.target, where: { isOther($0, than: path) }) { hedgeReads(path) }
         // Nobody answers. If the network is at fault, TCP may wait for long before it tries again; a
         // connection that can be made tells that the path is back.
         if silence >= 2_000_000_000, path.isUp, path.attempt == nil, path.retryAt == nil,

@@ -51,14 +51,9 @@ enum InitiatorName {
         for path in [places.openISCSI, places.own] {
             guard let text = try? SmallFile.read(path) else { continue }
             guard let alias = value(of: "InitiatorAlias", in: text) else { continue }
-            return isAlias(alias) ? alias : nil
+            return LoginOptions.isAlias(alias) ? alias : nil
         }
         return nil
-    }
-
-    /// A text of 1 to 255 bytes.
-    static func isAlias(_ text: String) -> Bool {
-        (1...255).contains(text.utf8.count) && !text.utf8.contains(0)
     }
 
     /// The value of the first `InitiatorName=` line; `#` begins a comment line.

@@ -28,6 +28,14 @@ struct LaneAccessTests {
         #expect(world.client.isIdle)
     }
 
+    private func expectWorkOnSecondGroup(_ world: World, sourceLocation: SourceLocation = #_sourceLocation) {
+        let before = commands(world)
+        work(world)
+        let after = commands(world)
+        #expect(after[1] - before[1] > 100, sourceLocation: sourceLocation)
+        #expect(after[0] - before[0] < 10, "the other group had I/O", sourceLocation: sourceLocation)
+    }
+
     @Test("a status shows group, state and preference of each path")
     func shown() {
         let world = ready(options())
@@ -49,11 +57,7 @@ struct LaneAccessTests {
         world.setAccess([1: state, 2: state])
         work(world)
         world.run(limit: 2 * .second)
-        let before = commands(world)
-        work(world)
-        let after = commands(world)
-        #expect(after[1] - before[1] > 100)
-        #expect(after[0] - before[0] < 10, "the other group had I/O")
+        expectWorkOnSecondGroup(world)
         settle(world)
     }
 
@@ -81,11 +85,7 @@ struct LaneAccessTests {
         world.setAccess([1: 1, 2: 0])
         work(world)
         world.run(limit: 2 * .second)
-        let before = commands(world)
-        work(world)
-        let after = commands(world)
-        #expect(after[1] - before[1] > 100)
-        #expect(after[0] - before[0] < 10, "the second best group had I/O")
+        expectWorkOnSecondGroup(world)
         world.setAccess([1: 0, 2: 0])
         work(world)
         world.run(limit: 2 * .second)

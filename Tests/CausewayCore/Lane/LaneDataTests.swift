@@ -114,6 +114,16 @@ struct LaneDataTests {
         settle(world)
     }
 
+    /// A world that has answered so many requests of these kinds, and lost none of them.
+    private func worked(_ options: WorldOptions, weights: [Int], count: Int) -> World {
+        let world = ready(options)
+        var load = Load()
+        load.weights = weights
+        world.client.load(load, count: count)
+        settle(world)
+        return world
+    }
+
     @Test("to a LUN without write cache, without FUA, without UNMAP", arguments: 0..<8)
     func lesserUnits(_ bits: Int) {
         var options = WorldOptions()
@@ -121,11 +131,7 @@ struct LaneDataTests {
         options.unit.supportsFUA = bits & 2 != 0
         options.unit.isThin = bits & 4 != 0
         options.unit.maxWriteSameBlocks = bits & 4 != 0 ? 100 : 0
-        let world = ready(options)
-        var load = Load()
-        load.weights = [30, 30, 10, 10, 10, 10]
-        world.client.load(load, count: 150)
-        settle(world)
+        _ = worked(options, weights: [30, 30, 10, 10, 10, 10], count: 150)
     }
 
     @Test("while the target answers BUSY, TASK SET FULL, ABORTED COMMAND and unit attentions")
@@ -172,11 +178,7 @@ struct LaneDataTests {
         var options = WorldOptions()
         options.unit.refusals = .init(rawValue: bits)
         options.clientsNegotiate = true
-        let world = ready(options)
-        var load = Load()
-        load.weights = [30, 30, 10, 10, 10, 20]
-        world.client.load(load, count: 300)
-        settle(world)
+        let world = worked(options, weights: [30, 30, 10, 10, 10, 20], count: 300)
         #expect(world.client.errors == 0)
         let words = [1: "deallocate", 2: "WRITE SAME", 8: "FUA", 16: "GET LBA STATUS"]
         for (bit, word) in words {
@@ -191,11 +193,7 @@ struct LaneDataTests {
     func structuredReplies() {
         var options = WorldOptions()
         options.clientsNegotiate = true
-        let world = ready(options)
-        var load = Load()
-        load.weights = [60, 20, 0, 5, 20, 5]
-        world.client.load(load, count: 300)
-        settle(world)
+        let world = worked(options, weights: [60, 20, 0, 5, 20, 5], count: 300)
         var errors: [UInt32] = []
         world.client.submit(.blockStatus, lba: 0, blocks: 256) { errors.append($0) }
         // Beyond the end: an error in a chunk of its own.

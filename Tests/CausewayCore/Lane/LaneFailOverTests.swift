@@ -17,6 +17,14 @@ struct LaneFailOverTests {
         return (after.toTarget - before.toTarget, after.toInitiator - before.toInitiator)
     }
 
+    private func cut(_ world: World, after bytes: Int, isToTarget: Bool) {
+        if isToTarget {
+            world.cut(path: 0, afterBytesToTarget: bytes)
+        } else {
+            world.cut(path: 0, afterBytesToInitiator: bytes)
+        }
+    }
+
     private func options(paths: Int) -> WorldOptions {
         var options = WorldOptions()
         options.paths = Array([(0, 0), (1, 1)].prefix(paths))
@@ -41,11 +49,7 @@ struct LaneFailOverTests {
                 // Every byte near headers; in the middle of data one is like the other.
                 for at in 0...count where at < 120 || at % 13 == 0 || count - at < 60 {
                     let world = ready(options)
-                    if isToTarget {
-                        world.cut(path: 0, afterBytesToTarget: max(at, 1))
-                    } else {
-                        world.cut(path: 0, afterBytesToInitiator: max(at, 1))
-                    }
+                    cut(world, after: max(at, 1), isToTarget: isToTarget)
                     var error: UInt32?
                     world.client.submit(operation, lba: 8, blocks: 8) { error = $0 }
                     world.run(limit: bound) { error != nil }
@@ -99,11 +103,7 @@ struct LaneFailOverTests {
         for (isToTarget, count) in [(true, bytes.toTarget), (false, bytes.toInitiator)] {
             for at in stride(from: 1, through: count, by: 7) {
                 let world = ready(options)
-                if isToTarget {
-                    world.cut(path: 0, afterBytesToTarget: at)
-                } else {
-                    world.cut(path: 0, afterBytesToInitiator: at)
-                }
+                cut(world, after: at, isToTarget: isToTarget)
                 var answers: [UInt32] = []
                 world.client.submit(.write, lba: 100, blocks: 2) { answers.append($0) }
                 world.client.submit(shape.operation, lba: 8, blocks: 8) { answers.append($0) }
