@@ -542,6 +542,11 @@ test_lun_deleted() {
     disk_down
 }
 
+# tgt keeps a LUN for as long as a command is in it.
+lun_1_is_deleted() {
+    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1 2>/dev/null
+}
+
 # A new LUN in the disk's place, after a moment in which I/O meets none. tgt tells no session, and only one of
 # the two may have met it.
 test_lun_replaced() {
@@ -550,14 +555,14 @@ test_lun_replaced() {
     truncate -s 64M "$other"
     verified_fio_in_background load --rw=randwrite --bs=16k --iodepth=8 --size=32M --rate=4M --loops=4
     sleep 2
-    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    wait_until 20 'the LUN is deleted' lun_1_is_deleted
     sleep 0.5
     tgt_admin --op new --mode logicalunit --tid 1 --lun 1 --backing-store "$other" --bstype rdwr
     tgt_admin --op update --mode logicalunit --tid 1 --lun 1 --params scsi_sn=ANOTHER,scsi_id=ANOTHER
     sleep 4
     causeway status disk1
     [ -z "$(tr -d '\0' <"$other" | head -c 1)" ] || fail 'the other LUN was written to'
-    tgt_admin --op delete --mode logicalunit --tid 1 --lun 1
+    wait_until 20 'the other LUN is deleted' lun_1_is_deleted
     lun_1
     wait_until 20 'the disk is back' disk_is optimal
     causeway detach disk1 --force

@@ -31,6 +31,8 @@ struct HistoryTests {
         (1758, "a path that had owed a fence kept its disk from growing, for ever"),
         (1701, "a planned restart forgot that the target had lost acknowledged writes"),
         (2358, "LUN resets for the lane's own questions kept each other from coming to rest"),
+        (1054, "time in queues counted as patience with a target that had been BUSY once"),
+        (4669, "a write that a reset had taken from the task set was believed to have ended"),
         (5024, "a path that was added again while it left leaked the stream of its attempt"),
         (7801, "a write that somebody's reset had aborted came over newer ones"),
     ]

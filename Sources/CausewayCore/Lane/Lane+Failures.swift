@@ -18,7 +18,7 @@ extension Lane {
                 sendAgain(task, first: true)
             } else {
                 tasks[task].attempts -= 1
-                delay(task, milliseconds: 100)
+                putOff(task, milliseconds: 100)
             }
         case .retry where tasks[task].kind.isWrite && SCSIStatus(rawValue: status) == .taskAborted:
             if tasks[task].attempts <= settings.retryLimit { return writeWasAborted(task, path) }
@@ -36,8 +36,7 @@ extension Lane {
             // retries.
             tasks[task].attempts -= 1
             if SCSIStatus(rawValue: status) == .taskSetFull { lowerDepth(index) }
-            let waited = now.nanoseconds(since: tasks[task].refusedSince) / 1_000_000
-            delay(task, milliseconds: min(max(waited / 2, 10), 500))
+            putOff(task, milliseconds: min(max(tasks[task].putOffMilliseconds / 2, 10), 500))
         case .pathError(let cause):
             pathQueues[index].counters.errors &+= 1
             leaveThePath(path, disk, cause, status, sense)
@@ -49,11 +48,16 @@ extension Lane {
         }
     }
 
-    /// A command is put off for as long as all paths may be down, counted from when it was put off first.
+    /// A command is put off for as long as all paths may be down. What counts is the time that the target asked
+    /// for, not what the command spent in queues and on a slow target between its refusals.
     private func hasPatience(_ task: Int32) -> Bool {
-        if tasks[task].refusedSince.nanoseconds == 0 { tasks[task].refusedSince = now }
         let patience = disks[Int(tasks[task].disk)].failure.allPathsDownTimeout
-        return patience.end(since: tasks[task].refusedSince) > now
+        return patience.end(since: now) > now.adding(milliseconds: tasks[task].putOffMilliseconds)
+    }
+
+    private mutating func putOff(_ task: Int32, milliseconds: UInt64) {
+        tasks[task].putOffMilliseconds += milliseconds
+        delay(task, milliseconds: milliseconds)
     }
 
     private func isTransition(_ verdict: ErrorClassification, _ sense: SenseData?) -> Bool {

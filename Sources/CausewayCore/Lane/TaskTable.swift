@@ -103,8 +103,8 @@ struct Task: BitwiseCopyable {
     var issuedAt = Instant(nanoseconds: 0)
     /// For `PathLoad`.
     var mark = PathLoad.noMark
-    /// When the target first asked for patience; 0 if it has not.
-    var refusedSince = Instant(nanoseconds: 0)
+    /// How long the command has been put off because the target asked for patience.
+    var putOffMilliseconds: UInt64 = 0
     /// When a delayed task may go.
     var dueAt = Instant(nanoseconds: 0)
 
