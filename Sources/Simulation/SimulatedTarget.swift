@@ -140,7 +140,10 @@ public final class SimulatedTarget {
                 task.session.connection?.abortedTags.insert(task.tag)
                 if isAnswered { task.session.connection?.answer(task, .status(0x40)) }
             }
-            if task.state != .executing { remove(task) }
+            if task.state != .executing {
+                remove(task)
+                task.leaveAttention()
+            }
         }
         for other in sessions where other !== session {
             other.attentions[unit.lun, default: []].append(random.chance(500) ? .reset : .deviceReset)
@@ -339,6 +342,8 @@ public final class SimulatedTarget {
         if session.tasks[task.tag] === task {
             session.tasks[task.tag] = nil
             session.connection?.answer(task, outcome)
+        } else {
+            task.leaveAttention()
         }
         let ends = task.onEnd
         task.onEnd = []
@@ -385,6 +390,7 @@ public final class SimulatedTarget {
     private func forget(_ task: TargetTask) {
         if task.state == .receiving { task.session.connection?.abortedTags.insert(task.tag) }
         remove(task)
+        task.leaveAttention()
         task.session.tasks[task.tag] = nil
     }
 

@@ -80,6 +80,7 @@ extension TargetConnection {
         let isExempt = task.cdb[0] == 0x12 || task.cdb[0] == 0xa0
         if !isExempt, let attention = session.attentions[task.unit.lun]?.first {
             session.attentions[task.unit.lun]?.removeFirst()
+            task.attention = attention
             return .check(attention)
         }
         if let sense = task.unit.access?.refusal(task.cdb, group: target.accessGroup(of: task.portal)) {

@@ -54,6 +54,8 @@ final class TargetTask {
     var r2tSN: UInt32 = 0
     /// Decided when the command came: what it ends with instead of being carried out.
     var forced: Outcome?
+    /// The unit attention that it is to report.
+    var attention: Sense?
     var isSlow = false
     /// Who waits for the end of it.
     var onEnd: [() -> Void] = []
@@ -71,6 +73,13 @@ final class TargetTask {
         self.isWrite = isWrite
         self.expectedLength = expectedLength
         self.portal = portal
+    }
+
+    /// It ends without an answer: what it was to report is the next command's to report (SAM-5 5.14).
+    func leaveAttention() {
+        guard let attention else { return }
+        session.attentions[unit.lun, default: []].insert(attention, at: 0)
+        self.attention = nil
     }
 
     var name: String {

@@ -34,6 +34,7 @@ struct HistoryTests {
         (1054, "time in queues counted as patience with a target that had been BUSY once"),
         (4669, "a write that a reset had taken from the task set was believed to have ended"),
         (5024, "a path that was added again while it left leaked the stream of its attempt"),
+        (11918, "a target forgot a unit attention whose command somebody reset (the simulator's own fault)"),
         (7801, "a write that somebody's reset had aborted came over newer ones"),
     ]
 
