@@ -134,12 +134,14 @@ public final class History {
         demand(100 * Self.second, "a predecessor's session is not fenced") {
             !world.hasForeignRecords || swarm.options.settings.failure.fence != .hold
         }
-        let isLunLost =
-            swarm.faults[Swarm.Fault.lunGone.rawValue] + swarm.faults[Swarm.Fault.otherLUN.rawValue]
+        // One that every portal hid is lost too.
+        let isLunLost = [Swarm.Fault.lunGone, .otherLUN, .hiddenUnit].contains {
+            swarm.faults[$0.rawValue] > 0
+        }
         for client in world.clients {
             client.bound = 100 * Self.second
             // What was lost with a cache is told once more by each path.
-            client.mayFail = swarm.losesCache || isLunLost > 0 || swarm.mayAbort
+            client.mayFail = swarm.losesCache || isLunLost || swarm.mayAbort
             client.load(swarm.load, count: 20)
         }
         demand(100 * Self.second, "a healthy disk does not answer") { world.isIdle }
