@@ -48,8 +48,8 @@ extension Lane {
         }
     }
 
-    /// A command is put off for as long as all paths may be down. What counts is the time that the target asked
-    /// for, not what the command spent in queues and on a slow target between its refusals.
+    /// A command is put off for as long as all paths may be down. What counts is the time that the target
+    /// asked for, not what the command spent in queues and on a slow target between its refusals.
     private func hasPatience(_ task: Int32) -> Bool {
         let patience = disks[Int(tasks[task].disk)].failure.allPathsDownTimeout
         return patience.end(since: now) > now.adding(milliseconds: tasks[task].putOffMilliseconds)

@@ -177,8 +177,8 @@ extension Lane {
         switch (management.function, pdu.response) {
         case (.abortTask(let task, _), .taskDoesNotExist)
         where isUnderWay(task, path) && tasks[task.slot].kind.isWrite && path.proof == .waitsForTasks:
-            // Somebody's reset may have taken it out of the task set and not have seen its end: for that only a
-            // login waits.
+            // Somebody's reset may have taken it out of the task set and not have seen its end: for that only
+            // a login waits.
             reinstate(path, "a write without an answer is not known to the target")
         case (.abortTask(let task, _), .functionComplete), (.abortTask(let task, _), .taskDoesNotExist):
             // Its own answer may have come before.
