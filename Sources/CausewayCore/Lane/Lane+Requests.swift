@@ -273,13 +273,18 @@ extension Lane {
             requests[request].isInCache = true
             if tasks[task].restBlocks > 0 { return continueZeroes(task) }
         }
-        if error != 0 {
-            if tasks[task].kind == .getLBAStatus { internalData[task] = nil }
-            if requests[request].error == 0 { requests[request].error = error }
-        }
+        if error != 0 { noteError(error, task) }
         releaseTask(task)
         requests[request].tasks &-= 1
         endIfDone(request)
+    }
+
+    /// The first error of a request's commands is the request's.
+    @inline(never)
+    private mutating func noteError(_ error: UInt32, _ task: Int32) {
+        let request = tasks[task].request
+        if tasks[task].kind == .getLBAStatus { internalData[task] = nil }
+        if requests[request].error == 0 { requests[request].error = error }
     }
 
     @inline(__always)
