@@ -55,6 +55,8 @@ final class AttachedDisk: Sendable {
         var isSynchronizing = false
         /// The flush that a detach waits for.
         var flush: Promise<NBDError>?
+        /// The command of reservations that is under way.
+        var reservation: Promise<Result<ReservationReport, ReservationError>>?
         var origin = Origin.attached
         /// What keeps it from being served, as it was said last.
         var complaint: String?

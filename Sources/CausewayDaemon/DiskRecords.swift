@@ -66,6 +66,9 @@ struct DiskRecord: Codable, Equatable, Sendable {
     /// The target restarted with acknowledged writes in its cache, and no FLUSH of a client has said so.
     var hasLostWrites: Bool?
 
+    /// With which key it is registered at its LUN.
+    var registration: Registration?
+
     /// What the disk does not inherit, and all its settings as the configuration had them last: by these a
     /// reload tells what the configuration has changed from what was set by hand. Nil in a record of a
     /// daemon that did not write them.
@@ -75,6 +78,27 @@ struct DiskRecord: Codable, Equatable, Sendable {
     struct OwnSettings: Codable, Equatable, Sendable {
         var settings: [String: String]
         var queueDepth: UInt32?
+    }
+
+    struct Registration: Codable, Equatable, Sendable {
+        var key: String
+        var state: String
+        var aptpl: Bool
+        var pinnedPath: String?
+
+        init(_ registration: DiskRegistration) {
+            key = "\(registration.key)"
+            state = registration.state.rawValue
+            aptpl = registration.persists
+            pinnedPath = registration.pinnedPath
+        }
+
+        /// nil if it was not this program that wrote it.
+        var registration: DiskRegistration? {
+            guard let key = ReservationKey(parsing: key), let state = DiskRegistration.State(rawValue: state)
+            else { return nil }
+            return DiskRegistration(key: key, state: state, persists: aptpl, pinnedPath: pinnedPath)
+        }
     }
 
     /// The request as it was made, before it inherited anything.

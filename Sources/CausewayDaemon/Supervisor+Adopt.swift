@@ -214,6 +214,7 @@ extension Supervisor {
             wwid: record.wwid, sizeBytes: record.sizeBytes, logicalBlockLength: record.blockLength)
         specification.mayHaveUnflushedWrites = !record.isDrained
         specification.hasLostWrites = record.hasLostWrites == true
+        specification.registration = record.registration?.registration
         if let device = disk.state.withLock({ $0.device }), let size = try? device.sizeBytes {
             // A resize may have ended after the record was written: the kernel's word counts.
             specification.expected?.sizeBytes = size

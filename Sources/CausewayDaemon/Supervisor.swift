@@ -178,6 +178,10 @@ final class Supervisor: DiskService {
             } catch {
                 logger.error("\(disk.name): that writes were lost cannot be put on record: \(error)")
             }
+        case .registrationChanged(let id, let registration):
+            if let disk = find(id) { registrationChanged(disk, registration) }
+        case .reservationEnded(let id, let result):
+            find(id)?.state.withLock { $0.reservation }?.fulfil(result)
         case .flushed(let id, let error):
             find(id)?.state.withLock { $0.flush }?.fulfil(error)
         case .detached(let id, let isFlushed):

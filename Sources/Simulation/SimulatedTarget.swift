@@ -66,6 +66,7 @@ public final class SimulatedTarget {
 
     func add(_ unit: SimulatedUnit) {
         units[unit.lun] = unit
+        unit.reservations.tell = { [weak self, lun = unit.lun] in self?.tell($0, $1, lun: lun) }
         giveAccess(unit)
     }
 
@@ -362,7 +363,17 @@ public final class SimulatedTarget {
             }
             return forced
         }
-        return task.unit.execute(task.cdb, task.data, portal: task.portal, self)
+        let nexus = SimulatedReservations.Nexus(isid: task.session.isid, portal: task.portal)
+        return task.unit.reservations.outcome(task.cdb, task.data, nexus)
+            ?? task.unit.execute(task.cdb, task.data, portal: task.portal, self)
+    }
+
+    /// A nexus has lost a registration or a reservation: its session's next command says so.
+    private func tell(_ nexus: SimulatedReservations.Nexus, _ sense: Sense, lun: UInt64) {
+        for session in sessions
+        where session.isid == nexus.isid && session.connection?.connection.portal == nexus.portal {
+            session.attentions[lun, default: []].append(sense)
+        }
     }
 
     /// ABORT TASK: a task that is not being carried out is gone; what becomes of another depends on the kind

@@ -86,7 +86,7 @@ final class TargetTask {
         let names: [UInt8: String] = [
             0x00: "TUR", 0x12: "INQUIRY", 0x1a: "MODE SENSE", 0x42: "UNMAP", 0x88: "READ", 0x8a: "WRITE",
             0x91: "SYNC", 0x93: "WRITE SAME", 0x9e: "SERVICE IN", 0xa0: "REPORT LUNS", 0xa3: "RTPG",
-            0xa4: "STPG",
+            0xa4: "STPG", 0x5e: "PR IN", 0x5f: "PR OUT",
         ]
         let name = names[cdb[0]] ?? "command \(cdb[0])"
         guard [0x88, 0x8a, 0x93].contains(cdb[0]) else { return name }

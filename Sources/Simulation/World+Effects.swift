@@ -156,6 +156,10 @@ extension World {
         case .flushed(_, let error):
             chronicle.trace("lane", "flushed: \(error)")
             flushes.append(error)
+        case .registrationChanged(_, let registration):
+            chronicle.trace("lane", "registration \(registration.map { "\($0)" } ?? "none")")
+            self.registration = registration
+        case .reservationEnded(_, let result): reservation = result
         case .detached(let id, let isFlushed):
             guard let disk = disk(id, "another disk is detached") else { return }
             chronicle.trace("lane", "\(disk.name) is detached")

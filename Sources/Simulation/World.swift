@@ -188,6 +188,10 @@ public final class World {
     public var elapsed: UInt64 { timeline.now - 1_000_000_000 }
     public var failure: String? { chronicle.failure }
 
+    /// As it is on record, and what came of the newest command.
+    public internal(set) var registration: DiskRegistration?
+    var reservation: Result<ReservationReport, ReservationError>?
+
     // MARK: The disks
 
     /// What changes in a world's middle is the first disk's.
@@ -216,6 +220,7 @@ public final class World {
         var specification = DiskSpecification(
             name: disk.name, target: name, initiatorName: initiator, lun: disk.lun, paths: paths,
             settings: options.settings)
+        specification.registration = registration
         specification.authentication = options.target.chap.authentication(seed: options.seed)
         if life > 0, let description = disk.description {
             specification.expected = ExpectedUnit(

@@ -89,6 +89,7 @@ extension Lane {
             path.probes[disk] = nil
             path.serials[disk] = nil
             path.gone[disk] = nil
+            path.registered.remove(disk)
             path.sweeps[disk] = nil
             path.shownBlocks[disk] = nil
         }

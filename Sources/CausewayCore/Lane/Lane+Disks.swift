@@ -12,6 +12,8 @@ public struct DiskSpecification: Sendable {
     public var mayHaveUnflushedWrites = false
     /// A predecessor knew that acknowledged writes are gone, and had not told a client.
     public var hasLostWrites = false
+    /// What a predecessor, or the disk's file, has it registered with.
+    public var registration: DiskRegistration?
     /// The policy may name a path that comes later, or that a predecessor had.
     public var mayLackPreferred = false
     public var authentication = Authentication.none
@@ -93,6 +95,11 @@ extension Lane {
         queue.lun = specification.lun.rawValue
         if specification.mayHaveUnflushedWrites { queue.acknowledgedWrites = 1 }
         queue.lostCache = specification.hasLostWrites
+        disk.reservations.registration = specification.registration
+        if specification.registration?.state == .evicted {
+            queue.isEvicted = true
+            queue.fenceDebts = 1
+        }
         diskQueues[index] = queue
         target.disks.append(index)
         joinHealth(target)

@@ -19,9 +19,7 @@ extension Lane {
 
     @inline(never)
     private mutating func wait(_ task: Int32, _ disk: Int32) {
-        if diskQueues[disk].isFailing || isOrphanedWrite(task, disk) {
-            return finishTask(task, error: NBDError.inputOutput.rawValue)
-        }
+        guard !isHopeless(task, disk) else { return finishTask(task, error: NBDError.inputOutput.rawValue) }
         tasks[task].issuedAt = now
         if diskQueues[disk].fenceDebts > 0 { wake(at: now.adding(milliseconds: 1000)) }
         diskQueues[disk].pending.append(task, tasks)
@@ -139,12 +137,13 @@ extension Lane {
         var flags: SCSICommand.Flags = .final
         var attribute: SCSICommand.TaskAttribute = .simple
         switch kind {
-        case .read, .hedgedRead, .hedge, .discarded, .getLBAStatus, .inquiry, .accessReport:
+        case .read, .hedgedRead, .hedge, .discarded, .getLBAStatus, .inquiry, .accessReport,
+            .reservationReport:
             if length > 0 { flags = [.final, .read] }
         case .inventory:
             flags = [.final, .read]
             lun = 0
-        case .write, .unmap, .writeSame, .accessSetting:
+        case .write, .unmap, .writeSame, .accessSetting, .reservationOrder:
             flags = [.final, .write]
             let first = min(pathQueues[path].firstBurstLength, length)
             if pathQueues[path].immediateData {
@@ -218,7 +217,8 @@ extension Lane {
             )
             .words
         case .barrier, .resetBarrier, .signOfLife: return CommandDescriptorBlock.testUnitReady.words
-        case .inquiry, .accessReport, .accessSetting, .inventory: return commands[task].words
+        case .inquiry, .accessReport, .accessSetting, .inventory, .reservationReport, .reservationOrder:
+            return commands[task].words
         }
     }
 

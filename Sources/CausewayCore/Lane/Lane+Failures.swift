@@ -41,6 +41,7 @@ extension Lane {
             pathQueues[index].counters.errors &+= 1
             leaveThePath(path, disk, cause, status, sense)
             sendAgain(task, first: true)
+        case .reservationConflict: conflict(task, path)
         case .spaceExhausted where disks[Int(disk)].failure.space == .hold:
             holdForSpace(task)
         default:
@@ -242,6 +243,7 @@ extension Lane {
         if notices.contains(.reset) && !notices.contains(.nexusLost) && path.isUp && hasCommands(path, disk) {
             beginSweep(path, disk, isOwn: false)
         }
+        noteReservations(notices, path, disk)
         if notices.contains(.lunListChanged) { askInventory(targets[Int(path.target)], soon: true) }
         if notices.contains(.thinThresholdReached) {
             tell(.warning, disks[Int(disk)], "the thin pool behind the LUN is filling up (6/38/07)")

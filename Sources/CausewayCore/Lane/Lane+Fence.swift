@@ -438,13 +438,20 @@ extension Lane {
             noteSize(report.limits.blockCount, path, disk)
         }
         guard path.isUp, path.intent == .inUse, path.barriers[disk] == nil else { return }
+        noteAccess(report.identified, path, cold)
+        guard isRegistered(path, disk) else { return }
+        join(path, disk)
+    }
+
+    /// A path that has shown its LUN, and may use it, carries I/O from now on.
+    mutating func join(_ path: Path, _ disk: Int32) {
+        let cold = disks[Int(disk)]
         path.wasUp = true
         if let since = path.lostSince {
             path.lostSince = nil
             let tenths = now.nanoseconds(since: since) / 100_000_000
             log(.information, "\(label(path)): path is back after \(tenths / 10).\(tenths % 10) s")
         }
-        noteAccess(report.identified, path, cold)
         lunIsBack(path, disk)
         path.diskProblems[disk] = nil
         diskQueues[disk].shown |= 1 &<< UInt32(path.ordinal)

@@ -252,6 +252,8 @@ extension Lane {
         case .accessReport: return accessAnswered(task, path, status: status, sense: sense)
         case .accessSetting: return activationAnswered(task, path, status: status, sense: sense)
         case .inventory: return inventoryAnswered(task, path, status: status, sense: sense)
+        case .reservationReport, .reservationOrder:
+            return reservationAnswered(task, path, status: status, sense: sense)
         default: break
         }
         guard status == 0 else { return commandFailed(task, path, status: status, sense: sense) }

@@ -259,7 +259,7 @@ extension Lane {
             }
             if tasks[task].request >= 0 {
                 sendAgain(task, first: true)
-            } else if tasks[task].kind == .accessSetting {
+            } else if [.accessSetting, .reservationOrder].contains(tasks[task].kind) {
                 dropInternal(task, path, wasSent: false)
             } else {
                 if internalData[task] != nil { internalData[task] = [] }

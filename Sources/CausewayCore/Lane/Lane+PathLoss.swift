@@ -89,6 +89,7 @@ extension Lane {
         pathQueues[index].isFullFeature = false
         leaveStream(stream, path)
         path.probes = [:]
+        path.registered = []
         path.barriers = [:]
         path.fenced = Path.Fenced()
         dropInternal(path)
@@ -182,6 +183,9 @@ extension Lane {
                 wake(at: cold.access.askAt ?? .never)
             }
             if kind == .accessSetting && wasSent && !cold.isRemoved { path.accessDebts.insert(disk) }
+        case .reservationReport, .reservationOrder:
+            if kind == .reservationOrder && wasSent && !cold.isRemoved { path.accessDebts.insert(disk) }
+            reservationLost(task, cold)
         case .inventory:
             let target = targets[Int(path.target)]
             if target.inventory.task == task {
@@ -215,9 +219,7 @@ extension Lane {
         tasks[task].path = -1
         diskQueues[disk].counters.sentAgain &+= 1
         if tasks[task].kind == .getLBAStatus { internalData[task] = [] }
-        if diskQueues[disk].isFailing || isOrphanedWrite(task, disk) {
-            return finishTask(task, error: NBDError.inputOutput.rawValue)
-        }
+        guard !isHopeless(task, disk) else { return finishTask(task, error: NBDError.inputOutput.rawValue) }
         tasks[task].state = .pending
         tasks[task].issuedAt = now
         if first {

@@ -250,10 +250,11 @@ extension Lane {
                 path.probes[disk] = nil
                 problem(path, disk, .notReady, "the LUN does not answer")
             }
-        case .accessSetting:
+        case .accessSetting, .reservationOrder:
+            let name = commands[task].operationName
             dropInternal(task, path, wasSent: true)
             // What it owes is settled by a new session alone.
-            reinstate(path, "SET TARGET PORT GROUPS had to be aborted")
+            reinstate(path, "\(name) had to be aborted")
         case _ where tasks[task].request < 0: dropInternal(task, path, wasSent: true)
         case let kind where kind.isWrite: writeWasAborted(task, path)
         default: again(task)

@@ -161,6 +161,7 @@ extension Lane {
             if failBackAt <= now { failBack(disk) } else { wake(at: failBackAt) }
         }
         tickAccess(disk)
+        tickReservations(disk)
         tickReset(disk)
         tickSpace(disk)
         tickLoss(disk)

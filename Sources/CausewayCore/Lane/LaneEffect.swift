@@ -63,6 +63,10 @@ public enum LaneNotice: Sendable {
     case writesLost(DiskID, isTold: Bool)
     /// A flush that was asked for with `flush`, or the last one of a disk, has ended.
     case flushed(DiskID, error: NBDError)
+    /// The disk's registration has changed: a successor has to know.
+    case registrationChanged(DiskID, DiskRegistration?)
+    /// What came of a `reserve`.
+    case reservationEnded(DiskID, Result<ReservationReport, ReservationError>)
     /// All paths that carry the disk show this size, which is not the disk's.
     case sizeChanged(DiskID, sizeBytes: UInt64)
     /// `isFlushed` unless its last flush failed.

@@ -112,8 +112,11 @@ final class Path {
     /// LUN fields of such writes of disks that are not attached: of a predecessor, or of one that went by
     /// force.
     var unfenced: Set<UInt64>
-    /// Disks whose SET TARGET PORT GROUPS was sent and not answered: a copy may still come.
+    /// Disks whose SET TARGET PORT GROUPS or PERSISTENT RESERVE OUT was sent and not answered: a copy may
+    /// still come.
     var accessDebts: Set<Int32> = []
+    /// Disks whose reservation key this session is registered with.
+    var registered: Set<Int32> = []
     /// Commands that a reset may have ended, by disk.
     var sweeps: [Int32: Sweep] = [:]
     /// When the target last said on this path that a disk's LUN is gone.
@@ -284,6 +287,7 @@ final class Disk {
     var goneSince: Instant?
     var loss: DeviceLoss?
     var access = LogicalUnitAccess()
+    var reservations = ReservationDesk()
     /// Which path was asked for access states last.
     var accessTurn = 0
     var reset: LogicalUnitReset?
