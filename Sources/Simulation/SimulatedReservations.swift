@@ -14,6 +14,9 @@ final class SimulatedReservations {
     /// Says to a nexus that something was taken from it.
     var tell: (Nexus, Sense) -> Void = { _, _ in }
 
+    /// As Linux's target does it: of an initiator's nexuses only the one that made the reservation writes.
+    var letsOnlyHolderWrite = false
+
     private static let conflict = Outcome.status(0x18)
 
     /// What PERSISTENT RESERVE IN and OUT, and commands that meet a reservation, end with; nil for others.
@@ -34,6 +37,7 @@ final class SimulatedReservations {
         let isWrite = [0x42, 0x8a, 0x91, 0x93].contains(cdb[0])
         let isExclusive = [3, 6, 8].contains(holder.type)
         guard isWrite || isRead && isExclusive else { return false }
+        if letsOnlyHolderWrite && holder.nexus.portal >= 0 && nexus != holder.nexus { return true }
         return holder.type < 5 ? nexus != holder.nexus : registrations[nexus] == nil
     }
 
@@ -131,6 +135,9 @@ extension World {
         data.append(other, bytes: 8)
         return ([0x5f, action, type, 0, 0, 0, 0, 0, 24, 0], data + Array(repeating: 0, count: 8))
     }
+
+    /// As Linux's target does it: of an initiator's nexuses only the one that made the reservation writes.
+    public func letOnlyHolderWrite() { unit.reservations.letsOnlyHolderWrite = true }
 
     /// How many nexuses are registered with `key`.
     public func registrations(of key: UInt64) -> Int {

@@ -215,7 +215,7 @@ lio_start() {
     local kind=${1:-file} size=${2:-512} store group setting
     modprobe configfs
     mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
-    mkdir -p /etc/target /var/target/alua /var/target/pr
+    mkdir -p /etc/target/pr /etc/target/alua /var/target/alua /var/target/pr
     modprobe -a target_core_mod target_core_file target_core_iblock iscsi_target_mod
     mkdir -p "$lio_config/iscsi"
     lio=$kind

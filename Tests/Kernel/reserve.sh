@@ -1,16 +1,41 @@
 #!/bin/bash
-# reserve.sh TARGET: two hosts, each a Causeway of its own, agree by persistent reservations who writes to one LUN;
-# the one that is pre-empted while a path of its is down writes nothing any more.
+# reserve.sh tgt|lio|lio-one: two hosts, each a Causeway of its own, agree by persistent reservations who writes to one LUN;
+# the one that is pre-empted while a path of its is down writes nothing any more. LIO with a portal group for each
+# portal; with one for both (lio-one) it lets the holder's path alone write, and the others have to stand by.
 set -eu
 # shellcheck source=Tests/Kernel/lib.sh
 . "$(dirname "$0")/lib.sh"
 lab_begin
 
-target=$1
-here=$control there=$work/other.control other_daemon='' writer=''
+target=${1%-one}
+# shellcheck disable=SC2034  # by their names
+here=$control there=$work/other.control
+other_daemon='' writer=''
+second=$lio_config/iscsi/$iqn/tpgt_2
 test_end() {
     end_process "$writer"
     end_process "$other_daemon"
+    end_process "$daemon"
+    daemon=''
+    [ ! -d "$second" ] || second_group_stop
+}
+# LIO's second portal moves to a portal group of its own.
+second_group_start() {
+    local setting
+    rmdir "$lio_config/iscsi/$iqn/tpgt_1/np/$portal2"
+    mkdir -p "$second/lun/lun_1"
+    ln -s "$lio_config/core/fileio_0/disk" "$second/lun/lun_1/store"
+    nsenter --net="/run/netns/$FAR" mkdir "$second/np/$portal2"
+    for setting in authentication=0 generate_node_acls=1 demo_mode_write_protect=0 cache_dynamic_acls=1; do
+        echo "${setting#*=}" >"$second/attrib/${setting%=*}"
+    done
+    echo 1 >"$second/enable"
+}
+second_group_stop() {
+    echo 0 >"$second/enable"
+    rmdir "$second"/np/*
+    rm "$second/lun/lun_1/store"
+    rmdir "$second/lun/lun_1" "$second"
 }
 paths=(--target "$iqn" --lun 1 --portal "$portal1" --portal "$portal2" --bind p1 --bind p2)
 
@@ -44,7 +69,8 @@ io() { # HOST COMMAND
     qemu-io -f raw "$(uri "$1")" -c "$2" >"$work/qemu-io" 2>&1 && ! grep -qi error "$work/qemu-io"
 }
 holds() { # byte, for people
-    io there "read -P $1 0 1M" && ! grep -q 'Pattern verification failed' "$work/qemu-io" || fail "$2"
+    io there "read -P $1 0 1M" || fail "$2: it cannot be read"
+    ! grep -q 'Pattern verification failed' "$work/qemu-io" || fail "$2"
 }
 path_state() { # HOST LINK
     CAUSEWAY_CONTROL=${!1} causeway status disk1 --json |
@@ -56,6 +82,7 @@ is_evicted() { reserve here status && said '.state == "evicted"'; }
 [ -n "$NEAR" ] || modprobe veth
 links_up
 "${target}_start"
+[ "$1" != lio ] || second_group_start
 daemon_start
 other_start
 causeway attach disk1 "${paths[@]}" --socket "$work/here.sock"
@@ -79,6 +106,20 @@ must_say 'keys of both hosts' "[.keys[] | select(. == \"0xb\")] | length == $all
 
 say '--- a reservation'
 refuses 'a type with one holder' 'several paths' here reserve --type write-exclusive
+if [ "$1" = lio-one ]; then
+    ! reserve here reserve || fail 'reserve does not say that a path stands by'
+    grep -q 'lets only the path that made the reservation write' "$work/complaint" ||
+        fail "reserve does not say why a path stands by: $(cat "$work/complaint")"
+    for i in 1 2 3 4; do io here "write -P 0x11 ${i}M 1M" || fail 'the holder cannot write'; done
+    other reserve disk1 unregister >/dev/null
+    ! io there 'write -P 0x99 0 1M' || fail 'a host without registration writes'
+    reserve here release
+    for link in p1 p2; do wait_until 20 "a path over $link is back" path_works here "$link"; done
+    reserve here unregister
+    causeway detach disk1
+    other detach disk1
+    exit 0
+fi
 reserve here reserve
 must_say 'reservation' '.holder == "0xa" and .type == "write-exclusive-registrants-only"'
 refuses 'a second reservation' 'RESERVATION CONFLICT.*0xa' there reserve --type exclusive-access-registrants-only

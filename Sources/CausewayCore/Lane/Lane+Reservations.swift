@@ -177,6 +177,9 @@ extension Lane {
             task = issueCommand(
                 .reservationReport, .persistentReserveIn(action, allocationLength: UInt16(count)),
                 disk: disk, path: path, byteCount: count)
+        case .tryWrite:
+            task = issueCommand(
+                .reservationReport, .write16(lba: 0, blocks: 0), disk: disk, path: path, byteCount: 0)
         case .order(let order):
             // A copy of an earlier one may still come: none is sent before its fence.
             let target = targets[Int(cold.target)]
@@ -322,12 +325,13 @@ extension Lane {
         var registration = cold.reservations.registration
         switch run.command {
         case .register:
-            for index in run.done where paths[Int(index)].isUp { paths[Int(index)].registered.insert(disk) }
-            for (index, text) in run.problems where paths[Int(index)].isUp {
-                problem(paths[Int(index)], disk, .notReady, "its reservation key is not registered: \(text)")
+            guard !run.done.isEmpty else {
+                registration = cold.reservations.before
+                break
             }
+            for index in run.done where paths[Int(index)].isUp { paths[Int(index)].registered.insert(disk) }
+            shutOut(run, cold)
             registration?.state = .standing
-            if run.done.isEmpty { registration = cold.reservations.before }
         case .unregister, .clear:
             guard isDone || !run.done.isEmpty else { return }
             forgetRegistration(cold)
@@ -337,10 +341,19 @@ extension Lane {
             let pinned = run.done.last.map { paths[Int($0)].name }
             registration?.pinnedPath = pinned
         case .release where isDone: registration?.pinnedPath = nil
-        case .reserve, .preempt, .release, .status: return
+        case .reserve, .preempt: return shutOut(run, cold)
+        case .release, .status: return
         }
         setRegistration(registration, cold)
         reprobeAll(cold)
+    }
+
+    /// Paths that a run has found to be of no use now.
+    private mutating func shutOut(_ run: ReservationRun, _ cold: Disk) {
+        for (index, text) in run.problems where paths[Int(index)].isUp {
+            paths[Int(index)].registered.remove(cold.index)
+            problem(paths[Int(index)], cold.index, .notReady, text)
+        }
     }
 
     private mutating func forgetRegistration(_ cold: Disk) {

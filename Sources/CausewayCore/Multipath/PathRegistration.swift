@@ -2,6 +2,14 @@
 enum ReservationStep: Equatable {
     case read(PersistentReserveInAction)
     case order(PersistentReserveOrder)
+    /// A WRITE(16) of no blocks: it changes nothing, and meets a reservation as any other does.
+    case tryWrite
+
+    /// Why a path is of no use although its key is registered: Linux's target lets only the session that made
+    /// a reservation write, of those that an initiator name has in one portal group, whatever the type.
+    static let onlyHolderWrites =
+        "the target lets only the path that made the reservation write; give each portal a portal group of "
+        + "its own"
 }
 
 /// How such a command ended.
@@ -38,6 +46,9 @@ struct PathRegistration {
         /// Whether the key of another nexus still stands beside the new one.
         case checking
         case withdrawing
+        /// Is the LUN reserved by this host? Then the path must be able to write.
+        case readingReservation
+        case trying
         case ended(Verdict)
     }
 
@@ -64,6 +75,8 @@ struct PathRegistration {
         case .confirming: register(over: key, key)
         case .registering: register(over: .none, key)
         case .withdrawing: register(over: key, .none)
+        case .readingReservation: .read(.readReservation)
+        case .trying: .tryWrite
         case .ended: nil
         }
     }
@@ -75,20 +88,33 @@ struct PathRegistration {
     mutating func answered(_ answer: ReservationAnswer) {
         switch (state, answer) {
         case (.ended, _): break
+        case (.trying, .conflict): state = .ended(.failed(ReservationStep.onlyHolderWrites))
+        case (.trying, .good), (.trying, .failed): state = .ended(.registered)
         // What the other host did stands, whatever became of this command.
         case (.withdrawing, _): state = .ended(.evicted(Self.takenMeanwhile))
         case (_, .failed(let text)):
             state = .ended(.failed("its reservation key cannot be registered: \(text)"))
         case (_, .lost): state = .ended(.failed("the path was lost while it was registered"))
         case (.readingKeys, .good(let data)): state = take(data, atLeast: 1, then: .confirming)
-        case (.checking, .good(let data)): state = take(data, atLeast: 2, then: .ended(.registered))
-        case (.confirming, .good), (.insisting, .good): state = .ended(.registered)
+        case (.checking, .good(let data)): state = take(data, atLeast: 2, then: .readingReservation)
+        case (.confirming, .good), (.insisting, .good): state = .readingReservation
+        case (.readingReservation, .good(let data)): state = look(at: data)
         case (.confirming, .conflict): state = .registering
         case (.registering, .good): state = .checking
         case (.registering, .conflict):
             state = .ended(.failed("this nexus is registered with another reservation key than \(key)"))
-        case (.readingKeys, .conflict), (.checking, .conflict), (.insisting, .conflict):
+        case (.readingKeys, .conflict), (.checking, .conflict), (.insisting, .conflict),
+            (.readingReservation, .conflict):
             state = .ended(.failed("its reservation key cannot be registered: RESERVATION CONFLICT"))
+        }
+    }
+
+    private func look(at data: [UInt8]) -> State {
+        do throws(SCSIDataError) {
+            let holder = try unsafe PersistentReservation(data.span.bytes).holder
+            return holder?.isHeld(by: key) == true ? .trying : .ended(.registered)
+        } catch {
+            return .ended(.failed("\(error)"))
         }
     }
 

@@ -13,6 +13,8 @@ struct ReservationRun {
         case ordering(Int)
         /// What the reservation is, before the order or after it was refused.
         case reading(Int, isAfter: Bool)
+        /// Whether the path of this place may write under the new reservation.
+        case trying(Int)
         case readingKeys
         case readingReservation
         case ended
@@ -61,6 +63,7 @@ struct ReservationRun {
         switch state {
         case .ordering(let place): order.map { (.order($0), paths[place]) }
         case .reading(let place, _): (.read(.readReservation), paths[place])
+        case .trying(let place): (.tryWrite, paths[place])
         case .readingKeys: (.read(.readKeys), done.last ?? paths[0])
         case .readingReservation: (.read(.readReservation), done.last ?? paths[0])
         case .ended: nil
@@ -92,9 +95,7 @@ struct ReservationRun {
         }
     }
 
-    private func isOurs(_ holder: PersistentReservation.Holder) -> Bool {
-        holder.key == key || holder.type.isOfAllRegistrants
-    }
+    private func isOurs(_ holder: PersistentReservation.Holder) -> Bool { holder.isHeld(by: key) }
 
     mutating func answered(_ answer: ReservationAnswer) {
         switch state {
@@ -104,6 +105,9 @@ struct ReservationRun {
             guard let data = data(answer) else { return }
             guard take(reservation: data) else { return }
             isAfter ? looked(place) : looked()
+        case .trying(let place):
+            if answer == .conflict { problems.append((paths[place], ReservationStep.onlyHolderWrites)) }
+            state = place + 1 < paths.count ? .trying(place + 1) : .readingKeys
         case .readingKeys:
             guard let data = data(answer) else { return }
             do throws(SCSIDataError) {
@@ -126,6 +130,7 @@ struct ReservationRun {
             // Of registrants only one nexus holds the reservation, and the others' RELEASE does nothing.
             case .release: state = .reading(place, isAfter: true)
             case _ where isForAllPaths: goOn(after: place)
+            case .reserve, .preempt: state = .trying(0)
             default: state = .readingKeys
             }
         case .conflict:

@@ -122,6 +122,9 @@ public struct PersistentReservation: Equatable, Sendable {
             self.key = key
             self.type = type
         }
+
+        /// Whether a host that is registered with `key` holds it.
+        public func isHeld(by key: ReservationKey) -> Bool { self.key == key || type.isOfAllRegistrants }
     }
 
     public var generation: UInt32

@@ -166,6 +166,25 @@ struct LaneReservationTests {
         settle(one)
     }
 
+    @Test("where only the holder's path may write, the others stand by while the LUN is reserved")
+    func onlyHolder() throws {
+        let world = registered()
+        world.letOnlyHolderWrite()
+        let report = try #require(try world.reserve(.reserve(Self.registrantsOnly))?.get())
+        #expect(report.problems.count == 1)
+        #expect(carriesIO(world) == [true, false])
+        world.loseCarrier(interface: 1)
+        world.run(limit: 2 * .second)
+        world.findCarrier(interface: 1)
+        world.run(limit: 5 * .second)
+        #expect(carriesIO(world) == [true, false])
+        _ = try #require(try world.reserve(.release)?.get())
+        world.run(limit: 10 * .second) { active(world) == 2 }
+        #expect(carriesIO(world) == [true, true])
+        #expect(world.client.errors == 0)
+        settle(world)
+    }
+
     @Test("pre-empting takes another host's reservation")
     func preempts() throws {
         let world = ready(WorldOptions())
