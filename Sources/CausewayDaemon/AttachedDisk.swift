@@ -56,7 +56,8 @@ final class AttachedDisk: Sendable {
         /// The flush that a detach waits for.
         var flush: Promise<NBDError>?
         /// The command of reservations that is under way.
-        var reservation: Promise<Result<ReservationReport, ReservationError>>?
+        var reservation: (ticket: UInt64, promise: Promise<Result<ReservationReport, ReservationError>>)?
+        var reservationTickets: UInt64 = 0
         var origin = Origin.attached
         /// What keeps it from being served, as it was said last.
         var complaint: String?

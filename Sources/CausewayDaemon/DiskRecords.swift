@@ -85,19 +85,25 @@ struct DiskRecord: Codable, Equatable, Sendable {
         var state: String
         var aptpl: Bool
         var pinnedPath: String?
+        var unproved: [String]?
 
         init(_ registration: DiskRegistration) {
             key = "\(registration.key)"
             state = registration.state.rawValue
             aptpl = registration.persists
             pinnedPath = registration.pinnedPath
+            unproved = registration.unproved.isEmpty ? nil : registration.unproved.sorted()
         }
 
-        /// nil if it was not this program that wrote it.
-        var registration: DiskRegistration? {
-            guard let key = ReservationKey(parsing: key), let state = DiskRegistration.State(rawValue: state)
-            else { return nil }
-            return DiskRegistration(key: key, state: state, persists: aptpl, pinnedPath: pinnedPath)
+        /// What is not known here is taken for the worst: another host has the LUN.
+        var registration: DiskRegistration {
+            var registration = DiskRegistration(
+                key: ReservationKey(parsing: key) ?? .none,
+                state: DiskRegistration.State(rawValue: state) ?? .evicted, persists: aptpl,
+                pinnedPath: pinnedPath)
+            registration.unproved = Set(unproved ?? [])
+            if registration.key == .none { registration.state = .evicted }
+            return registration
         }
     }
 

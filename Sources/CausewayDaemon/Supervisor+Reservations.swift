@@ -6,25 +6,29 @@ import Synchronization
 
 /// Persistent reservations: what an administrator asks for, and what is put on record of it.
 extension Supervisor {
-    /// Every command of it may have to wait for an answer, and for the next try.
+    /// The lane gives a command up sooner.
     private static let reserveMilliseconds = 120_000
 
     func reserve(_ request: ReserveRequest) throws(ControlError) -> ReservationStatus {
         let disk = try find(request.name)
         let promise = Promise<Result<ReservationReport, ReservationError>>()
-        let id = try disk.state.withLock { state throws(ControlError) -> DiskID in
+        guard let record = diskRecords.read(disk.name) else {
+            throw .busy("\(request.name) is not attached yet")
+        }
+        let command = try Self.command(request, known: record.registration)
+        let (id, ticket) = try disk.state.withLock { state throws(ControlError) -> (DiskID, UInt64) in
             guard let id = state.id, !state.isDetaching else {
                 throw .busy("\(request.name) is not attached yet, or is being detached")
             }
             guard state.reservation == nil else {
                 throw .busy("another command of reservations is under way for \(request.name)")
             }
-            state.reservation = promise
-            return id
+            state.reservationTickets += 1
+            state.reservation = (state.reservationTickets, promise)
+            return (id, state.reservationTickets)
         }
         defer { disk.state.withLock { $0.reservation = nil } }
-        let command = try Self.command(request, known: diskRecords.read(disk.name)?.registration?.key)
-        lane.perform { $0.lane.reserve(id, command, now: $0.time) }
+        lane.perform { $0.lane.reserve(id, command, ticket: ticket, now: $0.time) }
         var waited = 0
         while waited < Self.reserveMilliseconds, !disk.isDetaching {
             guard let result = promise.wait(milliseconds: 500) else {
@@ -50,15 +54,15 @@ extension Supervisor {
     }
 
     private static func command(
-        _ request: ReserveRequest, known: String?
+        _ request: ReserveRequest, known: DiskRecord.Registration?
     ) throws(ControlError) -> ReservationCommand {
         let type = try request.type.map { text throws(ControlError) in try self.type(text) }
         let victim = try request.victim.map { text throws(ControlError) in try key(text) }
         switch request.action {
         case .register:
-            let text = request.key ?? known ?? "\(ReservationKey(rawValue: .random(in: 1 ... .max)))"
+            let text = request.key ?? known?.key ?? "\(ReservationKey(rawValue: .random(in: 1 ... .max)))"
             let key = try self.key(text)
-            return .register(key, persists: request.aptpl)
+            return .register(key, persists: request.aptpl || known?.aptpl == true)
         case .unregister: return .unregister
         case .reserve: return .reserve(type ?? .writeExclusiveRegistrantsOnly)
         case .release: return .release
@@ -103,7 +107,7 @@ extension Supervisor {
         let name = request.name
         return switch error {
         case .busy: .busy("another command of reservations is under way for \(name)")
-        case .noPath: .busy("no path of \(name) is up")
+        case .noPath: .busy("no path of \(name) shows its LUN now")
         case .notRegistered:
             .invalidArgument(
                 "\(name) is not registered at its LUN", remedy: "first: causeway reserve \(name) register")
@@ -122,8 +126,8 @@ extension Supervisor {
                 remedy: "its target may not support it")
         case .unknown:
             .busy(
-                "the path was lost before the LUN answered, and nobody knows whether it was done; see "
-                    + "causeway reserve \(name) status")
+                "the LUN did not answer, or the path to it was lost, and nobody knows whether it was done; "
+                    + "see causeway reserve \(name) status")
         }
     }
 }

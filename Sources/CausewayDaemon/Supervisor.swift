@@ -180,8 +180,9 @@ final class Supervisor: DiskService {
             }
         case .registrationChanged(let id, let registration):
             if let disk = find(id) { registrationChanged(disk, registration) }
-        case .reservationEnded(let id, let result):
-            find(id)?.state.withLock { $0.reservation }?.fulfil(result)
+        case .reservationEnded(let id, let ticket, let result):
+            let waiting = find(id)?.state.withLock { $0.reservation }
+            if let waiting, waiting.ticket == ticket { waiting.promise.fulfil(result) }
         case .flushed(let id, let error):
             find(id)?.state.withLock { $0.flush }?.fulfil(error)
         case .detached(let id, let isFlushed):

@@ -28,6 +28,11 @@ final class SimulatedReservations {
         }
     }
 
+    func forget() {
+        registrations = [:]
+        holder = nil
+    }
+
     /// Whether anybody holds the key.
     func has(_ key: UInt64) -> Bool { registrations.values.contains(key) }
 
@@ -136,6 +141,9 @@ extension World {
         return ([0x5f, action, type, 0, 0, 0, 0, 0, 24, 0], data + Array(repeating: 0, count: 8))
     }
 
+    /// As a target without APTPL that loses its power.
+    public func forgetReservations() { unit.reservations.forget() }
+
     /// As Linux's target does it: of an initiator's nexuses only the one that made the reservation writes.
     public func letOnlyHolderWrite() { unit.reservations.letsOnlyHolderWrite = true }
 
@@ -148,7 +156,7 @@ extension World {
     public func reserve(_ command: ReservationCommand) -> Result<ReservationReport, ReservationError>? {
         chronicle.trace("admin", "\(command)")
         reservation = nil
-        lane.reserve(disk, command, now: instant)
+        lane.reserve(disk, command, ticket: 1, now: instant)
         work()
         run(limit: 30_000_000_000) { reservation != nil }
         return reservation

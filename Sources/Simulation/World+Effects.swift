@@ -159,7 +159,7 @@ extension World {
         case .registrationChanged(_, let registration):
             chronicle.trace("lane", "registration \(registration.map { "\($0)" } ?? "none")")
             self.registration = registration
-        case .reservationEnded(_, let result): reservation = result
+        case .reservationEnded(_, _, let result): reservation = result
         case .detached(let id, let isFlushed):
             guard let disk = disk(id, "another disk is detached") else { return }
             chronicle.trace("lane", "\(disk.name) is detached")

@@ -38,7 +38,8 @@ extension Lane {
     /// Whether writes may be in the LUN's cache alone.
     private func owesFlush(_ disk: Int32) -> Bool {
         let isFlushed = diskQueues[disk].acknowledgedWrites == diskQueues[disk].flushedWrites
-        return disks[Int(disk)].wasReady && diskQueues[disk].writeCacheEnabled
+        // What another host has taken is not this one's to synchronise.
+        return disks[Int(disk)].wasReady && !diskQueues[disk].isEvicted && diskQueues[disk].writeCacheEnabled
             && !diskQueues[disk].isReadOnly && (diskQueues[disk].usable != 0 || !isFlushed)
     }
 
@@ -82,6 +83,7 @@ extension Lane {
         // Ending its clients' requests comes back to here.
         guard !cold.isRemoved, target.disks.contains(disk) else { return }
         target.disks.removeAll { $0 == disk }
+        dropReservationTask(cold)
         joinHealth(target)
         pathsChanged(target)
         for index in target.paths {

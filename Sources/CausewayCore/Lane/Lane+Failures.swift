@@ -56,7 +56,7 @@ extension Lane {
         return patience.end(since: now) > now.adding(milliseconds: tasks[task].putOffMilliseconds)
     }
 
-    private mutating func putOff(_ task: Int32, milliseconds: UInt64) {
+    mutating func putOff(_ task: Int32, milliseconds: UInt64) {
         tasks[task].putOffMilliseconds += milliseconds
         delay(task, milliseconds: milliseconds)
     }

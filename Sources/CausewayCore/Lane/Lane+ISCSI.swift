@@ -248,7 +248,10 @@ extension Lane {
             noteSense(task, path, status: status, sense: sense)
             return releaseTask(task)
         case .resetBarrier: return resetBarrierAnswered(task, path, status: status, sense: sense)
-        case .signOfLife: return signOfLifeAnswered(task)
+        case .signOfLife:
+            let notices = classify(status: SCSIStatus(rawValue: status), sense: sense).notices
+            noteReservations(notices, paths[Int(path)], tasks[task].disk)
+            return signOfLifeAnswered(task)
         case .accessReport: return accessAnswered(task, path, status: status, sense: sense)
         case .accessSetting: return activationAnswered(task, path, status: status, sense: sense)
         case .inventory: return inventoryAnswered(task, path, status: status, sense: sense)

@@ -89,7 +89,7 @@ extension Lane {
         pathQueues[index].isFullFeature = false
         leaveStream(stream, path)
         path.probes = [:]
-        path.registered = []
+        forgetReservations(path)
         path.barriers = [:]
         path.fenced = Path.Fenced()
         dropInternal(path)
@@ -173,6 +173,7 @@ extension Lane {
         let disk = tasks[task].disk
         let kind = tasks[task].kind
         let owner = Int32(truncatingIfNeeded: tasks[task].lba) - 1
+        let isOfAll = tasks[task].blocks != 0
         releaseTask(task)
         let cold = disks[Int(disk)]
         switch kind {
@@ -184,7 +185,10 @@ extension Lane {
             }
             if kind == .accessSetting && wasSent && !cold.isRemoved { path.accessDebts.insert(disk) }
         case .reservationReport, .reservationOrder:
-            if kind == .reservationOrder && wasSent && !cold.isRemoved { path.accessDebts.insert(disk) }
+            if kind == .reservationOrder && wasSent && !cold.isRemoved {
+                path.accessDebts.insert(disk)
+                if isOfAll { path.orderDebts.insert(disk) } else { path.orderDebts.remove(disk) }
+            }
             reservationLost(task, cold)
         case .inventory:
             let target = targets[Int(path.target)]

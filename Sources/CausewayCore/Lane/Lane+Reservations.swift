@@ -12,13 +12,22 @@ struct ReservationDesk {
     var work = Work.idle
     /// The task that carries the present command.
     var task: Int32 = -1
-    /// What an administrator has asked for.
+    /// What an administrator has asked for, and the number that its answer is to have.
     var command: ReservationCommand?
+    var ticket: UInt64 = 0
+    /// When that is given up.
+    var deadline = Instant.never
     /// Paths that have shown the LUN and are to be registered before they carry I/O.
     var waiting: [Int32] = []
     /// A command was refused: is the key still there?
     var wantsCheck = false
-    var checkedAt: Instant?
+    /// Paths that were refused although they are registered.
+    var refused: Set<Int32> = []
+    /// Paths, by name, that may not write under a reservation of this host's own.
+    var shutOut: Set<String> = []
+    /// Until then a conflict is another host's doing, as it was said last.
+    var isForeignUntil: Instant?
+    var toldAt: Instant?
     var isRetryDue = false
 }
 
@@ -29,21 +38,26 @@ extension Lane {
     private static var keyBytes: Int32 { 16_392 }
     private static var reservationBytes: Int32 { 24 }
     private static var retryMilliseconds: UInt64 { 100 }
-    private static var checkMilliseconds: UInt64 { 10_000 }
+    private static var patienceMilliseconds: UInt64 { 60_000 }
 
     // MARK: What is asked for
 
-    /// Does a command; `reservationEnded` tells how it went.
-    public mutating func reserve(_ id: DiskID, _ command: ReservationCommand, now: Instant) {
+    /// Does a command; `reservationEnded` with the same ticket tells how it went.
+    public mutating func reserve(
+        _ id: DiskID, _ command: ReservationCommand, ticket: UInt64, now: Instant
+    ) {
         self.now = now
         let disk = id.rawValue
         guard disk >= 0, Int(disk) < disks.count, diskQueues[disk].isInUse else { return }
         let cold = disks[Int(disk)]
         if let error = refusal(of: command, cold) {
-            effects.append(.notice(.reservationEnded(id, .failure(error))))
+            effects.append(.notice(.reservationEnded(id, ticket: ticket, .failure(error))))
             return
         }
         cold.reservations.command = command
+        cold.reservations.ticket = ticket
+        cold.reservations.deadline = now.adding(milliseconds: Self.patienceMilliseconds)
+        wake(at: cold.reservations.deadline)
         advanceReservations(cold)
     }
 
@@ -64,26 +78,31 @@ extension Lane {
     }
 
     private func refusal(of type: PersistentReservationType, _ cold: Disk) -> ReservationError? {
-        let count = targets[Int(cold.target)].paths.count { !paths[Int($0)].isFenceOnly }
-        return type.hasOneNexus && count > 1 ? .severalPaths(type) : nil
+        type.hasOneNexus && hasSeveralPaths(cold) ? .severalPaths(type) : nil
     }
 
-    /// The paths of a disk that may carry commands of reservations, those that carry I/O first.
+    private func hasSeveralPaths(_ cold: Disk) -> Bool {
+        targets[Int(cold.target)].paths.count { !paths[Int($0)].isFenceOnly } > 1
+    }
+
+    /// The paths of a disk that may carry commands of reservations, those that carry I/O first. Those that
+    /// wait for their registration, or were shut out, are among them.
     private func commandPaths(_ disk: Int32) -> [Int32] {
-        func has(_ mask: UInt32, _ path: Path) -> Bool { mask & (1 &<< UInt32(path.ordinal)) != 0 }
-        let leading = targets[Int(diskQueues[disk].target)].paths.map { paths[Int($0)] }.filter {
-            $0.isUp && $0.intent == .inUse && has(diskQueues[disk].shown, $0)
+        func rank(_ path: Path) -> Int {
+            let bit: UInt32 = 1 &<< UInt32(path.ordinal)
+            return diskQueues[disk].usable & bit != 0 ? 0 : diskQueues[disk].shown & bit != 0 ? 1 : 2
         }
-        let carrying = leading.filter { has(diskQueues[disk].usable, $0) }
-        return (carrying + leading.filter { !has(diskQueues[disk].usable, $0) }).map(\.index)
+        let leading = pathsTo(disk).filter { $0.intent == .inUse }
+        return (0...2).flatMap { wanted in leading.filter { rank($0) == wanted }.map(\.index) }
     }
 
     // MARK: A path's first I/O
 
-    /// Whether a path that has shown its LUN may carry I/O now. If it has to be registered first, that begins.
+    /// Whether a path that has shown its LUN may carry I/O now. If it has to be registered first, that
+    /// begins.
     mutating func isRegistered(_ path: Path, _ disk: Int32) -> Bool {
         let cold = disks[Int(disk)]
-        guard let registration = cold.reservations.registration, registration.state != .evicted else {
+        guard let registration = cold.reservations.registration, mustRegister(path, registration) else {
             return true
         }
         if let pinned = registration.pinnedPath, pinned != path.name {
@@ -94,6 +113,12 @@ extension Lane {
         if !cold.reservations.waiting.contains(path.index) { cold.reservations.waiting.append(path.index) }
         advanceReservations(cold)
         return path.registered.contains(disk)
+    }
+
+    /// While another host has the LUN nothing is registered; but what may have been registered too late is
+    /// taken back.
+    private func mustRegister(_ path: Path, _ registration: DiskRegistration) -> Bool {
+        registration.state != .evicted || registration.unproved.contains(path.name)
     }
 
     // MARK: One command after the other
@@ -107,6 +132,7 @@ extension Lane {
             case .path(let index, let registration):
                 guard let step = registration.step else {
                     cold.reservations.work = .idle
+                    noteProof(registration, paths[Int(index)], cold)
                     if let verdict = registration.verdict { pathRegistered(index, cold, verdict) }
                     continue
                 }
@@ -129,7 +155,7 @@ extension Lane {
         if let command = cold.reservations.command {
             cold.reservations.command = nil
             guard !able.isEmpty else {
-                effects.append(.notice(.reservationEnded(DiskID(rawValue: disk), .failure(.noPath))))
+                end(.failure(.noPath), cold)
                 return true
             }
             begin(command, cold, able)
@@ -139,26 +165,37 @@ extension Lane {
             let index = cold.reservations.waiting.removeFirst()
             let path = paths[Int(index)]
             guard path.target == cold.target, path.isUp, let registration = cold.reservations.registration,
-                registration.state != .evicted
+                mustRegister(path, registration)
             else { return true }
-            cold.reservations.work = .path(index, PathRegistration(registration))
+            cold.reservations.work = .path(
+                index,
+                PathRegistration(
+                    registration, isUnproved: registration.unproved.contains(path.name),
+                    isShutOut: cold.reservations.shutOut.contains(path.name)))
             return true
         }
         guard cold.reservations.wantsCheck, !able.isEmpty else { return false }
         cold.reservations.wantsCheck = false
         cold.reservations.work = .run(
-            ReservationRun(.status, key: cold.reservations.key, persists: false, paths: able), isAsked: false)
+            ReservationRun(
+                .status, key: cold.reservations.key, persists: false, hasSeveralPaths: true, paths: able),
+            isAsked: false)
         return true
     }
 
     private mutating func begin(_ command: ReservationCommand, _ cold: Disk, _ able: [Int32]) {
         let run = ReservationRun(
             command, key: cold.reservations.key,
-            persists: cold.reservations.registration?.persists ?? false, paths: able)
+            persists: cold.reservations.registration?.persists ?? false,
+            hasSeveralPaths: hasSeveralPaths(cold), paths: able)
         if case .register(let key, let persists) = command {
             // On record first: a successor goes on with it.
             cold.reservations.before = cold.reservations.registration
-            setRegistration(DiskRegistration(key: key, persists: persists), cold)
+            setRegistration(
+                DiskRegistration(
+                    key: key, persists: persists, pinnedPath: cold.reservations.registration?.pinnedPath),
+                cold
+            )
         }
         cold.reservations.work = .run(run, isAsked: true)
     }
@@ -166,7 +203,8 @@ extension Lane {
     /// False when it cannot go out now.
     private mutating func send(_ step: ReservationStep, _ cold: Disk, _ path: Path) -> Bool {
         let disk = cold.index
-        guard path.isUp, path.target == cold.target else {
+        // Another session than the one that was looked at has to show its LUN first.
+        guard path.target == cold.target, pathsTo(disk).contains(where: { $0 === path }) else {
             answered(.lost, cold)
             return true
         }
@@ -177,26 +215,9 @@ extension Lane {
             task = issueCommand(
                 .reservationReport, .persistentReserveIn(action, allocationLength: UInt16(count)),
                 disk: disk, path: path, byteCount: count)
-        case .tryWrite:
-            task = issueCommand(
-                .reservationReport, .write16(lba: 0, blocks: 0), disk: disk, path: path, byteCount: 0)
         case .order(let order):
-            // A copy of an earlier one may still come: none is sent before its fence.
-            let target = targets[Int(cold.target)]
-            let owes = target.paths.contains { paths[Int($0)].accessDebts.contains(disk) }
-            task =
-                owes
-                ? nil
-                : issueCommand(
-                    .reservationOrder, order.command, disk: disk, path: path,
-                    byteCount: Int32(ParameterList.byteCount))
-            if let task {
-                let words = order.parameterWords
-                parameters[task].words[0] = words.0
-                parameters[task].words[1] = words.1
-                parameters[task].words[2] = words.2
-                unsafe tasks[task].data = UnsafeRawPointer(parameters.address(Int(task)))
-            }
+            noteOrder(order, path, cold)
+            task = isOwed(order, cold) ? nil : makeTask(order, disk, path)
         }
         guard let task else {
             cold.reservations.isRetryDue = true
@@ -208,10 +229,69 @@ extension Lane {
         return true
     }
 
+    private mutating func makeTask(_ order: PersistentReserveOrder, _ disk: Int32, _ path: Path) -> Int32? {
+        let task = issueCommand(
+            .reservationOrder, order.command, disk: disk, path: path,
+            byteCount: Int32(ParameterList.byteCount))
+        guard let task else { return nil }
+        let words = order.parameterWords
+        parameters[task].words[0] = words.0
+        parameters[task].words[1] = words.1
+        parameters[task].words[2] = words.2
+        unsafe tasks[task].data = UnsafeRawPointer(parameters.address(Int(task)))
+        // Told apart when it is lost: a registration is its own nexus' matter, which a login settles.
+        tasks[task].blocks = order.action.isOfOneNexus ? 0 : 1
+        return task
+    }
+
+    /// An order of before may still come late, and would undo this one: it waits for that one's fence.
+    private func isOwed(_ order: PersistentReserveOrder, _ cold: Disk) -> Bool {
+        guard !order.action.isOfOneNexus else { return false }
+        return targets[Int(cold.target)].paths.contains {
+            paths[Int($0)].orderDebts.contains(cold.index)
+                && paths[Int($0)].accessDebts.contains(cold.index)
+        }
+    }
+
     mutating func tickReservations(_ cold: Disk) {
+        if cold.reservations.deadline <= now {
+            cold.reservations.deadline = .never
+            giveUpCommand(cold)
+        } else {
+            wake(at: cold.reservations.deadline)
+        }
         guard cold.reservations.isRetryDue else { return }
         cold.reservations.isRetryDue = false
         advanceReservations(cold)
+    }
+
+    /// The LUN does not answer: nothing of the command may go out later.
+    private mutating func giveUpCommand(_ cold: Disk) {
+        if cold.reservations.command != nil {
+            cold.reservations.command = nil
+            return end(.failure(.failed("the disk was busy with its registrations")), cold)
+        }
+        guard case .run(var run, isAsked: true) = cold.reservations.work else { return }
+        dropReservationTask(cold)
+        run.giveUp()
+        cold.reservations.work = .run(run, isAsked: true)
+        advanceReservations(cold)
+    }
+
+    /// Takes back a command that did not go out yet; the answer of one that did is not heard any more.
+    mutating func dropReservationTask(_ cold: Disk) {
+        let task = cold.reservations.task
+        cold.reservations.task = -1
+        guard task >= 0, tasks[task].path >= 0 else { return }
+        let path = paths[Int(tasks[task].path)]
+        switch tasks[task].state {
+        case .delayed: delayed.remove(task, tasks)
+        case .pending: path.waiting.removeAll { $0 == task }
+        case .free, .inFlight, .held: return
+        }
+        pathQueues[path.index].hasWaiting = !path.waiting.isEmpty
+        internalData[task] = nil
+        releaseTask(task)
     }
 
     // MARK: Answers
@@ -257,6 +337,22 @@ extension Lane {
         wake(at: now)
     }
 
+    /// The session is gone: what waits for it waits in vain.
+    mutating func forgetReservations(_ path: Path) {
+        path.registered = []
+        for disk in targets[Int(path.target)].disks {
+            let cold = disks[Int(disk)]
+            cold.reservations.waiting.removeAll { $0 == path.index }
+            cold.reservations.refused.remove(path.index)
+            guard cold.reservations.task < 0, case .path(path.index, _) = cold.reservations.work else {
+                continue
+            }
+            answered(.lost, cold)
+            cold.reservations.isRetryDue = true
+            wake(at: now)
+        }
+    }
+
     private func answered(_ answer: ReservationAnswer, _ cold: Disk) {
         switch cold.reservations.work {
         case .idle: break
@@ -268,204 +364,14 @@ extension Lane {
             cold.reservations.work = .run(run, isAsked: isAsked)
         }
     }
-
-    // MARK: Results
-
-    private mutating func pathRegistered(_ index: Int32, _ cold: Disk, _ verdict: PathRegistration.Verdict) {
-        let path = paths[Int(index)]
-        let disk = cold.index
-        switch verdict {
-        case .registered:
-            guard path.isUp, path.target == cold.target, var registration = cold.reservations.registration
-            else { return }
-            path.registered.insert(disk)
-            if registration.state == .wanted {
-                registration.state = .standing
-                setRegistration(registration, cold)
-            }
-            guard path.intent == .inUse, path.barriers[disk] == nil else { return }
-            join(path, disk)
-        case .evicted(let reason):
-            evict(cold, reason)
-            reprobeAll(cold)
-        case .failed(let text):
-            guard path.isUp, path.target == cold.target else { return }
-            problem(path, disk, .notReady, text)
-        }
-    }
-
-    private mutating func runEnded(_ run: ReservationRun, _ cold: Disk, isAsked: Bool) {
-        let id = DiskID(rawValue: cold.index)
-        apply(run, cold)
-        if let keys = run.keys, let registration = cold.reservations.registration,
-            registration.state == .standing, keys.count(of: registration.key) == 0, !keys.isTruncated
-        {
-            evict(cold, "its reservation key \(registration.key) is not registered any more")
-        }
-        guard isAsked else { return }
-        switch run.outcome {
-        case .failed(let error): effects.append(.notice(.reservationEnded(id, .failure(error))))
-        case .done:
-            let registered = targets[Int(cold.target)].paths.map { paths[Int($0)] }.filter {
-                $0.registered.contains(cold.index)
-            }
-            let report = ReservationReport(
-                generation: run.keys?.generation ?? 0, keys: run.keys?.keys ?? [],
-                holder: run.reservation?.holder, registration: cold.reservations.registration,
-                registeredPaths: registered.map(\.name),
-                problems: run.problems.map { "\(paths[Int($0.path)].name): \($0.text)" })
-            effects.append(.notice(.reservationEnded(id, .success(report))))
-        }
-    }
-
-    /// What a run has changed, also one that failed half-way.
-    private mutating func apply(_ run: ReservationRun, _ cold: Disk) {
-        let disk = cold.index
-        let isDone = run.outcome == .done
-        var registration = cold.reservations.registration
-        switch run.command {
-        case .register:
-            guard !run.done.isEmpty else {
-                registration = cold.reservations.before
-                break
-            }
-            for index in run.done where paths[Int(index)].isUp { paths[Int(index)].registered.insert(disk) }
-            shutOut(run, cold)
-            registration?.state = .standing
-        case .unregister, .clear:
-            guard isDone || !run.done.isEmpty else { return }
-            forgetRegistration(cold)
-            return
-        case .reserve(let type) where isDone && type.hasOneNexus,
-            .preempt(_, let type?, _) where isDone && type.hasOneNexus:
-            let pinned = run.done.last.map { paths[Int($0)].name }
-            registration?.pinnedPath = pinned
-        case .release where isDone: registration?.pinnedPath = nil
-        case .reserve, .preempt: return shutOut(run, cold)
-        case .release, .status: return
-        }
-        setRegistration(registration, cold)
-        reprobeAll(cold)
-    }
-
-    /// Paths that a run has found to be of no use now.
-    private mutating func shutOut(_ run: ReservationRun, _ cold: Disk) {
-        for (index, text) in run.problems where paths[Int(index)].isUp {
-            paths[Int(index)].registered.remove(cold.index)
-            problem(paths[Int(index)], cold.index, .notReady, text)
-        }
-    }
-
-    private mutating func forgetRegistration(_ cold: Disk) {
-        for index in targets[Int(cold.target)].paths { paths[Int(index)].registered.remove(cold.index) }
-        setRegistration(nil, cold)
-        reprobeAll(cold)
-    }
-
-    /// Paths that waited, or were kept out, are asked anew.
-    private mutating func reprobeAll(_ cold: Disk) {
-        cold.reservations.waiting = []
-        for index in targets[Int(cold.target)].paths where paths[Int(index)].isUp {
-            let bit: UInt32 = 1 &<< UInt32(paths[Int(index)].ordinal)
-            guard diskQueues[cold.index].shown & bit == 0 else { continue }
-            paths[Int(index)].reprobeAt = now
-        }
-        wake(at: now)
-    }
-
-    private mutating func setRegistration(_ registration: DiskRegistration?, _ cold: Disk) {
-        guard cold.reservations.registration != registration else { return }
-        cold.reservations.registration = registration
-        let disk = cold.index
-        // Until the key is back, writes would only meet a conflict.
-        let isEvicted =
-            registration?.state == .evicted || registration?.state == .wanted && diskQueues[disk].isEvicted
-        if isEvicted != diskQueues[disk].isEvicted {
-            diskQueues[disk].isEvicted = isEvicted
-            diskQueues[disk].fenceDebts += isEvicted ? 1 : -1
-        }
-        effects.append(.notice(.registrationChanged(DiskID(rawValue: disk), registration)))
-        if !isEvicted { pumpPending() }
-    }
-
-    // MARK: Another host
-
-    /// What sense data says of reservations, on a session that is registered. On one that is not, the list of
-    /// keys is asked.
-    mutating func noteReservations(_ notices: TargetNotices, _ path: Path, _ disk: Int32) {
-        guard !notices.isDisjoint(with: [.reservationsPreempted, .registrationsPreempted]),
-            path.registered.contains(disk)
-        else { return }
-        let cold = disks[Int(disk)]
-        if case .run(let run, isAsked: true) = cold.reservations.work, run.explainsLosses { return }
-        evict(
-            cold,
-            notices.contains(.registrationsPreempted)
-                ? "another host has pre-empted its registration (6/2A/05)"
-                : "another host has pre-empted or cleared its reservation (6/2A/03)")
-    }
-
-    /// Another host has taken the LUN: this one's writes fail from now on, and it does not register again by
-    /// itself.
-    private mutating func evict(_ cold: Disk, _ reason: String) {
-        guard var registration = cold.reservations.registration, registration.state != .evicted else {
-            return
-        }
-        registration.state = .evicted
-        registration.pinnedPath = nil
-        let disk = cold.index
-        for index in targets[Int(cold.target)].paths { paths[Int(index)].registered.remove(disk) }
-        setRegistration(registration, cold)
-        tell(
-            .error, cold,
-            "\(reason): writes fail, and nothing is registered again, until "
-                + "causeway reserve \(cold.name) register")
-        var late: [Int32] = []
-        var task = diskQueues[disk].pending.first
-        while task >= 0 {
-            if tasks[task].kind.isWrite { late.append(task) }
-            task = tasks[task].next
-        }
-        for task in late where tasks[task].state == .pending {
-            diskQueues[disk].pending.remove(task, tasks)
-            finishTask(task, error: NBDError.inputOutput.rawValue)
-        }
-        reprobeAll(cold)
-        pumpPending()
-    }
-
-    /// RESERVATION CONFLICT: another host has reserved the LUN. The path is not to blame, and another would
-    /// not do.
-    mutating func conflict(_ task: Int32, _ path: Path) {
-        let cold = disks[Int(tasks[task].disk)]
-        pathQueues[path.index].counters.errors &+= 1
-        let isNews = cold.reservations.checkedAt.map {
-            now.nanoseconds(since: $0) >= Self.checkMilliseconds * 1_000_000
-        }
-        if isNews ?? true {
-            cold.reservations.checkedAt = now
-            tell(
-                .error, cold,
-                "\(path.name): RESERVATION CONFLICT: another host has reserved the LUN, and a "
-                    + "\(tasks[task].kind) at LBA \(tasks[task].lba) fails; see "
-                    + "causeway reserve \(cold.name) status")
-            if cold.reservations.registration?.state == .standing {
-                cold.reservations.wantsCheck = true
-                cold.reservations.isRetryDue = true
-                wake(at: now)
-            }
-        }
-        finishTask(task, error: NBDError.inputOutput.rawValue)
-    }
-
-    /// A write of a disk whose I/O fails, whose client is gone, or which another host has taken.
-    func isHopeless(_ task: Int32, _ disk: Int32) -> Bool {
-        diskQueues[disk].isFailing || isOrphanedWrite(task, disk)
-            || diskQueues[disk].isEvicted && tasks[task].kind.isWrite
-    }
 }
 
 extension ReservationDesk {
     /// Under which this host is registered; zero: not at all.
     var key: ReservationKey { registration.map(\.key) ?? .none }
+}
+
+extension PersistentReserveOutAction {
+    /// Whether it changes nothing but the registration of the nexus that it comes over.
+    fileprivate var isOfOneNexus: Bool { self == .register || self == .registerAndIgnoreExistingKey }
 }

@@ -66,7 +66,7 @@ public enum LaneNotice: Sendable {
     /// The disk's registration has changed: a successor has to know.
     case registrationChanged(DiskID, DiskRegistration?)
     /// What came of a `reserve`.
-    case reservationEnded(DiskID, Result<ReservationReport, ReservationError>)
+    case reservationEnded(DiskID, ticket: UInt64, Result<ReservationReport, ReservationError>)
     /// All paths that carry the disk show this size, which is not the disk's.
     case sizeChanged(DiskID, sizeBytes: UInt64)
     /// `isFlushed` unless its last flush failed.

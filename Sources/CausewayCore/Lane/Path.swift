@@ -115,6 +115,8 @@ final class Path {
     /// Disks whose SET TARGET PORT GROUPS or PERSISTENT RESERVE OUT was sent and not answered: a copy may
     /// still come.
     var accessDebts: Set<Int32> = []
+    /// Those of them whose PERSISTENT RESERVE OUT concerns other nexuses too.
+    var orderDebts: Set<Int32> = []
     /// Disks whose reservation key this session is registered with.
     var registered: Set<Int32> = []
     /// Commands that a reset may have ended, by disk.

@@ -15,6 +15,15 @@ public struct DiskRegistration: Equatable, Sendable {
     public var persists: Bool
     /// The one path that may use the LUN, `interface->portal`: it holds a reservation of one nexus.
     public var pinnedPath: String?
+    /// Paths, `interface->portal`, whose session may be registered although nobody saw the key of another
+    /// beside it.
+    public var unproved: Set<String> = []
+
+    /// Why a path is of no use although its key is registered: Linux's target lets only the session that made
+    /// a reservation write, of those that an initiator name has in one portal group, whatever the type.
+    static let onlyHolderWrites =
+        "the target lets only the path that made the reservation write: it needs a portal group for each "
+        + "portal"
 
     public init(
         key: ReservationKey, state: State = .wanted, persists: Bool = false, pinnedPath: String? = nil
@@ -67,6 +76,7 @@ public struct ReservationReport: Equatable, Sendable {
 public enum ReservationError: Error, Equatable, Sendable {
     /// Another one is under way.
     case busy
+    /// No path shows the LUN.
     case noPath
     case notRegistered
     /// A type with one holder nexus, on a disk of several paths.
@@ -75,6 +85,6 @@ public enum ReservationError: Error, Equatable, Sendable {
     case ownKey
     case conflict(String)
     case failed(String)
-    /// The path that carried it was lost: nobody knows whether it was done.
+    /// The path that carried it was lost, or the LUN did not answer: nobody knows whether it was done.
     case unknown
 }

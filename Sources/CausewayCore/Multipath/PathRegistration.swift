@@ -2,14 +2,6 @@
 enum ReservationStep: Equatable {
     case read(PersistentReserveInAction)
     case order(PersistentReserveOrder)
-    /// A WRITE(16) of no blocks: it changes nothing, and meets a reservation as any other does.
-    case tryWrite
-
-    /// Why a path is of no use although its key is registered: Linux's target lets only the session that made
-    /// a reservation write, of those that an initiator name has in one portal group, whatever the type.
-    static let onlyHolderWrites =
-        "the target lets only the path that made the reservation write; give each portal a portal group of "
-        + "its own"
 }
 
 /// How such a command ended.
@@ -26,8 +18,9 @@ enum ReservationAnswer: Equatable {
 /// for another nexus of this host, or for this one.
 ///
 /// Another host that pre-empts the key takes all its registrations away at once. To register again then would
-/// undo what that host relies on, so that each step is one that fails, or can be taken back, where a
-/// pre-emption comes between.
+/// undo what that host relies on, so that each step is one that fails, or is taken back, where a pre-emption
+/// comes between. A registration that was not seen to stand beside another (`isUnproved`) proves nothing
+/// later either: it is taken back first.
 struct PathRegistration {
     enum Verdict: Equatable {
         case registered
@@ -39,27 +32,40 @@ struct PathRegistration {
     private enum State: Equatable {
         /// An administrator wants it whatever there is.
         case insisting
+        /// A registration that was made and never proved goes first.
+        case takingBack
         case readingKeys
         /// A change from the key to itself, which only a nexus that is registered with it may make.
         case confirming
         case registering
+        /// The nexus is registered with an earlier key of this host.
+        case replacing
         /// Whether the key of another nexus still stands beside the new one.
         case checking
         case withdrawing
-        /// Is the LUN reserved by this host? Then the path must be able to write.
+        /// Is the LUN reserved by this host?
         case readingReservation
-        case trying
         case ended(Verdict)
     }
 
-    private let key: ReservationKey
-    private let persists: Bool
+    private let registration: DiskRegistration
+    /// This path was found to be of no use under a reservation of this host's own.
+    private let isShutOut: Bool
     private var state: State
+    /// The key may be registered for this nexus without a proof.
+    private(set) var isUnproved: Bool
 
-    init(_ registration: DiskRegistration) {
-        key = registration.key
-        persists = registration.persists
-        state = registration.state == .wanted ? .insisting : .readingKeys
+    private var key: ReservationKey { registration.key }
+
+    init(_ registration: DiskRegistration, isUnproved: Bool = false, isShutOut: Bool = false) {
+        self.registration = registration
+        self.isUnproved = isUnproved
+        self.isShutOut = isShutOut
+        state =
+            switch registration.state {
+            case .wanted: .insisting
+            case .standing, .evicted: isUnproved ? .takingBack : .readingKeys
+            }
     }
 
     var verdict: Verdict? { if case .ended(let verdict) = state { verdict } else { nil } }
@@ -67,55 +73,56 @@ struct PathRegistration {
     /// nil when it has ended.
     var step: ReservationStep? {
         switch state {
-        case .insisting:
-            .order(
-                PersistentReserveOrder(
-                    .registerAndIgnoreExistingKey, key: .none, actionKey: key, persists: persists))
         case .readingKeys, .checking: .read(.readKeys)
         case .confirming: register(over: key, key)
         case .registering: register(over: .none, key)
-        case .withdrawing: register(over: key, .none)
+        case .takingBack, .withdrawing: register(over: key, .none)
+        case .insisting, .replacing:
+            .order(
+                PersistentReserveOrder(
+                    .registerAndIgnoreExistingKey, key: .none, actionKey: key, persists: registration.persists
+                ))
         case .readingReservation: .read(.readReservation)
-        case .trying: .tryWrite
         case .ended: nil
         }
     }
 
     private func register(over old: ReservationKey, _ new: ReservationKey) -> ReservationStep {
-        .order(PersistentReserveOrder(.register, key: old, actionKey: new, persists: persists))
+        .order(
+            PersistentReserveOrder(.register, key: old, actionKey: new, persists: registration.persists))
     }
 
     mutating func answered(_ answer: ReservationAnswer) {
         switch (state, answer) {
         case (.ended, _): break
-        case (.trying, .conflict): state = .ended(.failed(ReservationStep.onlyHolderWrites))
-        case (.trying, .good), (.trying, .failed): state = .ended(.registered)
         // What the other host did stands, whatever became of this command.
-        case (.withdrawing, _): state = .ended(.evicted(Self.takenMeanwhile))
+        case (.withdrawing, _):
+            if answer == .conflict || answer.isGood { isUnproved = false }
+            state = .ended(.evicted(Self.takenMeanwhile))
         case (_, .failed(let text)):
             state = .ended(.failed("its reservation key cannot be registered: \(text)"))
         case (_, .lost): state = .ended(.failed("the path was lost while it was registered"))
+        case (.takingBack, _):
+            isUnproved = false
+            state = registration.state == .evicted ? .ended(.evicted(Self.takenMeanwhile)) : .readingKeys
         case (.readingKeys, .good(let data)): state = take(data, atLeast: 1, then: .confirming)
-        case (.checking, .good(let data)): state = take(data, atLeast: 2, then: .readingReservation)
+        case (.checking, .good(let data)):
+            state = take(data, atLeast: 2, then: .readingReservation)
+            if state == .readingReservation { isUnproved = false }
         case (.confirming, .good), (.insisting, .good): state = .readingReservation
+        case (.confirming, .conflict): begin(.registering)
+        case (.registering, .conflict): begin(.replacing)
+        case (.registering, .good), (.replacing, .good): state = .checking
         case (.readingReservation, .good(let data)): state = look(at: data)
-        case (.confirming, .conflict): state = .registering
-        case (.registering, .good): state = .checking
-        case (.registering, .conflict):
-            state = .ended(.failed("this nexus is registered with another reservation key than \(key)"))
         case (.readingKeys, .conflict), (.checking, .conflict), (.insisting, .conflict),
-            (.readingReservation, .conflict):
+            (.replacing, .conflict), (.readingReservation, .conflict):
             state = .ended(.failed("its reservation key cannot be registered: RESERVATION CONFLICT"))
         }
     }
 
-    private func look(at data: [UInt8]) -> State {
-        do throws(SCSIDataError) {
-            let holder = try unsafe PersistentReservation(data.span.bytes).holder
-            return holder?.isHeld(by: key) == true ? .trying : .ended(.registered)
-        } catch {
-            return .ended(.failed("\(error)"))
-        }
+    private mutating func begin(_ next: State) {
+        isUnproved = true
+        state = next
     }
 
     private static let takenMeanwhile =
@@ -134,4 +141,18 @@ struct PathRegistration {
             return .ended(.failed("\(error)"))
         }
     }
+
+    private func look(at data: [UInt8]) -> State {
+        do throws(SCSIDataError) {
+            let holder = try unsafe PersistentReservation(data.span.bytes).holder
+            let isOurs = holder?.isHeld(by: key) == true
+            return .ended(isShutOut && isOurs ? .failed(DiskRegistration.onlyHolderWrites) : .registered)
+        } catch {
+            return .ended(.failed("\(error)"))
+        }
+    }
+}
+
+extension ReservationAnswer {
+    fileprivate var isGood: Bool { if case .good = self { true } else { false } }
 }

@@ -13,9 +13,9 @@ struct ReservationRun {
         case ordering(Int)
         /// What the reservation is, before the order or after it was refused.
         case reading(Int, isAfter: Bool)
-        /// Whether the path of this place may write under the new reservation.
-        case trying(Int)
         case readingKeys
+        /// Another host has pre-empted what was registered: the rest of it, by its place in `done`, goes.
+        case withdrawing(Int)
         case readingReservation
         case ended
     }
@@ -24,6 +24,8 @@ struct ReservationRun {
     /// Under which key this host is registered; zero: not at all.
     let key: ReservationKey
     let persists: Bool
+    /// The disk has more than one path, whether they are up or not.
+    let hasSeveralPaths: Bool
     /// The paths that may carry commands, best first.
     let paths: [Int32]
     private var state: State
@@ -31,12 +33,18 @@ struct ReservationRun {
     /// The paths on which the order was done, and what went wrong on others.
     private(set) var done: [Int32] = []
     private(set) var problems: [(path: Int32, text: String)] = []
+    /// A registration was undone, for another host pre-empted it.
+    private(set) var isPreempted = false
     private(set) var keys: RegisteredKeys?
     private(set) var reservation: PersistentReservation?
 
     /// - Parameter paths: at least one.
-    init(_ command: ReservationCommand, key: ReservationKey, persists: Bool, paths: [Int32]) {
+    init(
+        _ command: ReservationCommand, key: ReservationKey, persists: Bool, hasSeveralPaths: Bool,
+        paths: [Int32]
+    ) {
         self.command = command
+        self.hasSeveralPaths = hasSeveralPaths
         self.key = key
         self.persists = persists
         self.paths = paths
@@ -47,6 +55,9 @@ struct ReservationRun {
             default: .ordering(0)
             }
     }
+
+    /// Nobody knows what became of it.
+    var isUnknown: Bool { outcome == .failed(.unknown) }
 
     var isEnded: Bool { state == .ended }
 
@@ -63,7 +74,7 @@ struct ReservationRun {
         switch state {
         case .ordering(let place): order.map { (.order($0), paths[place]) }
         case .reading(let place, _): (.read(.readReservation), paths[place])
-        case .trying(let place): (.tryWrite, paths[place])
+        case .withdrawing(let place): (.order(withdrawal), done[place])
         case .readingKeys: (.read(.readKeys), done.last ?? paths[0])
         case .readingReservation: (.read(.readReservation), done.last ?? paths[0])
         case .ended: nil
@@ -75,7 +86,7 @@ struct ReservationRun {
         case .register(let new, let persists):
             PersistentReserveOrder(
                 .registerAndIgnoreExistingKey, key: .none, actionKey: new, persists: persists)
-        case .unregister: PersistentReserveOrder(.register, key: key, persists: persists)
+        case .unregister: withdrawal
         case .reserve(let type): PersistentReserveOrder(.reserve, type: type, key: key)
         case .release: PersistentReserveOrder(.release, type: reservation?.holder?.type, key: key)
         case .preempt(let victim, let type, let aborts):
@@ -86,6 +97,17 @@ struct ReservationRun {
         case .clear: PersistentReserveOrder(.clear, key: key)
         case .status: nil
         }
+    }
+
+    /// Ends this nexus' registration, with whichever key.
+    private var withdrawal: PersistentReserveOrder {
+        PersistentReserveOrder(.registerAndIgnoreExistingKey, key: .none, persists: persists)
+    }
+
+    /// Whether less is registered than was, so that somebody has taken it away.
+    private func isMissing(in keys: RegisteredKeys) -> Bool {
+        guard case .register(let new, _) = command, !keys.isTruncated else { return false }
+        return keys.count(of: new) < done.count
     }
 
     private var isForAllPaths: Bool {
@@ -105,14 +127,19 @@ struct ReservationRun {
             guard let data = data(answer) else { return }
             guard take(reservation: data) else { return }
             isAfter ? looked(place) : looked()
-        case .trying(let place):
-            if answer == .conflict { problems.append((paths[place], ReservationStep.onlyHolderWrites)) }
-            state = place + 1 < paths.count ? .trying(place + 1) : .readingKeys
+        case .withdrawing(let place):
+            guard place + 1 == done.count else {
+                state = .withdrawing(place + 1)
+                return
+            }
+            isPreempted = true
+            fail(.conflict("another host has pre-empted the key while it was registered"))
         case .readingKeys:
             guard let data = data(answer) else { return }
             do throws(SCSIDataError) {
-                keys = try unsafe RegisteredKeys(data.span.bytes)
-                state = .readingReservation
+                let keys = try unsafe RegisteredKeys(data.span.bytes)
+                self.keys = keys
+                state = isMissing(in: keys) ? .withdrawing(0) : .readingReservation
             } catch {
                 fail(.failed("\(error)"))
             }
@@ -130,7 +157,6 @@ struct ReservationRun {
             // Of registrants only one nexus holds the reservation, and the others' RELEASE does nothing.
             case .release: state = .reading(place, isAfter: true)
             case _ where isForAllPaths: goOn(after: place)
-            case .reserve, .preempt: state = .trying(0)
             default: state = .readingKeys
             }
         case .conflict:
@@ -169,6 +195,10 @@ struct ReservationRun {
     /// The reservation is known before the order.
     private mutating func looked() {
         guard command == .release else {
+            // PREEMPT keeps the type of the present reservation.
+            if let type = reservation?.holder?.type, type.hasOneNexus, hasSeveralPaths {
+                return fail(.severalPaths(type))
+            }
             state = .ordering(0)
             return
         }
@@ -228,6 +258,9 @@ struct ReservationRun {
             return false
         }
     }
+
+    /// The LUN does not answer.
+    mutating func giveUp() { fail(.unknown) }
 
     private mutating func fail(_ error: ReservationError) {
         outcome = .failed(error)

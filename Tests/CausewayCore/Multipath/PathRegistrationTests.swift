@@ -107,14 +107,50 @@ struct PathRegistrationTests {
         guard case .failed = machine.verdict else { return #expect(Bool(false), "\(machine)") }
     }
 
-    @Test("a nexus that somebody registered with another key is left alone")
+    @Test("a nexus that is registered with an earlier key gets the new one, and looks again")
     func anotherKey() {
         var machine = machine()
+        machine.answered(Self.keys([Self.key, Self.other]))
+        machine.answered(.conflict)
+        machine.answered(.conflict)
+        #expect(
+            machine.step
+                == .order(
+                    PersistentReserveOrder(.registerAndIgnoreExistingKey, key: .none, actionKey: Self.key)))
+        machine.answered(.good([]))
+        #expect(machine.step == .read(.readKeys))
         machine.answered(Self.keys([Self.key]))
+        #expect(machine.step == register(Self.key, .none))
+    }
+
+    @Test("a registration that nobody saw to stand beside another is taken back before anything else")
+    func unproved() {
+        var machine = machine()
+        machine.answered(Self.keys([Self.key]))
+        #expect(!machine.isUnproved)
         machine.answered(.conflict)
+        #expect(machine.isUnproved)
+        machine.answered(.good([]))
+        machine.answered(.lost)
+        guard case .failed = machine.verdict else { return #expect(Bool(false), "\(machine)") }
+        #expect(machine.isUnproved)
+
+        // Its own stray is all that is left of the key.
+        var again = PathRegistration(DiskRegistration(key: Self.key, state: .standing), isUnproved: true)
+        #expect(again.step == register(Self.key, .none))
+        again.answered(.good([]))
+        #expect(!again.isUnproved)
+        again.answered(Self.keys([Self.other]))
+        guard case .evicted = again.verdict else { return #expect(Bool(false), "\(again)") }
+    }
+
+    @Test("a host that was evicted takes a stray back, and registers nothing")
+    func strayOfAnEvicted() {
+        var machine = PathRegistration(DiskRegistration(key: Self.key, state: .evicted), isUnproved: true)
+        #expect(machine.step == register(Self.key, .none))
         machine.answered(.conflict)
-        guard case .failed(let text) = machine.verdict else { return #expect(Bool(false), "\(machine)") }
-        #expect(text.contains("another reservation key"))
+        guard case .evicted = machine.verdict else { return #expect(Bool(false), "\(machine)") }
+        #expect(!machine.isUnproved)
     }
 
     @Test("what an administrator has asked for is done whatever there is")
@@ -126,20 +162,21 @@ struct PathRegistrationTests {
                     PersistentReserveOrder(.registerAndIgnoreExistingKey, key: .none, actionKey: Self.key)))
         machine.answered(.good([]))
         machine.answered(Self.reservation(Self.key))
-        // The LUN is reserved by this host: the path has to be able to write.
-        #expect(machine.step == .tryWrite)
-        machine.answered(.good([]))
         #expect(machine.verdict == .registered)
     }
 
-    @Test("a path that may not write under this host's own reservation is of no use")
-    func mayNotWrite() {
-        var machine = machine()
-        machine.answered(Self.keys([Self.key]))
-        machine.answered(.good([]))
-        machine.answered(Self.reservation(Self.key))
-        machine.answered(.conflict)
-        #expect(machine.verdict == .failed(ReservationStep.onlyHolderWrites))
+    @Test("a path that may not write under this host's own reservation is of no use while that stands")
+    func shutOut() {
+        for holder in [Self.key, Self.other] {
+            var machine = PathRegistration(
+                DiskRegistration(key: Self.key, state: .standing), isShutOut: true)
+            machine.answered(Self.keys([Self.key]))
+            machine.answered(.good([]))
+            machine.answered(Self.reservation(holder))
+            #expect(
+                machine.verdict
+                    == (holder == Self.key ? .failed(DiskRegistration.onlyHolderWrites) : .registered))
+        }
     }
 
     @Test(

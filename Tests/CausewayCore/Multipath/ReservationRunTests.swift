@@ -9,7 +9,7 @@ struct ReservationRunTests {
     private typealias Data = PathRegistrationTests
 
     private func run(_ command: ReservationCommand, paths: [Int32] = [4, 7]) -> ReservationRun {
-        ReservationRun(command, key: Self.key, persists: false, paths: paths)
+        ReservationRun(command, key: Self.key, persists: false, hasSeveralPaths: true, paths: paths)
     }
 
     /// Answers the next command, which has to be this one.
@@ -70,7 +70,9 @@ struct ReservationRunTests {
                 .registerAndIgnoreExistingKey, key: .none, actionKey: Self.other, persists: true))
         answer(&run, order, on: 4, .lost)
         answer(&run, order, on: 7, .good([]))
-        finish(&run, on: 7)
+        answer(&run, .read(.readKeys), on: 7, Data.keys([Self.other]))
+        answer(&run, .read(.readReservation), on: 7, Data.reservation(nil))
+        #expect(run.outcome == .done)
         #expect(run.done == [7])
         #expect(run.problems.map(\.path) == [4])
     }
@@ -95,10 +97,29 @@ struct ReservationRunTests {
                 PersistentReserveOrder(
                     .preemptAndAbort, type: .exclusiveAccessRegistrantsOnly, key: Self.key,
                     actionKey: Self.other)), on: 4, .good([]))
-        answer(&run, .tryWrite, on: 4, .good([]))
-        answer(&run, .tryWrite, on: 7, .conflict)
         finish(&run, on: 4)
-        #expect(run.problems.map(\.path) == [7])
+    }
+
+    @Test("PREEMPT does not inherit a type with one holder on a disk of several paths")
+    func preemptOfOneHolder() {
+        var run = run(.preempt(victim: Self.other, nil, aborts: false))
+        run.answered(Data.reservation(Self.other, .writeExclusive))
+        #expect(run.outcome == .failed(.severalPaths(.writeExclusive)))
+    }
+
+    @Test("a registration that is pre-empted while it is made is undone")
+    func preemptedMeanwhile() {
+        var run = run(.register(Self.key, persists: false))
+        run.answered(.good([]))
+        run.answered(.good([]))
+        // The first of the two is gone.
+        answer(&run, .read(.readKeys), on: 7, Data.keys([Self.other, Self.key]))
+        let withdrawal = ReservationStep.order(
+            PersistentReserveOrder(.registerAndIgnoreExistingKey, key: .none))
+        answer(&run, withdrawal, on: 4, .good([]))
+        answer(&run, withdrawal, on: 7, .good([]))
+        #expect(run.isPreempted)
+        guard case .failed(.conflict) = run.outcome else { return #expect(Bool(false), "\(run)") }
     }
 
     @Test("nobody knows what became of an order whose path was lost")
