@@ -32,6 +32,8 @@ final class Supervisor: DiskService {
     let describing = Mutex(())
     let diskRecords: DiskRecords
     let devices: DeviceRecords
+    let knownTargets: KnownTargetsFile
+    let schedule = Mutex(DiscoverySchedule())
     let news: Mailbox<SupervisorNews>
     private let watch: NoticeWatch
     private let portalWatch = PortalWatch()
@@ -78,6 +80,7 @@ final class Supervisor: DiskService {
         records = SessionRecords(stateDirectory: options.stateDirectory)
         diskRecords = DiskRecords(stateDirectory: options.stateDirectory)
         devices = DeviceRecords(stateDirectory: options.stateDirectory)
+        knownTargets = KnownTargetsFile(dataDirectory: options.dataDirectory)
         self.logger = logger
         do throws(SystemError) {
             try records.prepare()
