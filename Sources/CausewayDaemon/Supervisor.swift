@@ -34,6 +34,7 @@ final class Supervisor: DiskService {
     let devices: DeviceRecords
     let knownTargets: KnownTargetsFile
     let schedule = Mutex(DiscoverySchedule())
+    private let challenges = KnownChallenges()
     let news: Mailbox<SupervisorNews>
     private let watch: NoticeWatch
     private let portalWatch = PortalWatch()
@@ -221,6 +222,7 @@ final class Supervisor: DiskService {
     func discover(_ request: DiscoverRequest) throws(ControlError) -> Discovery {
         var discovery = TargetDiscovery(initiatorName: initiatorName)
         discovery.initiatorAlias = initiatorAlias
+        discovery.challenges = challenges
         let layer = SettingLayer(request.chap)
         discovery.authentications.discovery = { [adapter] portal throws(ControlError) in
             try adapter.settings(discoveryAt: portal, request: layer).chap.authentication()
