@@ -877,6 +877,8 @@ END
     parameter wanted FirstBurstLength 8192
     parameter negotiated InitialR2T Yes
     parameter negotiated MaxRecvDataSegmentLength '4096, the target.s 8192'
+    parameter negotiated TaskReporting RFC3720
+    parameter negotiated iSCSIProtocolLevel 1
     causeway params disk1 | grep -q '^ *MaxBurstLength  *65536  *65536  *512 to 16777215  *262144  *the lower one' ||
         fail "params prints: $(causeway params disk1)"
     verified_fio small --rw=randwrite --bsrange=512-128k --blockalign=512 --iodepth=16 --size=16M

@@ -209,6 +209,7 @@ struct OperationalNegotiation: Sendable {
         case .defaultTime2Wait: parameters.defaultTime2Wait = number
         case .defaultTime2Retain: parameters.defaultTime2Retain = number
         case .maxConnections: parameters.maxConnections = number
+        case .iscsiProtocolLevel: parameters.iscsiProtocolLevel = number
         case .targetPortalGroupTag: parameters.targetPortalGroupTag = UInt16(clamping: number)
         case .targetAlias: targetAlias = text
         default: break
