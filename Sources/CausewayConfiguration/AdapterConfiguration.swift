@@ -132,16 +132,26 @@ public struct AdapterConfiguration: Sendable {
         var settings = InheritedSettings()
         adapter.apply(to: &settings)
         let scope = target.flatMap { target in targets.first { $0.name == target } }
-        let addresses = [named ?? scope?.discovery].compactMap { $0 }
-        for address in addresses.isEmpty ? portals : addresses {
-            guard let found = discovery.first(where: { $0.address == address }) else { continue }
-            found.layer.apply(to: &settings)
-            break
-        }
+        let address = target.map { discoveryAddress(of: $0, portals: portals, named: named) } ?? named
+        discovery.first { $0.address == address }?.layer.apply(to: &settings)
         scope?.layer.apply(to: &settings)
         disk.apply(to: &settings)
         return settings
     }
+
+    /// The discovery address, one that has a section, that a target was found at: as the disk says, or the
+    /// target's section, or by one of the disk's portals.
+    public func discoveryAddress(
+        of target: ISCSIName, portals: [CausewayControl.PortalAddress],
+        named: CausewayControl.PortalAddress?
+    ) -> CausewayControl.PortalAddress? {
+        let scope = targets.first { $0.name == target }
+        let addresses = [named ?? scope?.discovery].compactMap { $0 }
+        return (addresses.isEmpty ? portals : addresses).first(where: hasDiscovery)
+    }
+
+    /// Those that have a section.
+    public var discoveryAddresses: [CausewayControl.PortalAddress] { discovery.map(\.address) }
 
     /// What is in force for a discovery at an address.
     public func settings(

@@ -34,6 +34,7 @@ extension Supervisor {
         let disk = AttachedDisk(request: request, target: target, lane: lane)
         disk.state.withLock {
             $0.wanted = wanted
+            $0.seenPortals = portals
             $0.configuration = configuration
             $0.configured = request.allSettings
             $0.login = login

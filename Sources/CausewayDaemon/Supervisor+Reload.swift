@@ -86,7 +86,9 @@ extension Supervisor {
             (state.id, state.configuration, state.origin == .adopting || state.description != nil)
         }
         guard let id, let own, isReady, !disk.isDetaching else { return nil }
-        let file = configuration.disks.first { $0.name == disk.name }
+        var file = configuration.disks.first { $0.name == disk.name }
+        // Those that it has now; discovery brings the others.
+        if file?.findsPortals == true { file?.portals = own.portals }
         var made = Reloading(
             disk: disk, id: id, hasFile: file != nil, configuration: file ?? own,
             settings: configuration.settings(of: file ?? own),

@@ -32,6 +32,9 @@ final class Supervisor: DiskService {
     let describing = Mutex(())
     let diskRecords: DiskRecords
     let devices: DeviceRecords
+    let knownTargets: KnownTargetsFile
+    let schedule = Mutex(DiscoverySchedule())
+    private let challenges = KnownChallenges()
     let news: Mailbox<SupervisorNews>
     private let watch: NoticeWatch
     private let portalWatch = PortalWatch()
@@ -78,6 +81,7 @@ final class Supervisor: DiskService {
         records = SessionRecords(stateDirectory: options.stateDirectory)
         diskRecords = DiskRecords(stateDirectory: options.stateDirectory)
         devices = DeviceRecords(stateDirectory: options.stateDirectory)
+        knownTargets = KnownTargetsFile(dataDirectory: options.dataDirectory)
         self.logger = logger
         do throws(SystemError) {
             try records.prepare()
@@ -223,6 +227,7 @@ final class Supervisor: DiskService {
     func discover(_ request: DiscoverRequest) throws(ControlError) -> Discovery {
         var discovery = TargetDiscovery(initiatorName: initiatorName)
         discovery.initiatorAlias = initiatorAlias
+        discovery.challenges = challenges
         let layer = SettingLayer(request.chap)
         discovery.authentications.discovery = { [adapter] portal throws(ControlError) in
             try adapter.settings(discoveryAt: portal, request: layer).chap.authentication()

@@ -162,6 +162,8 @@ final class TargetConnection {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(52 + data.count)
         for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
+        // Only a script sends one. The digest is over it, too.
+        bytes += [UInt8](repeating: 0, count: 4 * header.totalAHSLength)
         let digests = phase == .login ? StreamDigestCounts() : StreamDigestCounts(login.parameters)
         if digests.header > 0 { appendDigest(&bytes, from: 0) }
         let start = bytes.count

@@ -78,6 +78,8 @@ public struct TargetOptions: Sendable {
     public var isLIO = false
 
     public var chap = SimulatedCHAP.none
+    /// Asks the same in every login.
+    public var repeatsChallenges = false
     /// Takes the number of a CHAP algorithm other than MD5 for another one.
     public var mistakesAlgorithms = false
     /// Digests that the target takes.

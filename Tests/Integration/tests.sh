@@ -91,8 +91,8 @@ test_policies() {
 }
 # path_is NAME INTERFACE STATE
 path_is() {
-    causeway status "$1" --json | jq -e --arg interface "$2" --arg state "$3" \
-        'any(.paths[]; .interface == $interface and .state == $state)' >/dev/null
+    causeway status "$1" --json | jq -e --slurp --arg interface "$2" --arg state "$3" \
+        'any(.[].paths[]; .interface == $interface and .state == $state)' >/dev/null
 }
 path_gone() { causeway status "$1" --json | jq -e --arg interface "$2" 'all(.paths[]; .interface != $interface)' >/dev/null; }
 
@@ -748,8 +748,6 @@ fewer_than() { [ "$(find "$1" -maxdepth 1 | wc -l)" -lt "$2" ]; }
 disk_waits() { causeway status "$1" 2>&1 | grep -q 'configured and not attached yet'; }
 waits_for_target() { causeway status disk1 2>&1 | grep -q 'configured and not attached yet: .*198.18'; }
 
-our_secret='secret of host1' their_secret='secret of the array'
-
 test_chap() {
     links_up
     tgt_start 64M
@@ -879,6 +877,8 @@ END
     parameter wanted FirstBurstLength 8192
     parameter negotiated InitialR2T Yes
     parameter negotiated MaxRecvDataSegmentLength '4096, the target.s 8192'
+    parameter negotiated TaskReporting RFC3720
+    parameter negotiated iSCSIProtocolLevel 1
     causeway params disk1 | grep -q '^ *MaxBurstLength  *65536  *65536  *512 to 16777215  *262144  *the lower one' ||
         fail "params prints: $(causeway params disk1)"
     verified_fio small --rw=randwrite --bsrange=512-128k --blockalign=512 --iodepth=16 --size=16M
@@ -1110,5 +1110,8 @@ END
 . "$(dirname "$(realpath "$0")")/input.sh"
 # shellcheck source=Tests/Integration/stress.sh
 . "$(dirname "$(realpath "$0")")/stress.sh"
+
+# shellcheck source=Tests/Integration/peers.sh
+. "$(dirname "$(realpath "$0")")/peers.sh"
 
 "test_$1"

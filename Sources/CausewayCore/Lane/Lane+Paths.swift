@@ -169,8 +169,13 @@ extension Lane {
         guard var attempt = path.attempt, attempt.stream == index,
             case .loggingIn(var machine) = attempt.phase
         else { return }
+        let target = targets[Int(path.target)]
+        machine.know(target.challenges)
+        let known = machine.challenges.count
         let step = unsafe machine.received(
             header, data: UnsafeRawBufferPointer(start: data, count: header.dataSegmentLength))
+        // At once: whatever becomes of this login, and for those that are under way.
+        remember(Array(machine.challenges.dropFirst(known)), target)
         attempt.phase = .loggingIn(machine)
         path.attempt = attempt
         take(step, path)
@@ -199,7 +204,6 @@ extension Lane {
     private mutating func loginFailed(_ path: Path, _ error: LoginError) {
         guard let attempt = path.attempt, case .loggingIn(let machine) = attempt.phase else { return }
         let target = targets[Int(path.target)]
-        remember(machine.challenges, target)
         guard machine.maySucceedWithMD5(after: error) else {
             target.offersMD5Alone = false
             return attemptFailed(path, error.problemKind, "\(error)", wasRefused: true)
@@ -269,9 +273,6 @@ extension Lane {
                 "portal group \(parameters.targetPortalGroupTag.map { "\($0)" } ?? "unknown") answered, "
                     + "the lost session was in \(tag): no fence",
                 wasRefused: false)
-        }
-        if case .loggingIn(let machine) = attempt.phase {
-            remember(machine.challenges, targets[Int(path.target)])
         }
         path.attempt = nil
         path.proof = proof(of: attempt, target: path.target)
