@@ -9,6 +9,8 @@ public struct AdapterConfiguration: Sendable {
     public private(set) var initiatorName: ISCSIName?
     /// nil: as that file says.
     public private(set) var initiatorAlias: String?
+    /// Threads of the data path at most; nil: as many as the machine has processors, up to four.
+    public private(set) var lanes: Int?
     private var adapter = SettingLayer()
     private var discovery: [DiscoveryScope] = []
     private var targets: [TargetScope] = []
@@ -36,7 +38,9 @@ public struct AdapterConfiguration: Sendable {
         problems += reading.problems
     }
 
-    private static let keys = ["initiator-name", "initiator-alias", "discovery", "target"]
+    private static let keys = ["initiator-name", "initiator-alias", "lanes", "discovery", "target"]
+
+    private static let lanesRange: ClosedRange<Int64> = 1...64
 
     private mutating func read(_ root: TOMLTable, _ reading: inout FileReading) {
         for entry in root.entries {
@@ -55,6 +59,12 @@ public struct AdapterConfiguration: Sendable {
                     initiatorAlias = text
                 } else {
                     reading.complain(entry.line, "initiator-alias is a text of 1 to 255 bytes")
+                }
+            case "lanes":
+                if case .integer(let number) = entry.value, Self.lanesRange.contains(number) {
+                    lanes = Int(number)
+                } else {
+                    reading.complain(entry.line, "lanes is a number from 1 to 64")
                 }
             case "discovery":
                 for (address, scope) in reading.scopes(entry) { readDiscovery(address, scope, &reading) }

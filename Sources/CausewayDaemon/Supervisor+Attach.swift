@@ -31,7 +31,7 @@ extension Supervisor {
         let wanted = WantedPaths(
             interfaces: request.interfaces, portals: portals, waiting: plan.unusable.map(\.interface))
         for warning in NetworkAdvice.warnings(wanted) { logger.warning("\(request.name): \(warning)") }
-        let disk = AttachedDisk(request: request, target: target, lane: lane)
+        let disk = AttachedDisk(request: request, target: target, lane: lane(of: target))
         disk.state.withLock {
             $0.wanted = wanted
             $0.seenPortals = portals
@@ -60,6 +60,11 @@ extension Supervisor {
         let report = try report(disk)
         logger.info("\(disk.name): attached as \(disk.place), \(report.paths.count) paths")
         return report
+    }
+
+    /// The target's lane: its disks share its sessions.
+    func lane(of target: ISCSIName) -> LaneHandle {
+        lanes.lane(of: target, living: Set(state.withLock { $0.disks.values.map(\.target) }))
     }
 
     func targetName(_ request: AttachRequest) throws(ControlError) -> ISCSIName {
@@ -154,7 +159,7 @@ extension Supervisor {
         _ login: DiskLogin
     ) throws(ControlError) -> DiskSpecification {
         let made = try specify(plan, disk)
-        lane.perform { runner in
+        disk.lane.perform { runner in
             for (id, route) in made.routes { runner.addRoute(id, route) }
         }
         let fences = try specifyFences(disk, lun, besides: made.paths)
@@ -172,12 +177,12 @@ extension Supervisor {
     func attachToLane(
         _ disk: AttachedDisk, _ specification: DiskSpecification
     ) throws(ControlError) {
-        let answer = lane.ask { runner -> Result<DiskID, AttachError> in
+        let answer = disk.lane.ask { runner -> Result<DiskID, AttachError> in
             do throws(AttachError) {
                 let id = try runner.lane.attach(specification, now: runner.time)
                 // On the lane's thread, so that no notice of the disk can be heard before it is known.
                 disk.state.withLock { $0.id = id }
-                self.news.send(.attached(id, disk))
+                self.news.send(.attached(LaneDisk(lane: disk.lane.number, id: id), disk))
                 return .success(id)
             } catch {
                 return .failure(error)
@@ -314,7 +319,7 @@ extension Supervisor {
             state.oldLogins[disk.target] = nil
             return state.routes.removeValue(forKey: disk.target) ?? [:]
         }
-        lane.perform { runner in
+        disk.lane.perform { runner in
             for route in routes.values { runner.removeRoute(route) }
         }
         tellManager()
@@ -325,7 +330,7 @@ extension Supervisor {
     func awaitOtherPaths(_ disk: AttachedDisk) {
         for _ in 0..<25 {
             guard let id = disk.state.withLock({ $0.id }),
-                let snapshot = lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil
+                let snapshot = disk.lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil
             else { return }
             let isBusy = snapshot.paths.contains { path in
                 switch path.standing {

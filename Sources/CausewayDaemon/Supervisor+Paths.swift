@@ -53,7 +53,7 @@ extension Supervisor {
         _ disk: AttachedDisk, _ id: DiskID, _ paths: [String], _ change: PathChange, force: Bool
     ) throws(ControlError) {
         let names = paths.map { PathName($0) }
-        let answer = lane.ask { runner -> PathChangeError? in
+        let answer = disk.lane.ask { runner -> PathChangeError? in
             do throws(PathChangeError) {
                 switch change {
                 case .enable: try runner.lane.enablePaths(id, named: names, now: runner.time)
@@ -74,7 +74,7 @@ extension Supervisor {
     private func awaitRetirement(_ disk: AttachedDisk) {
         for _ in 0..<50 {
             guard let id = disk.state.withLock({ $0.id }),
-                let snapshot = lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil,
+                let snapshot = disk.lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil,
                 snapshot.paths.contains(where: { $0.standing == .removing })
             else { return }
             Pause.milliseconds(20)
@@ -84,7 +84,7 @@ extension Supervisor {
     /// Has the lane make paths to a disk's target that are planned and that it has not got.
     func addToLane(_ disk: AttachedDisk, _ plan: [PlannedPath]) throws(ControlError) {
         let made = try specify(plan, disk)
-        let answer = lane.ask { runner -> PathChangeError? in
+        let answer = disk.lane.ask { runner -> PathChangeError? in
             guard let id = disk.state.withLock({ $0.id }) else { return .noSuchDisk }
             for (id, route) in made.routes { runner.addRoute(id, route) }
             do throws(PathChangeError) {
@@ -161,7 +161,7 @@ extension Supervisor {
     /// The watch thread waits for no lane.
     private func addInBackground(_ disk: AttachedDisk, _ plan: [PlannedPath]) throws(ControlError) {
         let made = try specify(plan, disk)
-        lane.perform { [self] runner in
+        disk.lane.perform { [self] runner in
             guard let id = disk.state.withLock({ $0.id }) else {
                 return inBackground("withdraw \(disk.name)") { [self] in withdraw(made, of: disk) }
             }
@@ -193,7 +193,7 @@ extension Supervisor {
             }
         }
         guard !routes.isEmpty else { return }
-        lane.perform { runner in
+        disk.lane.perform { runner in
             for (id, path) in routes {
                 runner.addRoute(id, path.route)
                 runner.lane.sourceChanged(id, to: path.source?.description ?? "")

@@ -157,7 +157,7 @@ extension Supervisor {
         guard let login = reloading.login, let old = disk.state.withLock({ $0.login }) else { return }
         let names = login.differences(from: old)
         guard !names.isEmpty else { return }
-        let isDone = lane.ask { [id = reloading.id] runner in
+        let isDone = disk.lane.ask { [id = reloading.id] runner in
             runner.lane.change(
                 id, authentication: login.authentication, parameters: login.parameters, depth: login.depth,
                 now: runner.time)

@@ -28,7 +28,7 @@ extension Supervisor {
             return (id, state.reservationTickets)
         }
         defer { disk.state.withLock { $0.reservation = nil } }
-        lane.perform { $0.lane.reserve(id, command, ticket: ticket, now: $0.time) }
+        disk.lane.perform { $0.lane.reserve(id, command, ticket: ticket, now: $0.time) }
         var waited = 0
         while waited < Self.reserveMilliseconds, !disk.isDetaching {
             guard let result = promise.wait(milliseconds: 500) else {

@@ -115,7 +115,7 @@ extension Supervisor {
                 """)
             // Through whichever interface: there may be no such path any more.
             if let portal = SocketAddress(parsing: record.portal, defaultPort: 3260) {
-                lane.perform { runner in runner.addRoute(id, Route(to: portal)) }
+                disk.lane.perform { runner in runner.addRoute(id, Route(to: portal)) }
             }
         }
         var specification = PathSpecification(
@@ -159,7 +159,7 @@ extension Supervisor {
                 sessionBegan(name, portalGroupTag)
             }
         }
-        lane.perform { $0.lane.sessionRecorded(name, now: $0.time) }
+        lanes.lane(of: name.target)?.perform { $0.lane.sessionRecorded(name, now: $0.time) }
     }
 
     /// A session goes off the record, and its route goes, unless somebody has begun it anew.
@@ -171,7 +171,7 @@ extension Supervisor {
                 logger.error("what a session left behind cannot be put on record: \(error)")
             }
             let route = state.withLock { $0.routes[name.target]?.removeValue(forKey: name) }
-            if let route { lane.perform { $0.removeRoute(route) } }
+            if let route { lanes.lane(of: name.target)?.perform { $0.removeRoute(route) } }
         }
     }
 }

@@ -23,7 +23,7 @@ final class Supervisor: DiskService {
     /// What the copy is to hold, once it is certain that no other daemon runs.
     let startText: String?
     let configuredDisks: ConfiguredDisks
-    let lane: LaneHandle
+    let lanes: Lanes
     let calls = NBDCallRunner()
     let records: SessionRecords
     /// Held while sessions are put on record, or taken off.
@@ -54,8 +54,8 @@ final class Supervisor: DiskService {
         var disks: [String: AttachedDisk] = [:]
         /// Disks of a predecessor, from the start of the daemon until its control socket stands.
         var adoptions: [Adoption] = []
-        /// Kept by the watch thread, in the order of the lane's notices: a lane uses its numbers again.
-        var byID: [DiskID: AttachedDisk] = [:]
+        /// Kept by the watch thread, in the order of the lanes' notices: a lane uses its numbers again.
+        var byID: [LaneDisk: AttachedDisk] = [:]
         /// The routes of every target's paths. Its disks share them, so they stay until the last of these is
         /// gone.
         var routes: [ISCSIName: [SessionName: RouteID]] = [:]
@@ -110,8 +110,11 @@ final class Supervisor: DiskService {
             settings.skipsBarrier = options.skipsBarrier
             settings.initiatorAlias = initiatorAlias
             unsafe settings.checksum = ProcessorChecksum.fastest
-            lane = try LaneHandle(name: "lane 0", settings: settings) { news.send(.notice($0)) }
-            watch = try NoticeWatch(news: news, lane: lane)
+            lanes = try Lanes(
+                most: start.configured.adapter.lanes ?? Lanes.standardCount, settings: settings,
+                logger: logger
+            ) { news.send(.notice(lane: $0, $1)) }
+            watch = try NoticeWatch(news: news, lanes: lanes)
         } catch {
             throw .system(error)
         }
@@ -134,7 +137,7 @@ final class Supervisor: DiskService {
         handOver(disks.filter { $0.state.withLock { $0.device != nil } })
         endExports(of: disks.filter { $0.request.socket != nil })
         watch.stop()
-        lane.stop()
+        lanes.stop()
     }
 
     /// What `systemctl status` shows.
@@ -146,15 +149,18 @@ final class Supervisor: DiskService {
 
     private func hear(_ news: SupervisorNews) {
         switch news {
-        case .attached(let id, let disk): state.withLock { $0.byID[id] = disk }
+        case .attached(let disk, let attached): state.withLock { $0.byID[disk] = attached }
         case .interfaceAppeared(let name):
             interfaceAppeared(name)
             configuredDisks.hurry(for: name)
-        case .notice(let notice): hear(notice)
+        case .notice(let lane, let notice): hear(notice, lane)
         }
     }
 
-    private func hear(_ notice: LaneNotice) {
+    private func hear(_ notice: LaneNotice, _ lane: Int) {
+        func find(_ id: DiskID) -> AttachedDisk? {
+            state.withLock { $0.byID[LaneDisk(lane: lane, id: id)] }
+        }
         switch notice {
         case .ready(let id, let description):
             find(id)?.outcome.fulfil(.success(description))
@@ -190,7 +196,7 @@ final class Supervisor: DiskService {
         case .flushed(let id, let error):
             find(id)?.state.withLock { $0.flush }?.fulfil(error)
         case .detached(let id, let isFlushed):
-            let disk = state.withLock { $0.byID.removeValue(forKey: id) }
+            let disk = state.withLock { $0.byID.removeValue(forKey: LaneDisk(lane: lane, id: id)) }
             disk?.state.withLock { $0.id = nil }
             disk?.detached.fulfil(DetachOutcome(isFlushed: isFlushed))
         case .sizeChanged(let id, let sizeBytes):
@@ -209,10 +215,6 @@ final class Supervisor: DiskService {
         case .warning: logger.warning("\(text)")
         case .error: logger.error("\(text)")
         }
-    }
-
-    private func find(_ id: DiskID) -> AttachedDisk? {
-        state.withLock { $0.byID[id] }
     }
 
     func find(_ name: DiskName) throws(ControlError) -> AttachedDisk {
@@ -243,8 +245,8 @@ final class Supervisor: DiskService {
 /// What the watch thread hears, in the order in which it happened on the lane.
 enum SupervisorNews: Sendable {
     /// The lane has taken a disk; what it has to say of it comes after this.
-    case attached(DiskID, AttachedDisk)
-    case notice(LaneNotice)
+    case attached(LaneDisk, AttachedDisk)
+    case notice(lane: Int, LaneNotice)
     /// An interface is up with carrier, or has another address.
     case interfaceAppeared(String)
 }
