@@ -69,3 +69,56 @@ other_tgt() {
     tgt_back
 }
 connections_at() { far ss -Htn state established "src $1 and sport = :3260" | wc -l; }
+
+# A write that the target holds for longer than the command time-out: ABORT TASK, and what is configured when that has
+# no answer. Nothing overtakes the held write, and it is answered once.
+test_command_timeout() {
+    local reset writer expected word status old=$work/old
+    export SLOW_PWRITE=$work/slow
+    "${CC:-cc}" -O1 -shared -fPIC -o "$work/slow-pwrite.so" "$repository/Tests/Kernel/slow-pwrite.c" -ldl
+    printf '%-4096s' 'GHOST WRITE of old data' >"$old"
+    links_up
+    TGT_PRELOAD=$work/slow-pwrite.so tgt_start 64M
+    daemon_start
+    for reset in none lun target; do
+        say "--- reset-on-timeout=$reset"
+        rm -f "$SLOW_PWRITE".*
+        : >"$work/causewayd.log"
+        attach disk1 --socket "$socket" --set command-timeout=5s --set "reset-on-timeout=$reset"
+        : >"$SLOW_PWRITE.armed"
+        timeout 120 qemu-io -f raw "$uri" -c "write -s $old 4M 4k" >"$work/writer.log" 2>&1 &
+        writer=$!
+        clients+=("$writer")
+        wait_until 10 'the target holds the write' [ -e "$SLOW_PWRITE.held" ]
+        # (A tgtd answers ABORT TASK once the command has ended. It does not survive one for the barrier that waits behind
+        # the command in a new session, so the write is released before that barrier is 5 s old.)
+        case $reset in
+            none) expected='ABORT TASK:ABORT TASK to the target was not answered' ;;
+            lun) expected='ABORT TASK:LOGICAL UNIT RESET' ;;
+            target) expected='ABORT TASK:LOGICAL UNIT RESET:TARGET WARM RESET' ;;
+        esac
+        while read -r word; do
+            wait_until 40 "the log tells of $word" grep -q "$word" "$work/causewayd.log"
+        done <<<"${expected//:/$'\n'}"
+        case $reset in
+            none) ! grep -q RESET "$work/causewayd.log" || fail 'a reset was sent unasked' ;;
+            lun) ! grep -q 'WARM RESET' "$work/causewayd.log" || fail 'the target was reset unasked' ;;
+        esac
+        kill -0 "$writer" 2>/dev/null || fail 'the write was answered while its first copy was inside the target'
+        # Reads go on meanwhile.
+        reads >"$work/said" 2>&1 || fail "a read fails while the write is held: $(cat "$work/said")"
+        : >"$SLOW_PWRITE.release"
+        wait_until 10 'the held write ends in the target' [ -e "$SLOW_PWRITE.ended" ]
+        status=0
+        wait "$writer" || status=$?
+        [ $status = 0 ] || fail "the write failed: $(cat "$work/writer.log")"
+        qemu-io -f raw "$uri" -c 'write -P 0x6e 4M 4k' >"$work/said" 2>&1
+        sleep 1
+        qemu-io -f raw "$uri" -c 'read -P 0x6e 4M 4k' >"$work/said" 2>&1 || fail 'the old write overtook the new one'
+        cmp <(dd if="$backing" bs=4096 skip=1024 count=1 status=none) <(head -c 4096 /dev/zero | tr '\0' n) ||
+            fail 'the medium has the old data'
+        grep -E 'ABORT TASK|RESET|fence' "$work/causewayd.log"
+        # (After a reset, a tgtd may keep a session that has logged out.)
+        causeway detach disk1
+    done
+}
