@@ -41,7 +41,7 @@ paths=(--target "$iqn" --lun 1 --portal "$portal1" --portal "$portal2" --bind p1
 
 other_start() {
     mkdir -p "$work/other"
-    ${NEAR:+ip netns exec "$NEAR"} "$binaries/causewayd" --control "$there" --state-dir "$work/other" \
+    ${NEAR:+ip netns exec "$NEAR"} "$binaries/causewayd" --control "$there" --state-dir "$work/other" --data-dir "$work/other-data" \
         --config "$work/none.toml" --initiator-name "$initiator-2" --log-level debug >>"$work/other.log" 2>&1 &
     other_daemon=$!
     wait_until 10 'the other causewayd listens' other list
