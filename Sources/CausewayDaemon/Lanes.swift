@@ -13,7 +13,7 @@ final class Lanes: Sendable {
     }
 
     private let state: Mutex<State>
-    private let most: Int
+    let most: Int
     private let settings: LaneSettings
     private let logger: Logger
     private let onNotice: @Sendable (_ lane: Int, LaneNotice) -> Void

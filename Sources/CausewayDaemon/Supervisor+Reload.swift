@@ -62,7 +62,7 @@ extension Supervisor {
             return before
         }
         inForce.keep(configuration.adapterText, logger)
-        var notes = problems.map(\.description) + initiatorNotes(configuration.adapter)
+        var notes = problems.map(\.description) + startNotes(configuration.adapter)
         for index in attached.indices { change(&attached[index], before) }
         for index in attached.indices { dropPaths(&attached[index], &notes) }
         let loggedIn = request.relogin ? logInAgain(Set(attached.map(\.disk.target))) : [:]
@@ -307,12 +307,16 @@ extension Supervisor {
         return results
     }
 
-    /// The name is in every session and every record, so it stays until the daemon ends.
-    private func initiatorNotes(_ adapter: AdapterConfiguration) -> [String] {
-        guard options.initiatorName == nil, let name = adapter.initiatorName, name != initiatorName else {
-            return []
+    /// What stays as it is until the daemon ends: the name is in every session and every record.
+    private func startNotes(_ adapter: AdapterConfiguration) -> [String] {
+        var notes: [String] = []
+        if let count = adapter.lanes, count != lanes.most {
+            notes.append("lanes is \(count) from the daemon's next start on; until then it is \(lanes.most)")
         }
-        return [
+        guard options.initiatorName == nil, let name = adapter.initiatorName, name != initiatorName else {
+            return notes
+        }
+        return notes + [
             "initiator-name is \(name) from the daemon's next start on; until then it is \(initiatorName)"
         ]
     }

@@ -82,17 +82,17 @@ extension Supervisor {
                     throw .busy("the kernel is not connected")
                 }
                 try awaitQuiet(disk, id)
-                if isLarger { setSize(id, sizeBytes) }
+                if isLarger { setSize(of: disk, id, sizeBytes) }
                 try resize(device, record, sizeBytes)
             } catch {
                 // The next answer to the poll brings it up again.
-                if isLarger { setSize(id, old) }
+                if isLarger { setSize(of: disk, id, old) }
                 forgetToldSize(of: disk)
                 throw error
             }
             try changeRecord(disk.name) { $0.sizeBytes = sizeBytes }
         }
-        setSize(id, sizeBytes)
+        setSize(of: disk, id, sizeBytes)
         let text = "the disk has \(sizeBytes) bytes now, \(isLarger ? "more" : "less") than \(old)"
         disk.remember(text)
         logger.notice("\(disk.name): \(text)")
@@ -127,7 +127,7 @@ extension Supervisor {
         for _ in 0..<milliseconds / 10 where disk.state.withLock({ $0.isResizing }) { Pause.milliseconds(10) }
     }
 
-    private func setSize(_ id: DiskID, _ sizeBytes: UInt64) {
+    private func setSize(of disk: AttachedDisk, _ id: DiskID, _ sizeBytes: UInt64) {
         disk.lane.perform { $0.lane.resize(id, sizeBytes: sizeBytes, now: $0.time) }
     }
 
