@@ -1,4 +1,4 @@
-import CausewayCore
+public import CausewayCore
 
 /// One seed, from attach to detach.
 public struct Verdict: Sendable {
@@ -61,11 +61,12 @@ public final class History {
     ///   - missing: what is left out on purpose: such histories must fail now and then.
     ///   - hasLives: in some histories the daemon dies or restarts.
     ///   - chap: in place of what the seed draws; targets of even seeds mistake algorithms then.
+    ///   - multipathing: how the target's paths are used.
     public init(
         seed: UInt64, isTracing: Bool = false, without missing: Safeguard? = nil, hasLives: Bool = true,
-        chap: SimulatedCHAP? = nil
+        chap: SimulatedCHAP? = nil, multipathing: Multipathing = .sessions
     ) {
-        var swarm = Swarm(seed: seed, isCanary: missing != nil)
+        var swarm = Swarm(seed: seed, isCanary: missing != nil, multipathing: multipathing)
         if let chap {
             swarm.options.target.chap = chap
             swarm.options.target.mistakesAlgorithms = seed.isMultiple(of: 2)

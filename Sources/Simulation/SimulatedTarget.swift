@@ -137,8 +137,8 @@ public final class SimulatedTarget {
             // One that was ended before, and whose tag may be another's, is only still being carried out.
             if task.session.tasks[task.tag] === task {
                 task.session.tasks[task.tag] = nil
-                task.session.connection?.abortedTags.insert(task.tag)
-                if isAnswered { task.session.connection?.answer(task, .status(0x40)) }
+                task.connection.abortedTags.insert(task.tag)
+                if isAnswered { task.connection.answer(task, .status(0x40)) }
             }
             if task.state != .executing {
                 remove(task)
@@ -227,9 +227,12 @@ public final class SimulatedTarget {
         if let old { end(old, "reinstated") }
     }
 
-    func makeSession(name: String, isid: UInt64, portalGroup: UInt16, cmdSN: UInt32) -> TargetSession {
+    func makeSession(
+        name: String, isid: UInt64, portalGroup: UInt16, cmdSN: UInt32, _ parameters: NegotiatedParameters
+    ) -> TargetSession {
         let session = TargetSession(
-            initiatorName: name, isid: isid, tsih: nextTSIH, portalGroup: portalGroup, cmdSN: cmdSN)
+            initiatorName: name, isid: isid, tsih: nextTSIH, portalGroup: portalGroup, cmdSN: cmdSN,
+            parameters: parameters)
         nextTSIH = nextTSIH == .max ? 1 : nextTSIH + 1
         // A unit that lost nothing says no more than that tasks are gone.
         if wasRestarted {
@@ -259,8 +262,9 @@ public final class SimulatedTarget {
             }
         }
         session.tasks = [:]
-        session.connection?.close()
-        session.connection = nil
+        session.early = [:]
+        for connection in session.living { connection.close() }
+        session.connections = [:]
         if hasTasks(session) { draining.append(session) }
         for unit in allUnits { startReady(unit) }
     }
@@ -281,14 +285,50 @@ public final class SimulatedTarget {
     /// The connection of a session went away: its tasks go on, without those whose data can no longer come.
     func connectionLost(_ connection: TargetConnection) {
         waitingLogins.removeAll { $0 === connection }
-        guard let session = connection.session, session.connection === connection else { return }
-        session.connection = nil
-        for task in ordered(session.tasks) where task.state == .receiving {
+        guard let session = connection.session, session.connections[connection.cid] === connection else {
+            return
+        }
+        session.connections[connection.cid] = nil
+        for task in ordered(session.tasks) where task.state == .receiving && task.connection === connection {
             remove(task)
             session.tasks[task.tag] = nil
         }
         for unit in allUnits { startReady(unit) }
+        if session.isShared { connectionLost(connection.cid, of: session) }
     }
+
+    private func connectionLost(_ cid: UInt16, of session: TargetSession) {
+        session.lost.insert(cid)
+        guard options.connectionLoss == .sessionEnds else { return }
+        timeline.after(random.nanoseconds(2_000_000_000...2_500_000_000)) { [weak self] in
+            if let self, session.lost.contains(cid) { end(session, "closed for a lost connection") }
+        }
+    }
+
+    /// The end of one connection (RFC 7143 §11.14): its tasks are ended, and requests of it that were not
+    /// delivered are discarded. `isDone` once that is so, as this kind of target understands it.
+    func logOut(_ cid: UInt16, of session: TargetSession, _ isDone: @escaping () -> Void) {
+        session.lost.remove(cid)
+        if let connection = session.connections.removeValue(forKey: cid) { connection.close() }
+        for (number, request) in session.early where request.connection.cid == cid {
+            session.early[number] = nil
+        }
+        let tasks = ordered(session.tasks).filter { $0.connection.cid == cid }
+        chronicle.trace("target", "session \(session.tsih), CID \(cid) logged out, \(tasks.count) tasks")
+        for task in tasks {
+            session.tasks[task.tag] = nil
+            switch task.state {
+            case .receiving: remove(task)
+            case .waiting: if options.reinstatement == .drains || task.cdb[0] == 0 { remove(task) }
+            case .executing, .ended: break
+            }
+            if task.state == .ended { task.leaveAttention() }
+        }
+        for unit in allUnits { startReady(unit) }
+        waitForEnd(tasks, isDone)
+    }
+
+    func session(tsih: UInt16) -> TargetSession? { sessions.first { $0.tsih == tsih } }
 
     // MARK: Tasks
 
@@ -341,7 +381,7 @@ public final class SimulatedTarget {
         let outcome = carryOut(task)
         if session.tasks[task.tag] === task {
             session.tasks[task.tag] = nil
-            session.connection?.answer(task, outcome)
+            task.connection.answer(task, outcome)
         } else {
             task.leaveAttention()
         }
@@ -388,7 +428,7 @@ public final class SimulatedTarget {
 
     /// Its data may still be on their way.
     private func forget(_ task: TargetTask) {
-        if task.state == .receiving { task.session.connection?.abortedTags.insert(task.tag) }
+        if task.state == .receiving { task.connection.abortedTags.insert(task.tag) }
         remove(task)
         task.leaveAttention()
         task.session.tasks[task.tag] = nil
@@ -419,7 +459,7 @@ public final class SimulatedTarget {
         timeline.after(nanoseconds) { [weak self] in
             guard let self, isWindowShut else { return }
             isWindowShut = false
-            for session in sessions { session.connection?.announceWindow() }
+            for connection in sessions.flatMap(\.living) { connection.announceWindow() }
         }
     }
 
@@ -458,11 +498,12 @@ public final class SimulatedTarget {
     /// Every session is sent an Asynchronous Message (RFC 7143 §11.9) of a SCSI event.
     func sendAsynchronousMessages() {
         for session in sessions {
-            guard let connection = session.connection else { continue }
-            var message = connection.header(.asynchronousMessage, countsStatus: true)
-            if takesConfusion() { message[6] &+= 3 }
-            message[4] = reservedTag
-            connection.send(message, [0, 0])
+            for connection in session.living {
+                var message = connection.header(.asynchronousMessage, countsStatus: true)
+                if takesConfusion() { message[6] &+= 3 }
+                message[4] = reservedTag
+                connection.send(message, [0, 0])
+            }
         }
     }
 

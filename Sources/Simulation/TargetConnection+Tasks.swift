@@ -27,7 +27,7 @@ extension TargetConnection {
         if attribute == 2 && target.options.isLIO { return fail("an ORDERED command to LIO") }
         let task = TargetTask(
             session: session, unit: unit, tag: tag, cdb: cdb, isOrdered: attribute == 2, isWrite: writes,
-            expectedLength: length, portal: connection.portal)
+            expectedLength: length, connection: self)
         guard checkUnsolicited(header, data, task) else { return }
         session.tasks[tag] = task
         task.forced = forcedOutcome(task, session)

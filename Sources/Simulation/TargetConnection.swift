@@ -7,6 +7,7 @@ final class TargetConnection {
     unowned let target: SimulatedTarget
     let connection: Connection
     var session: TargetSession?
+    var cid: UInt16 = 0
     var phase = Phase.login
     var login = TargetLogin()
     private var buffer: [UInt8] = []
@@ -33,7 +34,7 @@ final class TargetConnection {
     /// PDUs that came damaged.
     private(set) var damagedCount = 0
     /// A command was refused before it counted: no later one is taken (RFC 7143 §7.3).
-    private var hasGap = false
+    var hasGap = false
     var nextRejection: UInt8?
 
     init(_ target: SimulatedTarget, _ connection: Connection) {
@@ -255,7 +256,10 @@ final class TargetConnection {
 
     private func received(_ header: BasicHeaderSegment, _ data: [UInt8]) {
         guard let session else { return }
-        let expStatSN = header[7]
+        // A logout for another connection bears that one's (RFC 7143 §11.14.4).
+        let isOther = header.opcode == .logoutRequest && header[byte: 1] & 0x7f != 0
+            && header[5] >> 16 != UInt32(cid)
+        let expStatSN = isOther ? acknowledged ?? header[7] : header[7]
         let isBehind = acknowledged.map { Int32(bitPattern: expStatSN &- $0) < 0 } ?? false
         guard !isBehind, Int32(bitPattern: expStatSN &- statSN) <= 0 else {
             return fail("ExpStatSN \(expStatSN), last \(acknowledged ?? 0), next StatSN \(statSN)")
@@ -267,6 +271,7 @@ final class TargetConnection {
         }
         if hasGap && !header.isImmediate && header.opcode != .scsiDataOut { return }
         if hasGap && header.opcode == .scsiDataOut && session.tasks[header[4]] == nil { return }
+        if session.isShared { return takeTurn(header, data, session) }
         if header.opcode != .scsiDataOut {
             guard hasGap || header[6] == session.expCmdSN else {
                 return fail(
@@ -284,6 +289,11 @@ final class TargetConnection {
                 session.expCmdSN &+= 1
             }
         }
+        deliver(header, data, session)
+    }
+
+    /// A request whose turn it is.
+    func deliver(_ header: BasicHeaderSegment, _ data: [UInt8], _ session: TargetSession) {
         switch header.opcode {
         case .scsiCommand: receivedCommand(header, data, session)
         case .scsiDataOut: receivedData(header, data, session)
@@ -307,7 +317,7 @@ final class TargetConnection {
         }
     }
 
-    private func reject(_ header: BasicHeaderSegment, _ reason: UInt8) {
+    func reject(_ header: BasicHeaderSegment, _ reason: UInt8) {
         var reject = self.header(.reject, countsStatus: true)
         reject[byte: 2] = reason
         reject[4] = reservedTag
@@ -358,9 +368,9 @@ final class TargetConnection {
     }
 
     private func receivedLogout(_ header: BasicHeaderSegment, _ session: TargetSession) {
-        guard header[byte: 1] & 0x7f == 0 else {
-            return fail("a logout for another reason than closing the session")
-        }
+        let reason = header[byte: 1] & 0x7f
+        if reason == 1 && session.isShared { return receivedConnectionLogout(header, session) }
+        guard reason == 0 else { return fail("a logout for another reason than closing the session") }
         var answer = self.header(.logoutResponse, countsStatus: true)
         answer[4] = header[4]
         answer[10] = UInt32(target.random.below(2)) << 16
@@ -411,7 +421,7 @@ final class TargetConnection {
         guard phase == .fullFeature else { return }
         var message = header(.asynchronousMessage, countsStatus: true)
         message[4] = reservedTag
-        message[9] = UInt32(event.rawValue) << 24
+        message[9] = UInt32(event.rawValue) << 24 | (event == .connectionDrop ? UInt32(cid) : 0)
         message[10] = UInt32(seconds.wait) << 16 | UInt32(seconds.time)
         var data: [UInt8] = []
         if event == .scsiEvent {

@@ -1,10 +1,19 @@
+import CausewayCore
+
 /// A session as the target keeps it: (initiator name, ISID, portal group).
 final class TargetSession {
     let initiatorName: String
     let isid: UInt64
     let tsih: UInt16
     let portalGroup: UInt16
-    var connection: TargetConnection?
+    /// By CID.
+    var connections: [UInt16: TargetConnection] = [:]
+    /// As the leading login negotiated them.
+    let parameters: NegotiatedParameters
+    /// Requests that came before others with lower numbers, on whichever connection.
+    var early: [UInt32: EarlyRequest] = [:]
+    /// Connections that were lost and not logged out.
+    var lost: Set<UInt16> = []
     var expCmdSN: UInt32
     /// The highest that was ever announced: it never goes back.
     var maxCmdSN: UInt32
@@ -13,7 +22,11 @@ final class TargetSession {
     var attentions: [UInt64: [Sense]] = [:]
     var isOver = false
 
-    init(initiatorName: String, isid: UInt64, tsih: UInt16, portalGroup: UInt16, cmdSN: UInt32) {
+    init(
+        initiatorName: String, isid: UInt64, tsih: UInt16, portalGroup: UInt16, cmdSN: UInt32,
+        parameters: NegotiatedParameters
+    ) {
+        self.parameters = parameters
         self.initiatorName = initiatorName
         self.isid = isid
         self.tsih = tsih
@@ -21,6 +34,18 @@ final class TargetSession {
         expCmdSN = cmdSN
         maxCmdSN = cmdSN &- 1
     }
+
+    var isShared: Bool { parameters.maxConnections > 1 }
+    /// By their CIDs.
+    var living: [TargetConnection] { connections.sorted { $0.key < $1.key }.map { $0.value } }
+}
+
+/// A request that waits for its turn, with the Data-Out that came behind it.
+struct EarlyRequest {
+    var header: BasicHeaderSegment
+    var data: [UInt8]
+    var connection: TargetConnection
+    var dataOuts: [(header: BasicHeaderSegment, data: [UInt8])] = []
 }
 
 /// A command inside the target.
@@ -41,8 +66,9 @@ final class TargetTask {
     let isOrdered: Bool
     let isWrite: Bool
     let expectedLength: Int
-    /// Through which it came.
-    let portal: Int
+    /// Through which it came, and will be answered.
+    let connection: TargetConnection
+    var portal: Int { connection.connection.portal }
     var state = State.waiting
     var data: [UInt8] = []
     var receivedBytes = 0
@@ -63,7 +89,7 @@ final class TargetTask {
     init(
         session: TargetSession, unit: SimulatedUnit, tag: UInt32, cdb: [UInt8], isOrdered: Bool,
         isWrite: Bool,
-        expectedLength: Int, portal: Int
+        expectedLength: Int, connection: TargetConnection
     ) {
         self.session = session
         self.unit = unit
@@ -72,7 +98,7 @@ final class TargetTask {
         self.isOrdered = isOrdered
         self.isWrite = isWrite
         self.expectedLength = expectedLength
-        self.portal = portal
+        self.connection = connection
     }
 
     /// It ends without an answer: what it was to report is the next command's to report (SAM-5 5.14).

@@ -11,20 +11,26 @@ struct RecordedSession {
 
 /// One daemon after the other serves the same kernel: the first one dies, or hands over.
 extension World {
-    private static func isid(of path: Int) -> InitiatorSessionID {
-        InitiatorSessionID(hash: UInt64(path) &+ 77)
+    private func isid(of path: Int) -> InitiatorSessionID {
+        InitiatorSessionID(hash: UInt64(session(of: path)) &+ 77)
     }
 
+    /// Under which the session of a path is on record.
+    private func session(of path: Int) -> Int { options.multipathing == .connections ? 0 : path }
+
     func pathIndex(of name: SessionName) -> Int? {
-        routes.indices.first { Self.isid(of: $0) == name.isid }
+        routes.indices.first { isid(of: $0) == name.isid }
     }
+
+    private var activeSessions: Set<Int> { Set(activePaths.map(session(of:))) }
 
     /// The paths of the present daemon, and for sessions on record that it would not make a fence each.
     func pathSpecifications() -> [PathSpecification] {
-        for route in recorded.keys where !activePaths.contains(route) && recorded[route]?.hasStood != true {
+        let active = activeSessions
+        for route in recorded.keys where !active.contains(route) && recorded[route]?.hasStood != true {
             recorded[route] = nil
         }
-        let old = recorded.keys.filter { !activePaths.contains($0) }.sorted()
+        let old = recorded.keys.filter { !active.contains($0) }.sorted()
         return activePaths.map { specification($0, isFenceOnly: false) }
             + old.map { specification($0, isFenceOnly: true) }
     }
@@ -35,14 +41,15 @@ extension World {
         var specification = PathSpecification(
             route: RouteID(rawValue: Int32(route)), interface: "eth\(path.interface)",
             sourceAddress: Self.address(interface: path.interface), portal: Self.address(portal: path.portal),
-            isid: Self.isid(of: route))
-        specification.awaitsRecord = recorded[route]?.hasStood != true
-        if let record = recorded[route], record.hasStood, !options.forgetsSessions {
+            isid: isid(of: route))
+        let session = session(of: route)
+        specification.awaitsRecord = recorded[session]?.hasStood != true
+        if let record = recorded[session], record.hasStood, !options.forgetsSessions {
             specification.predecessorUnits = record.units
             specification.predecessorGroupTag = record.portalGroupTag
         }
         specification.isFenceOnly = isFenceOnly
-        recorded[route, default: RecordedSession()].units.formUnion(disks.map(\.lun.rawValue))
+        recorded[session, default: RecordedSession()].units.formUnion(disks.map(\.lun.rawValue))
         return specification
     }
 
@@ -150,5 +157,8 @@ extension World {
     public var hasRecords: Bool { !recorded.isEmpty }
 
     /// Sessions of a predecessor that the present daemon has still to fence, other than its own.
-    public var hasForeignRecords: Bool { recorded.keys.contains { !activePaths.contains($0) } }
+    public var hasForeignRecords: Bool {
+        let active = activeSessions
+        return recorded.keys.contains { !active.contains($0) }
+    }
 }

@@ -6,6 +6,7 @@ public struct WorldOptions: Sendable {
     public var interfaceCount = 2
     /// (interface, portal) of each path.
     public var paths: [(interface: Int, portal: Int)] = [(0, 0), (1, 1)]
+    public var multipathing = Multipathing.sessions
     public var target = TargetOptions()
     public var unit = LogicalUnitOptions()
     /// LUNs of the target that are attached, all alike.
@@ -84,7 +85,7 @@ public final class World {
     var life = 0
     /// Paths that the present daemon makes, of `routes`.
     public internal(set) var activePaths: [Int]
-    /// Sessions on record, by path.
+    /// Sessions on record, by path; where paths share one, under the first.
     var recorded: [Int: RecordedSession] = [:]
     /// How long records take.
     let recordPace: RandomStream
@@ -216,6 +217,7 @@ public final class World {
         var specification = DiskSpecification(
             name: disk.name, target: name, initiatorName: initiator, lun: disk.lun, paths: paths,
             settings: options.settings)
+        specification.multipathing = options.multipathing
         specification.authentication = options.target.chap.authentication(seed: options.seed)
         if life > 0, let description = disk.description {
             specification.expected = ExpectedUnit(

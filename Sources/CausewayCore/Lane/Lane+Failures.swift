@@ -316,16 +316,17 @@ extension Lane {
     private mutating func receiveNOPIn(_ pdu: NOPIn, _ path: Path, _ stream: Int32) {
         let index = path.index
         if pdu.isEcho {
-            guard path.ping.wasSent(pdu.initiatorTaskTag) else {
+            let isPlug = path.session != nil && ConnectionCleanUp.isPlugTag(pdu.initiatorTaskTag)
+            guard path.ping.wasSent(pdu.initiatorTaskTag) || isPlug else {
                 return violation(index, stream, .unknownTask(.nopIn, pdu.initiatorTaskTag))
             }
             guard countsStatus(pdu.header, path, stream) else { return }
-            pingAnswered(path, tag: pdu.initiatorTaskTag)
+            if !isPlug { pingAnswered(path, tag: pdu.initiatorTaskTag) }
         } else {
-            pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
+            updateWindow(index, expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         }
         let answer = NOPOut(
-            answering: pdu, cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
+            answering: pdu, cmdSN: cmdSN(path), expStatSN: pathQueues[index].expStatSN)
         if let answer { sendCold(answer.header, [], pathQueues[index].stream) }
     }
 
