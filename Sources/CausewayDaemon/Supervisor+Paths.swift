@@ -14,7 +14,8 @@ extension Supervisor {
         let portals = given.isEmpty ? wanted.portals : given
         // Planned with all there are: an interface is paired with the portals that none is nearer to.
         let all = wanted.adding(interfaces: interfaces, portals: portals)
-        let plan = try PathPlan.make(interfaces: all.interfaces, portals: all.portals, disk.multipathing, lane: 0)
+        let plan = try PathPlan.make(
+            interfaces: all.interfaces, portals: all.portals, disk.multipathing, lane: 0)
         let asked = plan.paths.filter {
             portals.contains($0.portal) && ($0.interface.map(interfaces.contains) ?? interfaces.isEmpty)
         }
@@ -190,7 +191,9 @@ extension Supervisor {
         let routes = state.withLock { state in
             plan.compactMap { path in
                 let name = SessionName(initiator: initiatorName, target: disk.target, isid: path.isid)
-                return state.routes[disk.target]?[SessionWay(name, path, disk.multipathing)].map { ($0, path) }
+                return state.routes[disk.target]?[SessionWay(name, path, disk.multipathing)].map {
+                    ($0, path)
+                }
             }
         }
         guard !routes.isEmpty else { return }

@@ -367,7 +367,9 @@ public final class History {
         case .otherLUN:
             guard random.chance(200) else { return }
             // With the same names, only a path that has shown its serial number tells the difference.
-            let knowsSerials = !hasSuccessors && !swarm.changesPaths
+            let isLimited = swarm.options.target.maxConnections < swarm.options.paths.count
+            let isShared = swarm.options.settings.multipathing == .connections
+            let knowsSerials = !hasSuccessors && !swarm.changesPaths && !(isShared && isLimited)
             world.replaceUnit(by: random.chance(500) && knowsSerials ? .otherSerial : .otherIdentity)
             later(time) { $0.restoreUnit() }
         case .resize: world.resizeUnit(random.number(600...2000))

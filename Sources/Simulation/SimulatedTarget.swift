@@ -289,6 +289,7 @@ public final class SimulatedTarget {
             return
         }
         session.connections[connection.cid] = nil
+        session.tellAgain(connection)
         for task in ordered(session.tasks) where task.state == .receiving && task.connection === connection {
             remove(task)
             session.tasks[task.tag] = nil
@@ -309,7 +310,10 @@ public final class SimulatedTarget {
     /// delivered are discarded. `isDone` once that is so, as this kind of target understands it.
     func logOut(_ cid: UInt16, of session: TargetSession, _ isDone: @escaping () -> Void) {
         session.lost.remove(cid)
-        if let connection = session.connections.removeValue(forKey: cid) { connection.close() }
+        if let connection = session.connections.removeValue(forKey: cid) {
+            session.tellAgain(connection)
+            connection.close()
+        }
         for (number, request) in session.early where request.connection.cid == cid {
             session.early[number] = nil
         }

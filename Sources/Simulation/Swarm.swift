@@ -182,7 +182,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
 
     /// One session, a connection a path.
     private mutating func drawConnections(_ random: RandomStream) {
-        options.multipathing = .connections
+        options.settings.multipathing = .connections
         options.target.portalGroups = options.target.portalGroups.map { _ in 1 }
         // The portals of a portal group are one target port.
         options.target.accessGroups = options.target.accessGroups.map { _ in 5 }
@@ -349,7 +349,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
             MRDSL \(target.maxRecvDataSegmentLength), \
             bursts \(target.firstBurstLength)/\(target.maxBurstLength), \
             R2T \(target.maxOutstandingR2T), window \(target.window), CHAP \(target.chap)
-              paths as \(options.multipathing), up to \(target.maxConnections) a session, \
+              paths as \(options.settings.multipathing), up to \(target.maxConnections) a session, \
             \(target.connectionLoss)
               unit     \(unit.blockLength) bytes, cache \(unit.hasWriteCache), FUA \(unit.supportsFUA), \
             thin \(unit.isThin), \

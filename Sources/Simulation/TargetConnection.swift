@@ -19,6 +19,8 @@ final class TargetConnection {
     private var isHalfClosed = false
     /// The statuses that told of a restart, and of which LUN.
     var restartNews: [(statSN: UInt32, lun: UInt64)] = []
+    /// Unit attentions that were reported and not acknowledged yet, on a connection of several.
+    var untold: [(statSN: UInt32, lun: UInt64, sense: Sense)] = []
     /// Tasks answered before all of their Data-Out had come.
     var endedEarly: Set<UInt32> = []
     /// The status that told of another LUN in place of the one before.
@@ -257,9 +259,10 @@ final class TargetConnection {
     private func received(_ header: BasicHeaderSegment, _ data: [UInt8]) {
         guard let session else { return }
         // A logout for another connection bears that one's (RFC 7143 §11.14.4).
-        let isOther = header.opcode == .logoutRequest && header[byte: 1] & 0x7f != 0
+        let isOther =
+            header.opcode == .logoutRequest && header[byte: 1] & 0x7f != 0
             && header[5] >> 16 != UInt32(cid)
-        let expStatSN = isOther ? acknowledged ?? header[7] : header[7]
+        let expStatSN = isOther ? acknowledged ?? statSN : header[7]
         let isBehind = acknowledged.map { Int32(bitPattern: expStatSN &- $0) < 0 } ?? false
         guard !isBehind, Int32(bitPattern: expStatSN &- statSN) <= 0 else {
             return fail("ExpStatSN \(expStatSN), last \(acknowledged ?? 0), next StatSN \(statSN)")
@@ -271,7 +274,13 @@ final class TargetConnection {
         }
         if hasGap && !header.isImmediate && header.opcode != .scsiDataOut { return }
         if hasGap && header.opcode == .scsiDataOut && session.tasks[header[4]] == nil { return }
-        if session.isShared { return takeTurn(header, data, session) }
+        if session.isShared {
+            while let news = untold.first, Int32(bitPattern: expStatSN &- news.statSN) > 0 {
+                if news.sense.tellsOfAnother { session.heardAt[news.lun] = header[6] }
+                untold.removeFirst()
+            }
+            return takeTurn(header, data, session)
+        }
         if header.opcode != .scsiDataOut {
             guard hasGap || header[6] == session.expCmdSN else {
                 return fail(

@@ -12,6 +12,8 @@ final class TargetSession {
     let parameters: NegotiatedParameters
     /// Requests that came before others with lower numbers, on whichever connection.
     var early: [UInt32: EarlyRequest] = [:]
+    /// From which CmdSN on the initiator knew that a LUN is another.
+    var heardAt: [UInt64: UInt32] = [:]
     /// Connections that were lost and not logged out.
     var lost: Set<UInt16> = []
     var expCmdSN: UInt32
@@ -33,6 +35,23 @@ final class TargetSession {
         self.portalGroup = portalGroup
         expCmdSN = cmdSN
         maxCmdSN = cmdSN &- 1
+    }
+
+    /// Whether a command of this number was sent before the initiator had heard that the LUN is another.
+    func isUnheard(_ cmdSN: UInt32, lun: UInt64) -> Bool {
+        if living.contains(where: { $0.untold.contains { $0.lun == lun && $0.sense.tellsOfAnother } }) {
+            return true
+        }
+        return heardAt[lun].map { Int32(bitPattern: cmdSN &- $0) < 0 } ?? false
+    }
+
+    /// A connection is gone: what it had to tell and nobody has acknowledged is told again. Not every real
+    /// target does so, and no initiator can mend that.
+    func tellAgain(_ connection: TargetConnection) {
+        for news in connection.untold.reversed() {
+            attentions[news.lun, default: []].insert(news.sense, at: 0)
+        }
+        connection.untold = []
     }
 
     var isShared: Bool { parameters.maxConnections > 1 }
@@ -118,4 +137,9 @@ final class TargetTask {
         guard [0x88, 0x8a, 0x93].contains(cdb[0]) else { return name }
         return "\(name) \(cdb.field(2, bytes: 8))+\(cdb.field(10, bytes: 4))"
     }
+}
+
+extension Sense {
+    /// It may be another LUN.
+    var tellsOfAnother: Bool { [.lunsChanged, .inquiryChanged, .reset].contains(self) }
 }

@@ -78,6 +78,19 @@ extension World {
         return nil
     }
 
+    /// Changes settings of the living disk. Returns why they were not taken.
+    public func change(_ change: (inout DiskSettings) -> Void) -> DiskSettingError? {
+        guard var settings = lane.settings(of: disk) else { return nil }
+        change(&settings)
+        do throws(DiskSettingError) {
+            try lane.change(disk, settings: settings, now: instant)
+        } catch {
+            return error
+        }
+        work()
+        return nil
+    }
+
     /// Changes the timers of a disk while it lives.
     public func changeTimers(disk index: Int, _ change: (inout SessionTimers) -> Void) {
         let id = disks[index].id

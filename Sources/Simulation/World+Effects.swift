@@ -145,7 +145,7 @@ extension World {
         case .pathChanged(_, let interface, let portal, let isUp, let reason):
             if !isUp && said.count < 1000 { said.append(reason) }
             chronicle.trace("lane", "\(interface) \(portal) \(isUp ? "up" : "down \(reason)")")
-        case .pathRemoved(_, let name):
+        case .pathRemoved(_, let name, _):
             removedCount += 1
             chronicle.trace("lane", "path \(name.isid) removed")
         case .clientGone: chronicle.trace("lane", "client gone")

@@ -16,7 +16,7 @@ extension World {
     }
 
     /// Under which the session of a path is on record.
-    private func session(of path: Int) -> Int { options.multipathing == .connections ? 0 : path }
+    private func session(of path: Int) -> Int { options.settings.multipathing == .connections ? 0 : path }
 
     func pathIndex(of name: SessionName) -> Int? {
         routes.indices.first { isid(of: $0) == name.isid }

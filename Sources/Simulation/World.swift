@@ -6,7 +6,6 @@ public struct WorldOptions: Sendable {
     public var interfaceCount = 2
     /// (interface, portal) of each path.
     public var paths: [(interface: Int, portal: Int)] = [(0, 0), (1, 1)]
-    public var multipathing = Multipathing.sessions
     public var target = TargetOptions()
     public var unit = LogicalUnitOptions()
     /// LUNs of the target that are attached, all alike.
@@ -217,7 +216,6 @@ public final class World {
         var specification = DiskSpecification(
             name: disk.name, target: name, initiatorName: initiator, lun: disk.lun, paths: paths,
             settings: options.settings)
-        specification.multipathing = options.multipathing
         specification.authentication = options.target.chap.authentication(seed: options.seed)
         if life > 0, let description = disk.description {
             specification.expected = ExpectedUnit(

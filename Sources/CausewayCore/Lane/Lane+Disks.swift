@@ -17,8 +17,6 @@ public struct DiskSpecification: Sendable {
     public var authentication = Authentication.none
     /// What its sessions ask for; the digests are among the settings.
     public var parameters = WantedParameters()
-    /// The same for all disks of a target.
-    public var multipathing = Multipathing.sessions
     public var settings: DiskSettings
 
     public init(
@@ -125,14 +123,16 @@ extension Lane {
             && !target.isRemoved && target.lastDisk == nil
         {
             let multipathing: Multipathing = target.session == nil ? .sessions : .connections
-            guard multipathing == specification.multipathing else { throw .multipathing(multipathing) }
+            guard multipathing == specification.settings.multipathing else {
+                throw .multipathing(multipathing)
+            }
             return target
         }
         guard let slot = freeSlot(targets.map { $0.isRemoved }, capacity: targetPaths.capacity) else {
             throw .full("targets")
         }
         let session =
-            specification.multipathing == .connections
+            specification.settings.multipathing == .connections
             ? Session(index: Int32(pathQueues.capacity + slot)) : nil
         if let session { sessionQueues[session.index] = SessionQueue() }
         let target = Target(

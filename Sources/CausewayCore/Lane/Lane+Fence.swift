@@ -62,6 +62,18 @@ extension Lane {
 
     private func hasRoomForInternal(_ path: Int32) -> Bool {
         sessionQueues[pathQueues[path].session].hasWindow && streams[pathQueues[path].stream].send.room > 0
+            && !hasLoggedOut(paths[Int(path)])
+    }
+
+    /// What would be sent behind the logout of one connection of several would leave a gap in the numbers of
+    /// all.
+    private func hasLoggedOut(_ path: Path) -> Bool {
+        guard path.session != nil else { return false }
+        return switch path.state {
+        case .loggingOut: true
+        case .leaving(let departure): departure.hasLoggedOut
+        case .down, .draining, .up, .standIn, .removed: false
+        }
     }
 
     /// The window opened: internal commands first, of all connections of the session.
@@ -110,7 +122,8 @@ extension Lane {
             tasks[task].attempts += 1
             return sendInternal(task, paths[Int(index)])
         default:
-            if cleanUpFailed(path, "the barrier of a lost connection is answered: \(describe(status, sense))") {
+            if cleanUpFailed(path, "the barrier of a lost connection is answered: \(describe(status, sense))")
+            {
                 return releaseTask(task)
             }
         }

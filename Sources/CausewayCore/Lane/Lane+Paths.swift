@@ -77,7 +77,16 @@ extension Lane {
             path.attempt = attempt
         }
         // A stand-in for this very session ends when the login goes out: the target would end it anyway.
-        if pathQueues[path.index].stream >= 0 { abandonSession(path) }
+        if pathQueues[path.index].stream >= 0 {
+            if path.session == nil {
+                abandonSession(path)
+            } else {
+                path.attempt = nil
+                connectionLost(path, "another connection takes its place", endsSession: true)
+                path.retryAt = nil
+                path.attempt = attempt
+            }
+        }
         guard takesPart(path, &attempt) else { return }
         var machine = LoginStateMachine(loginOptions(path))
         let step = machine.start()
@@ -315,12 +324,13 @@ extension Lane {
     @inline(never)
     mutating func sessionEnded(_ path: Path, isAnswered: Bool = false) {
         if pathQueues[path.index].stream >= 0 {
-            let isOver =
-                (isAnswered || pathQueues[path.index].inFlight.isEmpty) && path.barriers.isEmpty
+            let numbers = numbersUnderWay(path)
+            let hadBarriers = !path.barriers.isEmpty
             _ = emptyPath(path)
             if let session = path.session, session.standing != nil {
                 path.state = .down
-                if isOver && !owesFence(path) && session.cleanUp == nil {
+                let isOver = isAnswered ? fill(numbers, session, besides: path) : numbers.isEmpty
+                if isOver && !hadBarriers && !owesFence(path) && session.cleanUp == nil {
                     memberIsGone(session, path)
                 } else {
                     endSession(session, because: path)

@@ -62,17 +62,17 @@ extension Lane {
     mutating func mayConnect(_ path: Path) -> Bool {
         guard let session = path.session else { return true }
         path.standsBy = false
-        let others = members(with: path).filter { $0 !== path }
         if isLed(session, besides: path) || session.cleanUp != nil {
             path.retryAt = now.adding(milliseconds: Self.leaderMilliseconds)
             wake(at: path.retryAt ?? .never)
             return false
         }
-        guard let standing = session.standing else { return true }
-        let count = others.count { pathQueues[$0.index].isFullFeature || $0.attempt != nil }
-        guard count >= standing.maxConnections else { return true }
+        guard isFull(session, besides: path), let limit = session.standing?.maxConnections else {
+            return true
+        }
         standBy(
-            path, "stands by: the target allows \(standing.maxConnections) connections in a session "
+            path,
+            "stands by: the target allows a session \(limit) connection\(limit == 1 ? "" : "s") "
                 + "(MaxConnections)")
         return false
     }
@@ -94,12 +94,26 @@ extension Lane {
     mutating func takesPart(_ path: Path, _ attempt: inout Path.Attempt) -> Bool {
         guard let session = path.session else { return true }
         attempt.leads = session.standing == nil
-        guard attempt.leads ? isLed(session, besides: path) : session.cleanUp != nil else { return true }
+        let mustWait = attempt.leads ? isLed(session, besides: path) : session.cleanUp != nil
+        guard mustWait || isFull(session, besides: path) else { return true }
         closeStream(attempt.stream)
         path.attempt = nil
         path.retryAt = now.adding(milliseconds: Self.leaderMilliseconds)
         wake(at: path.retryAt ?? .never)
         return false
+    }
+
+    /// Whether the target allows a session no further connection.
+    private func isFull(_ session: Session, besides path: Path) -> Bool {
+        guard let standing = session.standing else { return false }
+        let count = members(with: path).count {
+            $0 !== path && (pathQueues[$0.index].isFullFeature || isJoining($0))
+        }
+        return count >= standing.maxConnections
+    }
+
+    private func isJoining(_ path: Path) -> Bool {
+        if case .loggingIn = path.attempt?.phase { true } else { false }
     }
 
     /// What a login of a path is made with.
@@ -145,7 +159,9 @@ extension Lane {
             }
             return nil
         }
-        guard session.standing?.tsih == parameters.tsih else { return "the session ended before it was joined" }
+        guard session.standing?.tsih == parameters.tsih else {
+            return "the session ended before it was joined"
+        }
         guard tag == nil || session.portalGroupTag == nil || tag == session.portalGroupTag else {
             return "portal group \(tag.map { "\($0)" } ?? "") cannot join a session of another"
         }
@@ -191,7 +207,9 @@ extension Lane {
             loseConnection(path, reason, isCulprit: true)
             return pumpPending()
         }
-        if session.cleanUp?.via == path.index { session.logoutIsVoid = true }
+        if let cleanUp = session.cleanUp, cleanUp.via == path.index, case .fencing = cleanUp.phase {
+            session.logoutIsVoid = true
+        }
         let leavesTrace = endsSession || leavesTrace(path, session)
         let cleanUp = leavesTrace && !endsSession ? planCleanUp(path, session) : nil
         loseConnection(path, reason, isCulprit: true)
@@ -255,7 +273,8 @@ extension Lane {
             if case .loggingOut = other.state {
                 sessionEnded(other)
             } else {
-                loseConnection(other, "its session ended with the connection of \(path.name)", isCulprit: false)
+                loseConnection(
+                    other, "its session ended with the connection of \(path.name)", isCulprit: false)
             }
         }
     }
@@ -272,17 +291,49 @@ extension Lane {
         guard others.allSatisfy({ !owesFence($0) && $0.barriers.isEmpty }) else { return nil }
         let trusted = others.filter { $0.isUp && !$0.isSuspect }
         guard let via = trusted.first ?? others.first(where: { $0.isUp }) else { return nil }
+        let numbers = numbersUnderWay(path)
+        guard streams[pathQueues[via.index].stream].send.room > numbers.count + 32 else { return nil }
+        return ConnectionCleanUp(
+            lost: path.index, via: via.index, began: now,
+            phase: .loggingOut(deadline: now.adding(milliseconds: ConnectionCleanUp.milliseconds)),
+            numbers: numbers)
+    }
+
+    /// The numbers of the commands on a path that have no answer, in their order.
+    func numbersUnderWay(_ path: Path) -> [CmdSN] {
         var numbers: [CmdSN] = []
         var task = pathQueues[path.index].inFlight.first
         while task >= 0 {
             numbers.append(tasks[task].cmdSN)
             task = tasks[task].next
         }
-        guard streams[pathQueues[via.index].stream].send.room > numbers.count + 32 else { return nil }
-        return ConnectionCleanUp(
-            lost: path.index, via: via.index, began: now,
-            phase: .loggingOut(deadline: now.adding(milliseconds: ConnectionCleanUp.milliseconds)),
-            numbers: numbers.sorted { $0 < $1 })
+        return numbers.sorted { $0 < $1 }
+    }
+
+    /// Fills what numbers of a closed connection the target has not delivered, through any other one. False if
+    /// that cannot be.
+    mutating func fill(_ numbers: [CmdSN], _ session: Session, besides path: Path) -> Bool {
+        let missing = numbers.filter { sessionQueues[session.index].expCmdSN <= $0 }
+        let others = members(with: path).filter { $0 !== path && pathQueues[$0.index].isFullFeature }
+        // With its last connection goes the session.
+        guard !missing.isEmpty, !others.isEmpty else { return true }
+        guard plugger(session) == nil, let via = others.first(where: \.isUp) else { return false }
+        return fill(missing, session, through: via)
+    }
+
+    /// The target counts a NOP-Out as it would have counted the command.
+    private mutating func fill(_ numbers: [CmdSN], _ session: Session, through via: Path) -> Bool {
+        let stream = pathQueues[via.index].stream
+        guard streams[stream].send.room > numbers.count else { return false }
+        for number in numbers {
+            let ping = NOPOut(
+                immediate: false,
+                initiatorTaskTag: ConnectionCleanUp.plugTagBase | number.value & 0x7fff, cmdSN: number,
+                expStatSN: pathQueues[via.index].expStatSN)
+            sendCold(ping.header, [], stream)
+            session.plugged = (via.index, number)
+        }
+        return true
     }
 
     private mutating func begin(_ cleanUp: ConnectionCleanUp, _ session: Session) {
@@ -306,17 +357,8 @@ extension Lane {
             return giveUpCleanUp(session, "the logout of the connection is answered: \(pdu.response)")
         }
         let missing = cleanUp.numbers.filter { sessionQueues[session.index].expCmdSN <= $0 }
-        let stream = pathQueues[via.index].stream
-        guard streams[stream].send.room > missing.count else {
+        guard fill(missing, session, through: via) else {
             return giveUpCleanUp(session, "no room to send what takes the place of lost commands")
-        }
-        for number in missing {
-            let ping = NOPOut(
-                immediate: false,
-                initiatorTaskTag: ConnectionCleanUp.plugTagBase | number.value & 0x7fff, cmdSN: number,
-                expStatSN: pathQueues[via.index].expStatSN)
-            sendCold(ping.header, [], stream)
-            session.plugged = (via.index, number)
         }
         cleanUp.phase = .fencing
         session.cleanUp = cleanUp
