@@ -1110,5 +1110,7 @@ END
 . "$(dirname "$(realpath "$0")")/input.sh"
 # shellcheck source=Tests/Integration/stress.sh
 . "$(dirname "$(realpath "$0")")/stress.sh"
+# shellcheck source=Tests/Integration/connections.sh
+. "$(dirname "$(realpath "$0")")/connections.sh"
 
 "test_$1"

@@ -229,7 +229,9 @@ extension Lane {
             // Nothing more goes there before it has been asked who it is; answers of before do not count. A
             // session that has shown nothing yet says nothing of the others: many targets tell each new one
             // of a reset.
-            let wasShown = diskQueues[disk].shown & (1 &<< UInt32(path.ordinal)) != 0
+            let wasShown = members(with: path).contains {
+                diskQueues[disk].shown & (1 &<< UInt32($0.ordinal)) != 0
+            }
             hide(disk, on: path)
             path.probes[disk] = nil
             if wasShown { doubtOthers(path, disk) }

@@ -4,7 +4,9 @@ import Testing
 
 @Suite("A session of several connections")
 struct LaneSessionTests {
-    private func options(_ loss: TargetOptions.ConnectionLoss = .sessionGoesOn, paths: Int = 2) -> WorldOptions {
+    private func options(_ loss: TargetOptions.ConnectionLoss = .sessionGoesOn, paths: Int = 2)
+        -> WorldOptions
+    {
         var options = WorldOptions()
         options.settings.multipathing = .connections
         options.settings.policy = .roundRobin(.init(commands: 1))
