@@ -218,7 +218,10 @@ public final class History {
                 swarm.options.forgetsSessions ? 5_000_000 : lives.pick([20_000_000, 2_000_000_000])
             let delay = lives.nanoseconds(1_000_000...longest)
             if lives.chance(600) {
-                world.crash(paths: paths, successorAfter: delay)
+                let isShared = swarm.options.settings.multipathing == .connections
+                let next: Multipathing? =
+                    isShared ? lives.pick([.connections, .connections, .sessions]) : nil
+                world.crash(paths: paths, successorAfter: delay, multipathing: next)
             } else {
                 world.handOver(paths: paths, successorAfter: delay)
             }

@@ -15,7 +15,7 @@ extension World {
             route = routes.count
             routes.append((interface, portal))
         }
-        let added = specification(route ?? 0, isFenceOnly: false)
+        let added = specification(route ?? 0)
         if !activePaths.contains(route ?? 0) { activePaths.append(route ?? 0) }
         return changePaths("adds eth\(interface)-\(portal)") { (lane, now) throws(PathChangeError) in
             try lane.addPaths(disk, [added], now: now)

@@ -234,6 +234,7 @@ extension Lane {
             }
             hide(disk, on: path)
             path.probes[disk] = nil
+            askAnew(disk, besides: path)
             if wasShown { doubtOthers(path, disk) }
         }
         if notices.contains(.accessStateChanged) {
@@ -252,6 +253,15 @@ extension Lane {
         {
             path.reprobeAt = now
             wake(at: now)
+        }
+    }
+
+    /// A session is told once, on whichever connection: what the others have been answered so far does not
+    /// count either.
+    private mutating func askAnew(_ disk: Int32, besides path: Path) {
+        for member in members(with: path) where member !== path && member.probes[disk] != nil {
+            member.probes[disk] = nil
+            member.reprobeAt = now
         }
     }
 

@@ -60,7 +60,9 @@ extension Lane {
             // Beginnings may come in another order than they were put on record.
             path.specification.recordNumber = max(
                 path.specification.recordNumber, specification.recordNumber)
-            path.session?.recordNumber = path.specification.recordNumber
+            if let session = path.session {
+                session.recordNumber = max(session.recordNumber, specification.recordNumber)
+            }
             guard !specification.isFenceOnly else { return true }
             if path.isFenceOnly { path.specification = specification }
             enable(path)

@@ -279,6 +279,18 @@ extension Lane {
         }
     }
 
+    /// Has the session that a disk's paths share made anew, with what logins are made with now: what holds for
+    /// all of its connections is negotiated by the first alone.
+    public mutating func renewSession(_ id: DiskID, now: Instant) {
+        self.now = now
+        let disk = id.rawValue
+        guard disk >= 0, Int(disk) < disks.count, diskQueues[disk].isInUse else { return }
+        let target = targets[Int(disks[Int(disk)].target)]
+        let member = target.paths.first { paths[Int($0)].session != nil && pathQueues[$0].isFullFeature }
+        guard let member else { return }
+        connectionLost(paths[Int(member)], "logged in anew for other settings", endsSession: true)
+    }
+
     // MARK: One connection alone
 
     /// How a lost connection may be cleaned up while its session goes on; nil if that cannot be.
