@@ -367,19 +367,22 @@ public final class History {
             guard random.chance(200) else { return }
             world.replaceUnit(by: .nothing)
             later(time) { $0.restoreUnit() }
-        case .otherLUN:
-            guard random.chance(200) else { return }
-            // With the same names, only a path that has shown its serial number tells the difference.
-            let isLimited = swarm.options.target.maxConnections < swarm.options.paths.count
-            let isShared = swarm.options.settings.multipathing == .connections
-            let knowsSerials = !hasSuccessors && !swarm.changesPaths && !(isShared && isLimited)
-            world.replaceUnit(by: random.chance(500) && knowsSerials ? .otherSerial : .otherIdentity)
-            later(time) { $0.restoreUnit() }
+        case .otherLUN: strikeOtherLUN(time)
         case .resize: world.resizeUnit(random.number(600...2000))
         case .poolFull:
             world.fillPool(true)
             later(time / 4) { $0.fillPool(false) }
         }
+    }
+
+    private func strikeOtherLUN(_ time: UInt64) {
+        guard random.chance(200) else { return }
+        // With the same names, only a path that has shown its serial number tells the difference.
+        let isLimited = swarm.options.target.maxConnections < swarm.options.paths.count
+        let isShared = swarm.options.settings.multipathing == .connections
+        let knowsSerials = !hasSuccessors && !swarm.changesPaths && !(isShared && isLimited)
+        world.replaceUnit(by: random.chance(500) && knowsSerials ? .otherSerial : .otherIdentity)
+        later(time) { $0.restoreUnit() }
     }
 
     /// A path works, and badly.

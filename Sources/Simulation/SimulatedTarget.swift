@@ -152,7 +152,7 @@ public final class SimulatedTarget {
         startReady(unit)
     }
 
-    private func waitForEnd(_ tasks: [TargetTask], _ isDone: @escaping () -> Void) {
+    func waitForEnd(_ tasks: [TargetTask], _ isDone: @escaping () -> Void) {
         let rest = options.reinstatement == .drains ? tasks.filter { $0.state == .executing } : []
         if rest.isEmpty && !isPaused { return isDone() }
         timeline.after(1_000_000) { [weak self] in self?.waitForEnd(rest, isDone) }
@@ -269,7 +269,7 @@ public final class SimulatedTarget {
         for unit in allUnits { startReady(unit) }
     }
 
-    private func ordered(_ tasks: [UInt32: TargetTask]) -> [TargetTask] {
+    func ordered(_ tasks: [UInt32: TargetTask]) -> [TargetTask] {
         tasks.sorted { $0.key < $1.key }.map { $0.value }
     }
 
@@ -298,45 +298,9 @@ public final class SimulatedTarget {
         if session.isShared { connectionLost(connection.cid, of: session) }
     }
 
-    private func connectionLost(_ cid: UInt16, of session: TargetSession) {
-        session.lost.insert(cid)
-        guard options.connectionLoss == .sessionEnds else { return }
-        timeline.after(random.nanoseconds(2_000_000_000...2_500_000_000)) { [weak self] in
-            if let self, session.lost.contains(cid) { end(session, "closed for a lost connection") }
-        }
-    }
-
-    /// The end of one connection (RFC 7143 §11.14): its tasks are ended, and requests of it that were not
-    /// delivered are discarded. `isDone` once that is so, as this kind of target understands it.
-    func logOut(_ cid: UInt16, of session: TargetSession, _ isDone: @escaping () -> Void) {
-        session.lost.remove(cid)
-        if let connection = session.connections.removeValue(forKey: cid) {
-            session.tellAgain(connection)
-            connection.close()
-        }
-        for (number, request) in session.early where request.connection.cid == cid {
-            session.early[number] = nil
-        }
-        let tasks = ordered(session.tasks).filter { $0.connection.cid == cid }
-        chronicle.trace("target", "session \(session.tsih), CID \(cid) logged out, \(tasks.count) tasks")
-        for task in tasks {
-            session.tasks[task.tag] = nil
-            switch task.state {
-            case .receiving: remove(task)
-            case .waiting: if options.reinstatement == .drains || task.cdb[0] == 0 { remove(task) }
-            case .executing, .ended: break
-            }
-            if task.state == .ended { task.leaveAttention() }
-        }
-        for unit in allUnits { startReady(unit) }
-        waitForEnd(tasks, isDone)
-    }
-
-    func session(tsih: UInt16) -> TargetSession? { sessions.first { $0.tsih == tsih } }
-
     // MARK: Tasks
 
-    private func remove(_ task: TargetTask) {
+    func remove(_ task: TargetTask) {
         task.state = .ended
         task.unit.tasks.removeAll { $0 === task }
     }

@@ -183,6 +183,14 @@ public struct Swarm: Sendable, CustomStringConvertible {
     /// One session, a connection a path.
     private mutating func drawConnections(_ random: RandomStream) {
         options.settings.multipathing = .connections
+        // A successor may have a session for each path, and one for the fence of each before.
+        let more = options.paths.count
+        options.lane.pathCapacity += more
+        options.lane.streamCapacity += more
+        options.lane.reservedTasks += more
+        options.lane.taskCapacity += more
+        options.lane.reservedChunks += more
+        options.lane.chunkCount += more
         options.target.portalGroups = options.target.portalGroups.map { _ in 1 }
         // The portals of a portal group are one target port.
         options.target.accessGroups = options.target.accessGroups.map { _ in 5 }

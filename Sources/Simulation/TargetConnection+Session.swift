@@ -54,7 +54,19 @@ extension TargetConnection {
         for data in early.dataOuts where !isClosed { deliver(data.header, data.data, session) }
     }
 
-    func receivedConnectionLogout(_ header: BasicHeaderSegment, _ session: TargetSession) {
+    func receivedLogout(_ header: BasicHeaderSegment, _ session: TargetSession) {
+        let reason = header[byte: 1] & 0x7f
+        if reason == 1 && session.isShared { return receivedConnectionLogout(header, session) }
+        guard reason == 0 else { return fail("a logout for another reason than closing the session") }
+        var answer = self.header(.logoutResponse, countsStatus: true)
+        answer[4] = header[4]
+        answer[10] = UInt32(target.random.below(2)) << 16
+        send(answer)
+        target.logoutCount += 1
+        target.end(session, "logged out")
+    }
+
+    private func receivedConnectionLogout(_ header: BasicHeaderSegment, _ session: TargetSession) {
         let named = UInt16(truncatingIfNeeded: header[5] >> 16)
         let isMistaken = target.options.connectionLoss == .sessionGoesOnAndLogoutMistakes && named != cid
         let closed = isMistaken ? cid : named
@@ -79,4 +91,42 @@ extension TargetConnection {
         send(answer)
         target.logoutCount += 1
     }
+}
+
+extension SimulatedTarget {
+    func connectionLost(_ cid: UInt16, of session: TargetSession) {
+        session.lost.insert(cid)
+        guard options.connectionLoss == .sessionEnds else { return }
+        timeline.after(random.nanoseconds(2_000_000_000...2_500_000_000)) { [weak self] in
+            if let self, session.lost.contains(cid) { end(session, "closed for a lost connection") }
+        }
+    }
+
+    /// The end of one connection (RFC 7143 §11.14): its tasks are ended, and requests of it that were not
+    /// delivered are discarded. `isDone` once that is so, as this kind of target understands it.
+    func logOut(_ cid: UInt16, of session: TargetSession, _ isDone: @escaping () -> Void) {
+        session.lost.remove(cid)
+        if let connection = session.connections.removeValue(forKey: cid) {
+            session.tellAgain(connection)
+            connection.close()
+        }
+        for (number, request) in session.early where request.connection.cid == cid {
+            session.early[number] = nil
+        }
+        let tasks = ordered(session.tasks).filter { $0.connection.cid == cid }
+        chronicle.trace("target", "session \(session.tsih), CID \(cid) logged out, \(tasks.count) tasks")
+        for task in tasks {
+            session.tasks[task.tag] = nil
+            switch task.state {
+            case .receiving: remove(task)
+            case .waiting: if options.reinstatement == .drains || task.cdb[0] == 0 { remove(task) }
+            case .executing, .ended: break
+            }
+            if task.state == .ended { task.leaveAttention() }
+        }
+        for unit in allUnits { startReady(unit) }
+        waitForEnd(tasks, isDone)
+    }
+
+    func session(tsih: UInt16) -> TargetSession? { sessions.first { $0.tsih == tsih } }
 }

@@ -376,18 +376,6 @@ final class TargetConnection {
         send(echo, target.options.echoesPings ? data : [])
     }
 
-    private func receivedLogout(_ header: BasicHeaderSegment, _ session: TargetSession) {
-        let reason = header[byte: 1] & 0x7f
-        if reason == 1 && session.isShared { return receivedConnectionLogout(header, session) }
-        guard reason == 0 else { return fail("a logout for another reason than closing the session") }
-        var answer = self.header(.logoutResponse, countsStatus: true)
-        answer[4] = header[4]
-        answer[10] = UInt32(target.random.below(2)) << 16
-        send(answer)
-        target.logoutCount += 1
-        target.end(session, "logged out")
-    }
-
     private func receivedTaskManagement(_ header: BasicHeaderSegment, _ session: TargetSession) {
         let function = header[byte: 1] & 0x7f
         let tag = header[4]

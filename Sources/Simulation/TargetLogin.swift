@@ -194,6 +194,9 @@ struct TargetLogin {
         guard abs(Int32(bitPattern: request.cmdSN.value &- session.expCmdSN)) < 5000 else {
             return connection.fail("a login with CmdSN \(request.cmdSN.value), expected \(session.expCmdSN)")
         }
+        if connection.target.options.isLIO && session.connections[request.cid] != nil {
+            return connection.fail("a connection reinstatement, of which LIO's kernel dies")
+        }
         if !isReplacing {
             isReplacing = true
             let timeline = connection.target.timeline

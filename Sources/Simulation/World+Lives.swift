@@ -1,4 +1,4 @@
-import CausewayCore
+public import CausewayCore
 
 /// What a successor knows of a session.
 struct RecordedSession {

@@ -128,8 +128,8 @@ func run(_ arguments: Arguments) async -> Bool {
 
 guard let arguments = Arguments(CommandLine.arguments.dropFirst()) else {
     print(
-        "Simulator [--seeds N] [--start S] [--jobs J] [--without barrier|fence|records] [--connections] [--verbose] "
-            + "| --seed S [--trace]")
+        "Simulator [--seeds N] [--start S] [--jobs J] [--without barrier|fence|records] [--connections] "
+            + "[--verbose] | --seed S [--trace]")
     exit(2)
 }
 let isFine = await run(arguments)

@@ -2,10 +2,10 @@
 # shellcheck disable=SC2154  # what lib.sh and tests.sh set
 # Paths as connections of one session. Sourced by tests.sh.
 
-# How many connections each session of the target has, one a line.
+# How many connections each session of the target has, one a line. tgtadm names a session once for each.
 connections_of_sessions() {
     tgt_admin --op show --mode conn --tid 1 |
-        awk '/^Session:/ { if (count) print count; count = 0 } /^ *Connection:/ { count++ } END { if (count) print count }'
+        awk '/^Session:/ { count[$2]++ } END { for (session in count) print count[session] }'
 }
 sessions_have() { [ "$(connections_of_sessions | xargs)" = "$1" ]; }
 

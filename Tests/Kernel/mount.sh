@@ -15,11 +15,6 @@ case $target-$filesystem in
     lio-ext4) lio_start memory 192 ;; # xfs wants 300 MiB at least
     *) "${target}_start" ;;
 esac
-# A target allows a session one connection unless told otherwise.
-case $target-$* in
-    lio-*multipathing=connections*) lio_parameters MaxConnections=4 ;;
-    tgt-*multipathing=connections*) tgt_admin --op update --mode target --tid 1 -n MaxConnections -v 4 ;;
-esac
 daemon_start
 attach disk1 "${@:3}"
 [ -b "$device" ] || fail "attach printed no block device: $(cat "$work/attach.json")"

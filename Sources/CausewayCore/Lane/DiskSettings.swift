@@ -66,11 +66,11 @@ public struct DiskSetting: Sendable {
 
     private static let ofPaths: [DiskSetting] = [
         DiskSetting(
-            key: multipathingKey, allowed: "sessions or connections", text: { $0.multipathing.rawValue },
-            set: { (settings, text) throws(WrongSettingValue) in settings.multipathing = try word(text) }),
-        DiskSetting(
             key: "policy", allowed: PathPolicy.allowed, text: { "\($0.policy)" },
             set: { (settings, text) throws(WrongSettingValue) in settings.policy = try PathPolicy(text) }),
+        DiskSetting(
+            key: multipathingKey, allowed: "sessions or connections", text: { $0.multipathing.rawValue },
+            set: { (settings, text) throws(WrongSettingValue) in settings.multipathing = try word(text) }),
         DiskSetting(
             key: "all-paths-down-timeout", allowed: FailureSettings.Patience.allowed,
             text: { $0.failure.allPathsDownTimeout.settingText },

@@ -68,14 +68,10 @@ extension Lane {
     mutating func sendLogout(_ path: Path) {
         let index = path.index
         // The last connection takes its session with it.
-        let isLast = members(with: path).allSatisfy { member in
-            guard member !== path, pathQueues[member.index].isFullFeature else { return true }
-            if case .loggingOut = member.state { return true } else { return false }
-        }
+        let isLast = path.session.map { areLeaving($0, besides: path) } ?? true
         let request = LogoutRequest(
             reason: isLast ? .closeSession : .closeConnection, initiatorTaskTag: PingState.tagBase - 1,
-            cid: UInt16(truncatingIfNeeded: path.session == nil ? 0 : path.ordinal),
-            cmdSN: cmdSN(path), expStatSN: pathQueues[index].expStatSN)
+            cid: path.cid, cmdSN: cmdSN(path), expStatSN: pathQueues[index].expStatSN)
         sendCold(request.header, [], pathQueues[index].stream)
     }
 
@@ -88,7 +84,7 @@ extension Lane {
         case .loggingOut: sessionEnded(path, isAnswered: true)
         case .leaving(let departure) where departure.hasLoggedOut:
             let reason = path.problem?.text ?? "logged out"
-            connectionLost(path, reason)
+            connectionLost(path, reason, isLoggedOut: true)
             postpone(path, seconds: pdu.time2Wait)
         default: violation(path.index, stream, .unexpected(.logoutResponse))
         }
@@ -132,7 +128,7 @@ extension Lane {
         case .sessionDrop:
             connectionLost(path, "\(pdu.event)", endsSession: true)
             postpone(path, seconds: pdu.parameter2)
-        case .connectionDrop where pdu.parameter1 == (path.session == nil ? 0 : UInt16(path.ordinal)):
+        case .connectionDrop where pdu.parameter1 == path.cid:
             connectionLost(path, "\(pdu.event)")
             postpone(path, seconds: pdu.parameter2)
         // Only where TaskReporting=FastAbort was negotiated, which is never offered.

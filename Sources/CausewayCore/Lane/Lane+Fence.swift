@@ -65,17 +65,6 @@ extension Lane {
             && !hasLoggedOut(paths[Int(path)])
     }
 
-    /// What would be sent behind the logout of one connection of several would leave a gap in the numbers of
-    /// all.
-    private func hasLoggedOut(_ path: Path) -> Bool {
-        guard path.session != nil else { return false }
-        return switch path.state {
-        case .loggingOut: true
-        case .leaving(let departure): departure.hasLoggedOut
-        case .down, .draining, .up, .standIn, .removed: false
-        }
-    }
-
     /// The window opened: internal commands first, of all connections of the session.
     @inline(never)
     mutating func pumpWaiting(_ index: Int32) {
@@ -181,14 +170,6 @@ extension Lane {
         path.barriers[disk]?.via = via
         sendInternal(task, paths[Int(via)])
         return true
-    }
-
-    /// The connection of a path's session to ask after `current`, each once: they are one I_T nexus.
-    private func connection(after current: Int32, _ path: Path) -> Int32? {
-        let others = members(with: path).filter { $0.isUp && $0 !== path }.map(\.index)
-        guard current != path.index else { return others.first }
-        guard let at = others.firstIndex(of: current), at + 1 < others.count else { return nil }
-        return others[at + 1]
     }
 
     /// A barrier's path was lost, or it did not go out: the path that owes it sends another.

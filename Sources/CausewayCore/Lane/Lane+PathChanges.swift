@@ -147,7 +147,7 @@ extension Lane {
             }
         case .standIn: logOut(path)
         case .up:
-            // A probe that the target has not taken up yet would leave a gap in the numbers of all connections.
+            // A probe that the target has not taken up would leave a gap in the numbers of all connections.
             let isIdle =
                 path.session == nil
                 ? !carriesRequests(path.index) : pathQueues[path.index].inFlight.isEmpty

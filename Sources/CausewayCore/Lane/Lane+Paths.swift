@@ -329,8 +329,9 @@ extension Lane {
             _ = emptyPath(path)
             if let session = path.session, session.standing != nil {
                 path.state = .down
-                let isOver = isAnswered ? fill(numbers, session, besides: path) : numbers.isEmpty
-                if isOver && !hadBarriers && !owesFence(path) && session.cleanUp == nil {
+                let isOver = isAnswered && fill(numbers, session, besides: path)
+                let isClean = isOver && !hadBarriers && !owesFence(path) && session.cleanUp == nil
+                if isClean || areLeaving(session, besides: path) {
                     memberIsGone(session, path)
                 } else {
                     endSession(session, because: path)

@@ -1,12 +1,12 @@
 /// Sessions with several connections (RFC 7143 §4.2.2, §6.3): who leads the login, who joins, and what the
 /// loss of a connection means for the others.
 ///
-///     none ── one path leads (TSIH 0, the ISID of the session before: its fence) ──► standing ── lost ──► none
-///                                                          the others join with its TSIH ◄──┘
+///     none ── one path leads (TSIH 0; the ISID of the session before: its fence) ──► standing
+///     standing: the others join with its TSIH ── lost ──► none
 ///
-/// A connection that is lost with nothing under way leaves no trace: it joins again. With commands under way,
-/// it is logged out through another connection, and what the target may have missed of its command numbers is
-/// filled. Where that cannot be, the session as a whole is given up and reinstated.
+/// A connection that is lost is logged out through another one, and what the target may have missed of its
+/// command numbers is filled; then it joins anew. Where that cannot be, the session as a whole is given up and
+/// reinstated.
 extension Lane {
     /// How long a path waits for another's leading login before it looks again.
     private static var leaderMilliseconds: UInt64 { 50 }
@@ -48,6 +48,25 @@ extension Lane {
             path.unfenced = []
         } else {
             session.portalGroupTag = session.portalGroupTag ?? path.portalGroupTag
+        }
+    }
+
+    /// The connection of a path's session to ask after `current`, each once: they are one I_T nexus.
+    func connection(after current: Int32, _ path: Path) -> Int32? {
+        let others = members(with: path).filter { $0.isUp && $0 !== path }.map(\.index)
+        guard current != path.index else { return others.first }
+        guard let at = others.firstIndex(of: current), at + 1 < others.count else { return nil }
+        return others[at + 1]
+    }
+
+    /// What would be sent behind the logout of one connection of several would leave a gap in the numbers of
+    /// all.
+    func hasLoggedOut(_ path: Path) -> Bool {
+        guard path.session != nil else { return false }
+        return switch path.state {
+        case .loggingOut: true
+        case .leaving(let departure): departure.hasLoggedOut
+        case .down, .draining, .up, .standIn, .removed: false
         }
     }
 
@@ -94,6 +113,11 @@ extension Lane {
     mutating func takesPart(_ path: Path, _ attempt: inout Path.Attempt) -> Bool {
         guard let session = path.session else { return true }
         attempt.leads = session.standing == nil
+        // That of a lost connection is still to be logged out.
+        if session.cleanUp?.lost != path.index {
+            session.cid &+= 1
+            path.cid = session.cid
+        }
         let mustWait = attempt.leads ? isLed(session, besides: path) : session.cleanUp != nil
         guard mustWait || isFull(session, besides: path) else { return true }
         closeStream(attempt.stream)
@@ -128,7 +152,7 @@ extension Lane {
             target.offersMD5Alone ? target.authentication.withMD5Alone : target.authentication
         options.authentication = authentication.knowing(target.challenges)
         guard let session = path.session else { return options }
-        options.cid = UInt16(truncatingIfNeeded: path.ordinal)
+        options.cid = path.cid
         guard let standing = session.standing else { return options }
         options.tsih = standing.tsih
         options.session = standing
@@ -198,9 +222,15 @@ extension Lane {
 
     // MARK: Loss
 
-    /// A connection is gone. `endsSession` where only a new session settles what the connection owes.
+    /// A connection is gone.
+    ///
+    /// - Parameters:
+    ///   - endsSession: only a new session settles what the connection owes.
+    ///   - isLoggedOut: the target has let go of it in order.
     @inline(never)
-    mutating func connectionLost(_ path: Path, _ reason: String, endsSession: Bool = false) {
+    mutating func connectionLost(
+        _ path: Path, _ reason: String, endsSession: Bool = false, isLoggedOut: Bool = false
+    ) {
         guard pathQueues[path.index].stream >= 0 else { return }
         if case .loggingOut = path.state { return sessionEnded(path) }
         guard let session = path.session, session.standing != nil else {
@@ -210,21 +240,21 @@ extension Lane {
         if let cleanUp = session.cleanUp, cleanUp.via == path.index, case .fencing = cleanUp.phase {
             session.logoutIsVoid = true
         }
-        let leavesTrace = endsSession || leavesTrace(path, session)
-        let cleanUp = leavesTrace && !endsSession ? planCleanUp(path, session) : nil
+        let isOver = isLoggedOut && !leavesTrace(path, session)
+        let cleanUp = endsSession || isOver ? nil : planCleanUp(path, session)
         loseConnection(path, reason, isCulprit: true)
         if let cleanUp {
             begin(cleanUp, session)
-        } else if leavesTrace {
-            endSession(session, because: path)
-        } else {
+        } else if isOver {
             memberIsGone(session, path)
+        } else {
+            endSession(session, because: path)
         }
         pumpPending()
     }
 
-    /// Whether the loss of a connection leaves anything behind: commands that may still run or whose numbers
-    /// the target waits for, or a fence that was under way.
+    /// Whether a connection that is logged out leaves anything behind: commands that may still run or whose
+    /// numbers the target waits for, or a fence that was under way.
     private func leavesTrace(_ path: Path, _ session: Session) -> Bool {
         !pathQueues[path.index].inFlight.isEmpty || session.cleanUp != nil || owesFence(path)
             || !path.barriers.isEmpty || plugger(session) == path.index
@@ -244,6 +274,14 @@ extension Lane {
             session.cleanUp = nil
         }
         for other in others where other.standsBy && other.attempt == nil { hurry(other) }
+    }
+
+    /// Whether all other connections of a session are being logged out.
+    func areLeaving(_ session: Session, besides path: Path) -> Bool {
+        members(with: path).allSatisfy { member in
+            guard member !== path, pathQueues[member.index].isFullFeature else { return true }
+            if case .loggingOut = member.state { return true } else { return false }
+        }
     }
 
     /// Gives up the session with all of its connections. The login that reinstates it is the fence.
@@ -279,8 +317,8 @@ extension Lane {
         }
     }
 
-    /// Has the session that a disk's paths share made anew, with what logins are made with now: what holds for
-    /// all of its connections is negotiated by the first alone.
+    /// Has the session that a disk's paths share made anew, with what logins are made with now: what holds
+    /// for all of its connections is negotiated by the first alone.
     public mutating func renewSession(_ id: DiskID, now: Instant) {
         self.now = now
         let disk = id.rawValue
@@ -322,8 +360,8 @@ extension Lane {
         return numbers.sorted { $0 < $1 }
     }
 
-    /// Fills what numbers of a closed connection the target has not delivered, through any other one. False if
-    /// that cannot be.
+    /// Fills what numbers of a closed connection the target has not delivered, through any other one. False
+    /// if that cannot be.
     mutating func fill(_ numbers: [CmdSN], _ session: Session, besides path: Path) -> Bool {
         let missing = numbers.filter { sessionQueues[session.index].expCmdSN <= $0 }
         let others = members(with: path).filter { $0 !== path && pathQueues[$0.index].isFullFeature }
@@ -354,7 +392,7 @@ extension Lane {
         let via = paths[Int(cleanUp.via)]
         let request = LogoutRequest(
             reason: .closeConnection, initiatorTaskTag: ConnectionCleanUp.tag,
-            cid: UInt16(truncatingIfNeeded: paths[Int(cleanUp.lost)].ordinal), cmdSN: cmdSN(via),
+            cid: paths[Int(cleanUp.lost)].cid, cmdSN: cmdSN(via),
             expStatSN: pathQueues[cleanUp.lost].expStatSN)
         sendCold(request.header, [], pathQueues[cleanUp.via].stream)
     }

@@ -65,6 +65,8 @@ final class Path {
     var specification: PathSpecification
     /// The session whose connection it is, where paths share one.
     var session: Session?
+    /// Its connection's CID (RFC 7143 §11.12.4) in that session.
+    var cid: UInt16 = 0
     /// The session has as many connections as the target allows.
     var standsBy = false
 

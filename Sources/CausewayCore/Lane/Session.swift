@@ -1,5 +1,5 @@
 /// The one session of a target whose paths are its connections (RFC 7143 §3.2.2, §4.2.2): who it is, and
-/// where it stands. Each path is the connection whose CID is the path's ordinal.
+/// where it stands.
 final class Session {
     /// In `sessionQueues`.
     let index: Int32
@@ -12,6 +12,9 @@ final class Session {
     var portalGroupTag: UInt16?
     /// What its leading login has proved.
     var proof = ReinstatementProof.needsBarrier
+    /// The newest CID. None is used twice: a connection that takes the place of one with its CID is what
+    /// RFC 7143 §6.3.4 calls connection reinstatement, and LIO's kernel has died of it (Linux 6.1).
+    var cid: UInt16 = 0
     /// A lost connection that is being cleaned up.
     var cleanUp: ConnectionCleanUp?
     /// Who has sent NOP-Outs in place of lost commands, and the highest CmdSN of these.

@@ -48,6 +48,7 @@ struct LaneSessionTests {
             for round in 0..<6 {
                 world.run(limit: 40 * .millisecond)
                 world.cut(path: round % paths, ghost: round.isMultiple(of: 2))
+                #expect(world.run(limit: 100 * .millisecond) { world.pathsUp < paths }, "it is noticed")
                 #expect(world.run(limit: 5 * .second) { world.pathsUp == paths })
             }
             world.client.stopLoad()
@@ -87,6 +88,7 @@ struct LaneSessionTests {
         world.run(limit: 20 * .millisecond)
         for round in 0..<4 {
             world.cut(path: round % 3)
+            world.run(limit: 10 * .millisecond)
             #expect(world.run(limit: 5 * .second) { world.pathsCarrying == most })
         }
         world.client.stopLoad()
