@@ -5,8 +5,8 @@
 ///     standing: the others join with its TSIH ── lost ──► none
 ///
 /// A connection that is lost is logged out through another one, and what the target may have missed of its
-/// command numbers is filled; then it joins anew. Where that cannot be, the session as a whole is given up and
-/// reinstated.
+/// command numbers is filled; then it joins anew. Where that cannot be, the session as a whole is given up
+/// and reinstated.
 extension Lane {
     /// How long a path waits for another's leading login before it looks again.
     private static var leaderMilliseconds: UInt64 { 50 }
