@@ -24,14 +24,14 @@ test_connections() {
         causeway set disk1 multipathing=sessions
     verified_fio mixed --rw=randrw --bsrange=512-256k --blockalign=512 --iodepth=16 --size=32M
     local link writer round
-    for round in 1 2; do
+    for round in once again; do
         for link in 1 2; do
             verified_fio_in_background "cut$link" --rw=randwrite --bs=16k --iodepth=16 --size=16M --rate=6M \
                 --offset=$(((link - 1) * 32))M
             writer=$!
             sleep 1
             cut "$link"
-            say "link $link is cut"
+            say "link $link is cut, $round"
             wait_until 20 "the path over p$link is given up" path_lost disk1 "p$link"
             wait "$writer" || fail "fio failed while link $link was cut"
             heal "$link"
@@ -48,6 +48,17 @@ test_connections() {
     causeway path enable disk1 p1
     wait_until 20 'the path is back' path_active disk1 p1
     wait_until 10 'the session has two connections' sessions_have 2
+    # What holds for all connections is negotiated by the first alone: the session is made anew.
+    mkdir -p "${configuration%/*}"
+    printf '[parameters]\nMaxBurstLength = 65536\n' >"$configuration"
+    verified_fio_in_background relogin --rw=randwrite --bs=16k --iodepth=16 --size=16M --rate=6M --offset=16M
+    writer=$!
+    causeway reload --relogin --json | tee "$work/said"
+    jq -e '.disks[] | select(.name == "disk1") | (.loggedIn | length) == 2 and .oldLogins == [] and .needsAttach == []' \
+        "$work/said" >/dev/null || fail 'the session was not made anew'
+    causeway params disk1 --json | jq -e '[.. | .negotiated?.MaxBurstLength? // empty] | length == 2 and all(. == "65536")' \
+        >/dev/null || fail 'the new session has the old parameters'
+    wait "$writer" || fail 'fio failed while the session was made anew'
     # Killed, and its successor's login ends what it left.
     kill -9 "$daemon"
     wait "$daemon" || true
