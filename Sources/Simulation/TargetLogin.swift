@@ -191,7 +191,8 @@ struct TargetLogin {
     private mutating func join(_ request: LoginRequest, _ connection: TargetConnection) {
         if let status = refusal(request, connection) { return refuse(status, request, connection) }
         guard let session = connection.target.session(tsih: request.tsih) else { return }
-        guard abs(Int32(bitPattern: request.cmdSN.value &- session.expCmdSN)) < 5000 else {
+        // As it was when the login began, which may be long ago.
+        guard Int32(bitPattern: request.cmdSN.value &- session.expCmdSN) < 5000 else {
             return connection.fail("a login with CmdSN \(request.cmdSN.value), expected \(session.expCmdSN)")
         }
         if connection.target.options.isLIO && session.connections[request.cid] != nil {
