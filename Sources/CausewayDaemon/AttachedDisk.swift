@@ -37,7 +37,6 @@ final class AttachedDisk: Sendable {
         var configured: [String: String]?
         /// What its paths log in with, as it said last.
         var login: DiskLogin?
-        var sessions: [InitiatorSessionID] = []
         /// Its paths as they were planned.
         var plan: [PlannedPath] = []
         var wanted = WantedPaths()
@@ -80,6 +79,11 @@ final class AttachedDisk: Sendable {
     }
 
     var name: DiskName { request.name }
+
+    /// How its target's paths are used, for as long as it lives.
+    var multipathing: Multipathing {
+        request.allSettings[DiskSetting.multipathingKey].flatMap { Multipathing(rawValue: $0) } ?? .sessions
+    }
 
     /// Whether there is something to detach.
     var isExported: Bool { state.withLock { $0.device != nil || $0.listener != nil } }

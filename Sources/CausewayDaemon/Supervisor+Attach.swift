@@ -23,7 +23,8 @@ extension Supervisor {
         if request.socket == nil { try checkModule() }
         let portals = try resolveAny(request.portals, for: request.name)
         let plan = try PathPlan.make(
-            interfaces: request.interfaces, portals: portals, lane: 0, mayWait: request.waitForInterfaces)
+            interfaces: request.interfaces, portals: portals, settings.multipathing, lane: 0,
+            mayWait: request.waitForInterfaces)
         for pair in plan.leftOut { logger.info("\(request.name): \(pair)") }
         for missing in plan.unusable {
             logger.warning("\(request.name): waits for \(missing.interface): \(missing.error.message)")
@@ -194,6 +195,10 @@ extension Supervisor {
         case .failure(.full(let table)):
             throw .busy("the daemon has no room for more \(table)")
         case .failure(.setting(let error)): throw ControlError(error)
+        case .failure(.multipathing(let present)):
+            throw .invalidArgument(
+                "other disks of \(disk.target) use its paths as \(present.rawValue)",
+                remedy: "set multipathing to \(present.rawValue), or detach these disks first")
         case nil:
             throw .internalFailure("the lane did not answer")
         }
@@ -314,7 +319,7 @@ extension Supervisor {
                 state.disks[disk.name.text] = nil
             }
         }
-        let routes = state.withLock { state -> [SessionName: RouteID] in
+        let routes = state.withLock { state -> [SessionWay: RouteID] in
             guard !state.disks.values.contains(where: { $0.target == disk.target }) else { return [:] }
             state.oldLogins[disk.target] = nil
             return state.routes.removeValue(forKey: disk.target) ?? [:]

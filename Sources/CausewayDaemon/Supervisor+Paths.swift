@@ -14,7 +14,8 @@ extension Supervisor {
         let portals = given.isEmpty ? wanted.portals : given
         // Planned with all there are: an interface is paired with the portals that none is nearer to.
         let all = wanted.adding(interfaces: interfaces, portals: portals)
-        let plan = try PathPlan.make(interfaces: all.interfaces, portals: all.portals, lane: 0)
+        let plan = try PathPlan.make(
+            interfaces: all.interfaces, portals: all.portals, disk.multipathing, lane: 0)
         let asked = plan.paths.filter {
             portals.contains($0.portal) && ($0.interface.map(interfaces.contains) ?? interfaces.isEmpty)
         }
@@ -102,14 +103,15 @@ extension Supervisor {
     }
 
     /// A path is gone from the lane.
-    func pathRemoved(_ disk: AttachedDisk, _ name: SessionName) {
+    func pathRemoved(_ disk: AttachedDisk, _ name: SessionName, path: String) {
         // Fenced for a predecessor of another name, it never was the disk's.
         guard name.initiator == initiatorName else { return }
-        disk.state.withLock { state in
-            state.sessions.removeAll { $0 == name.isid }
-            state.plan.removeAll { $0.isid == name.isid }
+        let isShared = disk.multipathing == .connections
+        let hasOthers = disk.state.withLock { state in
+            state.plan.removeAll { $0.isid == name.isid && (!isShared || $0.name == path) }
+            return state.plan.contains { $0.isid == name.isid }
         }
-        forgetOldLogin(name)
+        if !hasOthers { forgetOldLogin(name) }
         keepPaths(disk)
     }
 
@@ -141,7 +143,7 @@ extension Supervisor {
         for disk in concerned {
             let wanted = disk.state.withLock { $0.wanted }
             let plan = PathPlan(interfaces: wanted.interfaces, portals: wanted.portals, present: present) {
-                identity.isid(interface: $0, portal: $1, lane: 0)
+                identity.isid(disk.multipathing, interface: $0, portal: $1, lane: 0)
             }
             let own = plan.paths.filter { $0.interface == name }
             refreshRoutes(disk, own)
@@ -189,7 +191,9 @@ extension Supervisor {
         let routes = state.withLock { state in
             plan.compactMap { path in
                 let name = SessionName(initiator: initiatorName, target: disk.target, isid: path.isid)
-                return state.routes[disk.target]?[name].map { ($0, path) }
+                return state.routes[disk.target]?[SessionWay(name, path, disk.multipathing)].map {
+                    ($0, path)
+                }
             }
         }
         guard !routes.isEmpty else { return }

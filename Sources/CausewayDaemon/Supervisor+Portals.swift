@@ -78,7 +78,8 @@ extension Supervisor {
         let all = wanted.adding(interfaces: [], portals: fresh)
         // Only what can be reached: an array may list ports of networks that this host is not in.
         let plan = try? PathPlan.make(
-            interfaces: all.interfaces.filter { !wanted.waiting.contains($0) }, portals: all.portals, lane: 0)
+            interfaces: all.interfaces.filter { !wanted.waiting.contains($0) }, portals: all.portals,
+            disk.multipathing, lane: 0)
         let reachable = (plan?.paths ?? []).filter { fresh.contains($0.portal) }
         guard !reachable.isEmpty else { return }
         let names = fresh.filter { portal in reachable.contains { $0.portal == portal } }

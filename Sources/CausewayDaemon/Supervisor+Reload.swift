@@ -115,6 +115,7 @@ extension Supervisor {
             reloading.result.outcome = .fileRemoved
         }
         reloading.result.needsAttach = DiskChanges.needingAttach(disk.request, reloading.configuration)
+        reloading.result.needsAttach += DiskChanges.needingAttach(reloading.settings.disk, disk.multipathing)
         // What the file says is of another target's paths and sessions.
         guard disk.target == reloading.configuration.target else { return }
         addPaths(&reloading)
@@ -213,7 +214,8 @@ extension Supervisor {
         do throws(ControlError) {
             let before = WantedPaths(interfaces: old.interfaces, portals: try resolve(old.portals))
             let plan = try PathPlan.make(
-                interfaces: new.interfaces, portals: try resolve(new.portals), lane: 0, mayWait: true)
+                interfaces: new.interfaces, portals: try resolve(new.portals), disk.multipathing, lane: 0,
+                mayWait: true)
             let after = WantedPaths(
                 interfaces: new.interfaces, portals: try resolve(new.portals),
                 waiting: plan.unusable.map(\.interface))
@@ -320,8 +322,4 @@ extension Supervisor {
             "initiator-name is \(name) from the daemon's next start on; until then it is \(initiatorName)"
         ]
     }
-}
-
-extension PlannedPath {
-    fileprivate var name: String { (interface.map { "\($0)/" } ?? "") + "\(portal)" }
 }

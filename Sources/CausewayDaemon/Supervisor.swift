@@ -58,16 +58,17 @@ final class Supervisor: DiskService {
         var byID: [LaneDisk: AttachedDisk] = [:]
         /// The routes of every target's paths. Its disks share them, so they stay until the last of these is
         /// gone.
-        var routes: [ISCSIName: [SessionName: RouteID]] = [:]
+        var routes: [ISCSIName: [SessionWay: RouteID]] = [:]
         /// Sessions that stand with other login settings than a login would have now.
         var oldLogins: [ISCSIName: OldLogins] = [:]
         private var nextRoute: Int32 = 0
 
-        mutating func route(of session: SessionName) -> RouteID {
-            if let known = routes[session.target]?[session] { return known }
+        mutating func route(of way: SessionWay) -> RouteID {
+            let target = way.session.target
+            if let known = routes[target]?[way] { return known }
             let id = RouteID(rawValue: nextRoute)
             nextRoute &+= 1
-            routes[session.target, default: [:]][session] = id
+            routes[target, default: [:]][way] = id
             return id
         }
     }
@@ -176,8 +177,8 @@ final class Supervisor: DiskService {
             guard let disk = find(id) else { return }
             // For the log the lane has a line of its own: one for the path, however many disks it carries.
             disk.remember("\(interface) \(portal): " + (isUp ? "active" : "lost: \(reason)"))
-        case .pathRemoved(let id, let name):
-            if let disk = find(id) { pathRemoved(disk, name) }
+        case .pathRemoved(let id, let name, let path):
+            if let disk = find(id) { pathRemoved(disk, name, path: path) }
         case .clientGone(let id, let requested):
             guard let disk = find(id) else { return }
             if requested { deviceIsGone(disk) } else { kernelHungUp(disk) }

@@ -2,10 +2,10 @@ public import CausewayCore
 
 /// The persistent reservations of a LUN (SPC-4 §5.9): who is registered, and who has reserved it.
 final class SimulatedReservations {
-    /// An I_T nexus. Portal -1: another host's.
+    /// An I_T nexus: a session's name and its portal group, which is the target port. Group -1: another host's.
     struct Nexus: Hashable {
         var isid: UInt64
-        var portal: Int
+        var group: Int
     }
 
     private(set) var registrations: [Nexus: UInt64] = [:]
@@ -42,7 +42,7 @@ final class SimulatedReservations {
         let isWrite = [0x42, 0x8a, 0x91, 0x93].contains(cdb[0])
         let isExclusive = [3, 6, 8].contains(holder.type)
         guard isWrite || isRead && isExclusive else { return false }
-        if letsOnlyHolderWrite && holder.nexus.portal >= 0 && nexus != holder.nexus { return true }
+        if letsOnlyHolderWrite && holder.nexus.group >= 0 && nexus != holder.nexus { return true }
         return holder.type < 5 ? nexus != holder.nexus : registrations[nexus] == nil
     }
 
@@ -113,7 +113,7 @@ final class SimulatedReservations {
 }
 
 extension World {
-    private static var otherHost: SimulatedReservations.Nexus { .init(isid: 0, portal: -1) }
+    private static var otherHost: SimulatedReservations.Nexus { .init(isid: 0, group: -1) }
 
     /// Another host registers with `key`, pre-empts `victim` and reserves the LUN for registrants.
     public func preempt(_ victim: UInt64, by key: UInt64) {

@@ -27,13 +27,15 @@ extension TargetConnection {
         if attribute == 2 && target.options.isLIO { return fail("an ORDERED command to LIO") }
         let task = TargetTask(
             session: session, unit: unit, tag: tag, cdb: cdb, isOrdered: attribute == 2, isWrite: writes,
-            expectedLength: length, portal: connection.portal)
+            expectedLength: length, connection: self)
         guard checkUnsolicited(header, data, task) else { return }
         session.tasks[tag] = task
         task.forced = forcedOutcome(task, session)
         // What was under way when the news went out, no initiator can call back: a target that takes a LUN
         // away under one refuses it.
-        if unit.isImpostor, let news = replacementStatSN, Int32(bitPattern: header[7] &- news) <= 0 {
+        if unit.isImpostor, session.isShared, session.isUnheard(header[6], lun: unit.lun) {
+            task.forced = .check(.lunsChanged)
+        } else if unit.isImpostor, let news = replacementStatSN, Int32(bitPattern: header[7] &- news) <= 0 {
             task.forced = .check(.lunsChanged)
         }
         task.isSlow = task.cdb[0] != 0 && target.random.chance(unit.options.slowPermille)
@@ -205,6 +207,11 @@ extension TargetConnection {
     func answer(_ task: TargetTask, _ outcome: Outcome) {
         if case .check(let sense) = outcome, sense == .powerOn || sense == .reset {
             restartNews.append((statSN, task.unit.lun))
+        }
+        if let attention = task.attention, case .check(let sense) = outcome, sense == attention,
+            task.session.isShared
+        {
+            untold.append((statSN, task.unit.lun, sense))
         }
         answer(task.tag, outcome, isWrite: task.isWrite, expected: task.expectedLength)
     }

@@ -39,7 +39,7 @@ import Testing
             try peer.refuseLogin(0x0101, "TargetAddress=localhost:\(port),1\0")
         }
         defer { target.stop() }
-        let lane = try LaneHandle(name: "test", settings: LaneSettings()) { _ in }
+        let lane = try LaneHandle(number: 0, settings: LaneSettings()) { _ in }
         defer { lane.stop() }
         try Self.attach(lane, to: target.address)
         let lines = try #require(arrived.wait(milliseconds: 20_000))
@@ -53,7 +53,7 @@ import Testing
         }
         defer { target.stop() }
         let refused = Promise<String>()
-        let lane = try LaneHandle(name: "test", settings: LaneSettings()) { notice in
+        let lane = try LaneHandle(number: 0, settings: LaneSettings()) { notice in
             if case .notReady(_, let problems) = notice {
                 refused.fulfil(problems.map(\.text).joined(separator: "; "))
             }

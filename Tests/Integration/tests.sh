@@ -1153,6 +1153,8 @@ END
 . "$(dirname "$(realpath "$0")")/input.sh"
 # shellcheck source=Tests/Integration/stress.sh
 . "$(dirname "$(realpath "$0")")/stress.sh"
+# shellcheck source=Tests/Integration/connections.sh
+. "$(dirname "$(realpath "$0")")/connections.sh"
 
 # shellcheck source=Tests/Integration/peers.sh
 . "$(dirname "$(realpath "$0")")/peers.sh"

@@ -132,17 +132,28 @@ extension Lane {
     /// The last path of a target has logged out.
     mutating func pathRemoved(_ path: Path) {
         let target = targets[Int(path.target)]
-        effects.append(
-            .notice(
-                .sessionEnded(
-                    sessionName(path), recordNumber: path.specification.recordNumber,
-                    unfenced: unfencedUnits(path))))
+        tellSessionEnd(path)
         failTasks(of: path)
         target.paths.removeAll { $0 == path.index }
         targetPaths[target.index].indices[Int(path.ordinal)] = -1
         leaveHealth(path)
         if target.lastDisk == nil { tellRemoved(path, target) }
         if target.paths.isEmpty, let disk = target.lastDisk { diskIsGone(disk, target) }
+    }
+
+    /// A session that others share goes with the last of them.
+    private mutating func tellSessionEnd(_ path: Path) {
+        var unfenced = unfencedUnits(path)
+        var number = path.specification.recordNumber
+        if let session = path.session {
+            session.unfenced.formUnion(unfenced)
+            guard members(with: path).count == 1 else { return }
+            unfenced = session.unfenced
+            session.unfenced = []
+            number = session.recordNumber
+        }
+        effects.append(
+            .notice(.sessionEnded(sessionName(path), recordNumber: number, unfenced: unfenced)))
     }
 
     /// LUN fields to which sent writes over this path may still be on their way.

@@ -72,7 +72,8 @@ extension Lane {
 
     @inline(__always)
     private func hasRoom(_ path: Int32) -> Bool {
-        pathQueues[path].inFlight.count < pathQueues[path].depth && pathQueues[path].hasWindow
+        pathQueues[path].inFlight.count < pathQueues[path].depth
+            && sessionQueues[pathQueues[path].session].hasWindow
             && streams[pathQueues[path].stream].send.room > Self.urgentReserve
     }
 
@@ -128,8 +129,9 @@ extension Lane {
         let disk = tasks[task].disk
         var lun = diskQueues[disk].lun
         let cdb = commandDescriptorBlock(task)
-        let cmdSN = pathQueues[path].cmdSN
-        pathQueues[path].cmdSN = cmdSN.next
+        let session = pathQueues[path].session
+        let cmdSN = sessionQueues[session].cmdSN
+        sessionQueues[session].cmdSN = cmdSN.next
         tasks[task].cmdSN = cmdSN
 
         var immediate: Int32 = 0

@@ -16,11 +16,10 @@ extension Lane {
 
     /// The session's connection is gone. Reads and what was never sent move at once; sent writes wait for the
     /// fence.
-    @inline(never)
-    mutating func connectionLost(_ path: Path, _ reason: String) {
+    ///
+    /// - Parameter isCulprit: it is not lost because its session was.
+    mutating func loseConnection(_ path: Path, _ reason: String, isCulprit: Bool) {
         let index = path.index
-        guard pathQueues[index].stream >= 0 else { return }
-        if case .loggingOut = path.state { return sessionEnded(path) }
         // A stand-in was lost while its own route was tried: the next attempt begins anew, with the fence in
         // mind.
         if let attempt = path.attempt {
@@ -43,7 +42,8 @@ extension Lane {
         let moved = emptyPath(path)
         // A session that does not last is not asked for again and again without a pause: another machine may
         // use this initiator name.
-        let isShort = now.nanoseconds(since: path.sessionBegan) < Self.lastingNanoseconds
+        let began = isCulprit ? path.sessionBegan : path.session?.began ?? path.sessionBegan
+        let isShort = now.nanoseconds(since: began) < Self.lastingNanoseconds
         if !isShort { path.retries.reset() }
         path.attemptsSinceLoss = 0
         path.fenceBegan =
@@ -60,10 +60,9 @@ extension Lane {
                 reason: reason, moved: moved, held: Int(held), tellAt: now.adding(milliseconds: 1000))
             if held == 0 { tellLoss(path) } else { wake(at: now.adding(milliseconds: 1000)) }
             tellDisks(path, isUp: false, reason)
-            markLoss(path)
+            if isCulprit { markLoss(path) }
         }
         checkAllPathsDown(path.target)
-        pumpPending()
     }
 
     /// The one line in the log that a lost path is worth. A fence that is had at once is in it.
@@ -155,7 +154,8 @@ extension Lane {
         let waiting = path.waiting
         path.waiting = []
         for task in waiting { dropInternal(task, path, wasSent: false) }
-        pathQueues[path.index].hasWaiting = false
+        // Of a session with other connections, theirs may wait: `pumpWaiting` finds out.
+        if path.session == nil { sessionQueues[pathQueues[path.index].session].hasWaiting = false }
         var task = delayed.first
         while task >= 0 {
             let next = tasks[task].next

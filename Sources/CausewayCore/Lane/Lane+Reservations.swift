@@ -78,11 +78,13 @@ extension Lane {
     }
 
     private func refusal(of type: PersistentReservationType, _ cold: Disk) -> ReservationError? {
-        type.hasOneNexus && hasSeveralPaths(cold) ? .severalPaths(type) : nil
+        type.hasOneNexus && hasSeveralNexuses(cold) ? .severalPaths(type) : nil
     }
 
-    private func hasSeveralPaths(_ cold: Disk) -> Bool {
-        targets[Int(cold.target)].paths.count { !paths[Int($0)].isFenceOnly } > 1
+    /// Connections of one session are one nexus.
+    private func hasSeveralNexuses(_ cold: Disk) -> Bool {
+        let carriers = targets[Int(cold.target)].paths.map { paths[Int($0)] }.filter { !$0.isFenceOnly }
+        return Set(carriers.map(\.specification.isid)).count > 1
     }
 
     /// The paths of a disk that may carry commands of reservations, those that carry I/O first. Those that
@@ -105,7 +107,7 @@ extension Lane {
         guard let registration = cold.reservations.registration, mustRegister(path, registration) else {
             return true
         }
-        if let pinned = registration.pinnedPath, pinned != path.name {
+        if let pinned = registration.pinnedPath, pinned != path.name, path.session == nil {
             problem(path, disk, .notReady, "its reservation is \(pinned)'s alone")
             return false
         }
@@ -178,16 +180,21 @@ extension Lane {
         cold.reservations.wantsCheck = false
         cold.reservations.work = .run(
             ReservationRun(
-                .status, key: cold.reservations.key, persists: false, hasSeveralPaths: true, paths: able),
+                .status, key: cold.reservations.key, persists: false, hasSeveralNexuses: true,
+                paths: withNexuses(able)),
             isAsked: false)
         return true
+    }
+
+    private func withNexuses(_ able: [Int32]) -> [(index: Int32, nexus: InitiatorSessionID)] {
+        able.map { ($0, paths[Int($0)].specification.isid) }
     }
 
     private mutating func begin(_ command: ReservationCommand, _ cold: Disk, _ able: [Int32]) {
         let run = ReservationRun(
             command, key: cold.reservations.key,
             persists: cold.reservations.registration?.persists ?? false,
-            hasSeveralPaths: hasSeveralPaths(cold), paths: able)
+            hasSeveralNexuses: hasSeveralNexuses(cold), paths: withNexuses(able))
         if case .register(let key, let persists) = command {
             // On record first: a successor goes on with it.
             cold.reservations.before = cold.reservations.registration
@@ -289,7 +296,6 @@ extension Lane {
         case .pending: path.waiting.removeAll { $0 == task }
         case .free, .inFlight, .held: return
         }
-        pathQueues[path.index].hasWaiting = !path.waiting.isEmpty
         internalData[task] = nil
         releaseTask(task)
     }

@@ -55,7 +55,7 @@ public enum LaneNotice: Sendable {
     case sessionEnded(SessionName, recordNumber: UInt64, unfenced: Set<UInt64>)
     case pathChanged(DiskID, interface: String, portal: String, isUp: Bool, reason: String)
     /// A path that was to be removed is gone; its disk lives on.
-    case pathRemoved(DiskID, SessionName)
+    case pathRemoved(DiskID, SessionName, path: String)
     /// An NBD client went away; `requested` if it said so with DISC.
     case clientGone(DiskID, requested: Bool)
     /// The target restarted with acknowledged writes in its cache; `isTold` when a FLUSH of a client has

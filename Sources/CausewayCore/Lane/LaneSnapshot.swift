@@ -210,7 +210,7 @@ extension Lane {
             switch path.attempt?.phase {
             case .connecting: owesFence(path) ? .fencing : .connecting
             case .loggingIn: owesFence(path) ? .fencing : .loggingIn
-            case nil: owesFence(path) ? .fencing : .down
+            case nil: owesFence(path) ? .fencing : path.standsBy ? .standby : .down
             }
         }
     }

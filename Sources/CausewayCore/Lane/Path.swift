@@ -40,6 +40,8 @@ final class Path {
         var movesForGood = false
         /// It went to where the target had moved, not to the path's portal.
         var beganElsewhere = false
+        /// Its login begins the session that other paths join.
+        var leads = false
     }
 
     /// A loss that is told once its fence is had, or after a moment: one line for both.
@@ -61,6 +63,12 @@ final class Path {
     let target: Int32
     let ordinal: Int32
     var specification: PathSpecification
+    /// The session whose connection it is, where paths share one.
+    var session: Session?
+    /// Its connection's CID (RFC 7143 §11.12.4) in that session.
+    var cid: UInt16 = 0
+    /// The session has as many connections as the target allows.
+    var standsBy = false
 
     /// What the administrator wants of it.
     enum Intent { case inUse, disabled, removed }
@@ -229,6 +237,8 @@ final class Target {
     let index: Int32
     let name: ISCSIName
     let initiatorName: ISCSIName
+    /// Of all of its paths, where they are connections of one.
+    let session: Session?
     var paths: [Int32] = []
     var disks: [Int32] = []
     /// How to prove who we are, for logins from now on.
@@ -252,10 +262,11 @@ final class Target {
     var inventory = LogicalUnitInventory()
     var isRemoved = false
 
-    init(index: Int32, name: ISCSIName, initiatorName: ISCSIName) {
+    init(index: Int32, name: ISCSIName, initiatorName: ISCSIName, session: Session?) {
         self.index = index
         self.name = name
         self.initiatorName = initiatorName
+        self.session = session
     }
 }
 

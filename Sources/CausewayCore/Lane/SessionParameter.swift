@@ -39,9 +39,11 @@ public struct SessionParameter: Sendable {
         number(.defaultTime2Wait, 0...3600, \.defaultTime2Wait, \.defaultTime2Wait),
         // Not 0: see `WantedParameters.defaultTime2Retain`.
         number(.defaultTime2Retain, 1...3600, \.defaultTime2Retain, \.defaultTime2Retain),
-        // A session is lost and made anew; it has one connection.
+        // A connection is lost and made anew.
         number(.errorRecoveryLevel, 0...0, \.errorRecoveryLevel, \.errorRecoveryLevel),
-        number(.maxConnections, 1...1, \.maxConnections, \.maxConnections),
+        // 1 where each path has a session of its own; otherwise 1 stands for as many as there can be paths.
+        number(
+            .maxConnections, 1...Int(TargetPaths.capacity), \.maxConnections, \.maxConnections),
         // Never offered: nothing that they bring is used. A target that proposes them is answered so.
         fixed(.taskReporting) { _ in "RFC3720" },
         fixed(.iscsiProtocolLevel) { "\($0.iscsiProtocolLevel)" },
@@ -154,6 +156,8 @@ extension Lane {
         wanted.maxRecvDataSegmentLength = min(
             wanted.maxRecvDataSegmentLength, settings.maxRecvDataSegmentLength)
         wanted.maxOutstandingR2T = min(wanted.maxOutstandingR2T, TransferQueue.capacity - 1)
+        let most = wanted.maxConnections > 1 ? wanted.maxConnections : Int(TargetPaths.capacity)
+        wanted.maxConnections = target.session == nil ? 1 : most
         return wanted
     }
 

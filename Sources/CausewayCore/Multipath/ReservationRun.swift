@@ -24,10 +24,11 @@ struct ReservationRun {
     /// Under which key this host is registered; zero: not at all.
     let key: ReservationKey
     let persists: Bool
-    /// The disk has more than one path, whether they are up or not.
-    let hasSeveralPaths: Bool
-    /// The paths that may carry commands, best first.
+    /// The disk has more than one nexus, whether their paths are up or not.
+    let hasSeveralNexuses: Bool
+    /// The paths that may carry commands, best first; several of one nexus are connections of one session.
     let paths: [Int32]
+    private let nexuses: [InitiatorSessionID]
     private var state: State
     private(set) var outcome = Outcome.done
     /// The paths on which the order was done, and what went wrong on others.
@@ -40,14 +41,15 @@ struct ReservationRun {
 
     /// - Parameter paths: at least one.
     init(
-        _ command: ReservationCommand, key: ReservationKey, persists: Bool, hasSeveralPaths: Bool,
-        paths: [Int32]
+        _ command: ReservationCommand, key: ReservationKey, persists: Bool, hasSeveralNexuses: Bool,
+        paths: [(index: Int32, nexus: InitiatorSessionID)]
     ) {
         self.command = command
-        self.hasSeveralPaths = hasSeveralPaths
+        self.hasSeveralNexuses = hasSeveralNexuses
         self.key = key
         self.persists = persists
-        self.paths = paths
+        self.paths = paths.map(\.index)
+        nexuses = paths.map(\.nexus)
         state =
             switch command {
             case .status: .readingKeys
@@ -107,7 +109,8 @@ struct ReservationRun {
     /// Whether less is registered than was, so that somebody has taken it away.
     private func isMissing(in keys: RegisteredKeys) -> Bool {
         guard case .register(let new, _) = command, !keys.isTruncated else { return false }
-        return keys.count(of: new) < done.count
+        let registered = zip(paths, nexuses).filter { done.contains($0.0) }
+        return keys.count(of: new) < Set(registered.map(\.1)).count
     }
 
     private var isForAllPaths: Bool {
@@ -196,7 +199,7 @@ struct ReservationRun {
     private mutating func looked() {
         guard command == .release else {
             // PREEMPT keeps the type of the present reservation.
-            if let type = reservation?.holder?.type, type.hasOneNexus, hasSeveralPaths {
+            if let type = reservation?.holder?.type, type.hasOneNexus, hasSeveralNexuses {
                 return fail(.severalPaths(type))
             }
             state = .ordering(0)

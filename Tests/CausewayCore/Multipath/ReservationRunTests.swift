@@ -9,7 +9,9 @@ struct ReservationRunTests {
     private typealias Data = PathRegistrationTests
 
     private func run(_ command: ReservationCommand, paths: [Int32] = [4, 7]) -> ReservationRun {
-        ReservationRun(command, key: Self.key, persists: false, hasSeveralPaths: true, paths: paths)
+        ReservationRun(
+            command, key: Self.key, persists: false, hasSeveralNexuses: true,
+            paths: paths.map { ($0, InitiatorSessionID(value: UInt64($0))) })
     }
 
     /// Answers the next command, which has to be this one.
