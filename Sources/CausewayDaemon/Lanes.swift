@@ -5,7 +5,8 @@ import Logging
 import Synchronization
 
 /// The daemon's lanes. Every target belongs to one, with its sessions and all of its disks, and stays there;
-/// targets are spread over the lanes. A lane is made when a target needs it: a daemon with one target has one.
+/// targets are spread over the lanes. A lane is made when a target needs it: a daemon with one target has
+/// one.
 final class Lanes: Sendable {
     private struct State {
         var made: [LaneHandle]

@@ -2,7 +2,8 @@ public import CausewayCore
 
 /// The persistent reservations of a LUN (SPC-4 §5.9): who is registered, and who has reserved it.
 final class SimulatedReservations {
-    /// An I_T nexus: a session's name and its portal group, which is the target port. Group -1: another host's.
+    /// An I_T nexus: a session's name and its portal group, which is the target port. Group -1: another
+    /// host's.
     struct Nexus: Hashable {
         var isid: UInt64
         var group: Int
@@ -109,6 +110,16 @@ final class SimulatedReservations {
         if wasHeld { holder = (nexus, type) }
         generation += 1
         return .good([])
+    }
+}
+
+extension SimulatedTarget {
+    /// A nexus has lost a registration or a reservation: its session's next command says so.
+    func tell(_ nexus: SimulatedReservations.Nexus, _ sense: Sense, lun: UInt64) {
+        for session in sessions
+        where session.isid == nexus.isid && Int(session.portalGroup) == nexus.group {
+            session.attentions[lun, default: []].append(sense)
+        }
     }
 }
 

@@ -377,14 +377,6 @@ public final class SimulatedTarget {
             ?? task.unit.execute(task.cdb, task.data, portal: task.portal, self)
     }
 
-    /// A nexus has lost a registration or a reservation: its session's next command says so.
-    private func tell(_ nexus: SimulatedReservations.Nexus, _ sense: Sense, lun: UInt64) {
-        for session in sessions
-        where session.isid == nexus.isid && Int(session.portalGroup) == nexus.group {
-            session.attentions[lun, default: []].append(sense)
-        }
-    }
-
     /// ABORT TASK: a task that is not being carried out is gone; what becomes of another depends on the kind
     /// of target.
     func abort(_ task: TargetTask, _ answer: @escaping (UInt8) -> Void) {
