@@ -371,6 +371,8 @@ public final class SimulatedTarget {
             }
             return forced
         }
+        // The news may have gone out since the command came.
+        if task.connection.isUnheard(task) { return .check(.lunsChanged) }
         let nexus = SimulatedReservations.Nexus(
             isid: task.session.isid, group: Int(task.session.portalGroup))
         return task.unit.reservations.outcome(task.cdb, task.data, nexus)

@@ -31,13 +31,9 @@ extension TargetConnection {
         guard checkUnsolicited(header, data, task) else { return }
         session.tasks[tag] = task
         task.forced = forcedOutcome(task, session)
-        // What was under way when the news went out, no initiator can call back: a target that takes a LUN
-        // away under one refuses it.
-        if unit.isImpostor, session.isShared, session.isUnheard(header[6], lun: unit.lun) {
-            task.forced = .check(.lunsChanged)
-        } else if unit.isImpostor, let news = replacementStatSN, Int32(bitPattern: header[7] &- news) <= 0 {
-            task.forced = .check(.lunsChanged)
-        }
+        task.cmdSN = header[6]
+        task.expStatSN = header[7]
+        if isUnheard(task) { task.forced = .check(.lunsChanged) }
         task.isSlow = task.cdb[0] != 0 && target.random.chance(unit.options.slowPermille)
         if let forced = task.forced, !task.isOrdered, isImmediateRefusal(forced) {
             // Refused before anything else: the rest of its data is thrown away.
@@ -51,6 +47,14 @@ extension TargetConnection {
         }
         target.enqueue(task)
         if task.state == .receiving { requestData(task) }
+    }
+
+    /// Whether a command went out before the initiator had heard that the LUN is another. What was under way
+    /// when the news went out, it cannot call back: a target that takes a LUN away under one refuses it.
+    func isUnheard(_ task: TargetTask) -> Bool {
+        guard task.unit.isImpostor else { return false }
+        if task.session.isShared { return task.session.isUnheard(task.cmdSN, lun: task.unit.lun) }
+        return replacementStatSN.map { Int32(bitPattern: task.expStatSN &- $0) <= 0 } ?? false
     }
 
     /// What may come unasked, against what was negotiated.

@@ -81,6 +81,8 @@ final class TargetTask {
     let session: TargetSession
     let unit: SimulatedUnit
     let tag: UInt32
+    var cmdSN: UInt32 = 0
+    var expStatSN: UInt32 = 0
     let cdb: [UInt8]
     let isOrdered: Bool
     let isWrite: Bool
