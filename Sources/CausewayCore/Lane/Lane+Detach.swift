@@ -113,6 +113,8 @@ extension Lane {
                 paths[Int(path)].diskProblems[disk] = nil
             }
             diskIsGone(disk, target)
+            // The barrier of a clean-up may have been this disk's.
+            if let session = target.session { goOn(after: session) }
             for path in target.paths { beginUse(paths[Int(path)]) }
         }
     }
@@ -137,19 +139,21 @@ extension Lane {
         target.paths.removeAll { $0 == path.index }
         targetPaths[target.index].indices[Int(path.ordinal)] = -1
         leaveHealth(path)
+        if path.session != nil && target.lastDisk == nil { oweFences(target) }
         if target.lastDisk == nil { tellRemoved(path, target) }
         if target.paths.isEmpty, let disk = target.lastDisk { diskIsGone(disk, target) }
     }
 
     /// A session that others share goes with the last of them.
     private mutating func tellSessionEnd(_ path: Path) {
-        var unfenced = unfencedUnits(path)
+        let unfenced = unfencedUnits(path)
         var number = path.specification.recordNumber
         if let session = path.session {
-            session.unfenced.formUnion(unfenced)
-            guard members(with: path).count == 1 else { return }
-            unfenced = session.unfenced
-            session.unfenced = []
+            // What it owes the others owe on: they are the same session.
+            if let heir = members(with: path).first(where: { $0 !== path }) {
+                heir.unfenced.formUnion(unfenced)
+                return
+            }
             number = session.recordNumber
         }
         effects.append(

@@ -24,9 +24,9 @@ extension Lane {
     mutating func noteProof(_ work: PathRegistration, _ path: Path, _ cold: Disk) {
         guard var registration = cold.reservations.registration else { return }
         if work.isUnproved {
-            registration.unproved.insert(path.name)
+            registration.unproved.insert(path.nexusName)
         } else {
-            registration.unproved.remove(path.name)
+            registration.unproved.remove(path.nexusName)
         }
         setRegistration(registration, cold)
     }
@@ -261,7 +261,7 @@ extension Lane {
         for index in refused.sorted() where paths[Int(index)].registered.contains(cold.index) {
             let path = paths[Int(index)]
             path.registered.remove(cold.index)
-            cold.reservations.shutOut.insert(path.name)
+            cold.reservations.shutOut.insert(path.nexusName)
             problem(path, cold.index, .notReady, DiskRegistration.onlyHolderWrites)
         }
     }

@@ -112,6 +112,11 @@ extension Lane {
             return false
         }
         if path.registered.contains(disk) { return true }
+        // Connections of one session are one nexus.
+        if members(with: path).contains(where: { $0.isUp && $0.registered.contains(disk) }) {
+            path.registered.insert(disk)
+            return true
+        }
         if !cold.reservations.waiting.contains(path.index) { cold.reservations.waiting.append(path.index) }
         advanceReservations(cold)
         return path.registered.contains(disk)
@@ -120,7 +125,7 @@ extension Lane {
     /// While another host has the LUN nothing is registered; but what may have been registered too late is
     /// taken back.
     private func mustRegister(_ path: Path, _ registration: DiskRegistration) -> Bool {
-        registration.state != .evicted || registration.unproved.contains(path.name)
+        registration.state != .evicted || registration.unproved.contains(path.nexusName)
     }
 
     // MARK: One command after the other
@@ -172,8 +177,8 @@ extension Lane {
             cold.reservations.work = .path(
                 index,
                 PathRegistration(
-                    registration, isUnproved: registration.unproved.contains(path.name),
-                    isShutOut: cold.reservations.shutOut.contains(path.name)))
+                    registration, isUnproved: registration.unproved.contains(path.nexusName),
+                    isShutOut: cold.reservations.shutOut.contains(path.nexusName)))
             return true
         }
         guard cold.reservations.wantsCheck, !able.isEmpty else { return false }

@@ -445,6 +445,8 @@ extension Lane {
         session.cleanUp = nil
         let path = paths[Int(cleanUp.lost)]
         if path.attempt == nil { hurry(path) }
+        // There is room for another connection.
+        for other in members(with: path) where other.standsBy && other.attempt == nil { hurry(other) }
     }
 
     /// A barrier of a clean-up is answered with something else than GOOD, or lost: a new session settles it.

@@ -183,6 +183,8 @@ final class Path {
     var isFenceOnly: Bool { specification.isFenceOnly }
 
     var name: String { "\(specification.interface)->\(specification.portal)" }
+    /// Of its session, which connections share.
+    var nexusName: String { session == nil ? name : "\(specification.isid)" }
     var isUp: Bool { if case .up = state { true } else { false } }
     var stateIsDown: Bool { if case .down = state { true } else { false } }
 

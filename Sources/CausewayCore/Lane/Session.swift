@@ -21,8 +21,6 @@ final class Session {
     var plugged: (path: Int32, cmdSN: CmdSN)?
     /// The target has closed the connection that carried a logout for another.
     var logoutIsVoid = false
-    /// LUN fields to which paths that are gone may still be writing.
-    var unfenced: Set<UInt64> = []
     /// The newest record of it, for whoever keeps it.
     var recordNumber: UInt64 = 0
 

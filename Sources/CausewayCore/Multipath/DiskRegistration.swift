@@ -15,8 +15,8 @@ public struct DiskRegistration: Equatable, Sendable {
     public var persists: Bool
     /// The one path that may use the LUN, `interface->portal`: it holds a reservation of one nexus.
     public var pinnedPath: String?
-    /// Paths, `interface->portal`, whose session may be registered although nobody saw the key of another
-    /// beside it.
+    /// Nexuses, by `interface->portal` or by the ISID where paths share a session, that may be registered
+    /// although nobody saw the key of another beside it.
     public var unproved: Set<String> = []
 
     /// Why a path is of no use although its key is registered: Linux's target lets only the session that made
