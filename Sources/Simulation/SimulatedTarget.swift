@@ -10,6 +10,8 @@ public final class SimulatedTarget {
     let random: RandomStream
     let chronicle: Chronicle
     private(set) var units: [UInt64: SimulatedUnit] = [:]
+    /// Numbers of units that are away for a while.
+    private var absent: Set<UInt64> = []
     /// Units that were taken away while they had tasks.
     private var former: [SimulatedUnit] = []
     /// Portals that show another LUN than the rest.
@@ -119,6 +121,7 @@ public final class SimulatedTarget {
         chronicle.trace("target", "LUN \(old.lun >> 48) is \(unit == nil ? "gone" : "another")")
         let present = units[old.lun]
         units[old.lun] = unit
+        if unit == nil { absent.insert(old.lun) } else { absent.remove(old.lun) }
         if let unit { giveAccess(unit) }
         if let present, present !== unit { former.append(present) }
         former.removeAll { former in former.tasks.isEmpty || former === unit }
@@ -238,7 +241,9 @@ public final class SimulatedTarget {
         // A unit that lost nothing says no more than that tasks are gone.
         if wasRestarted {
             let isTalkative = random.chance(100)
-            for lun in units.keys where isTalkative || !told.contains(Listener(isid: isid, lun: lun)) {
+            // A unit that is away now has it to say when it is back.
+            for lun in Set(units.keys).union(absent)
+            where isTalkative || !told.contains(Listener(isid: isid, lun: lun)) {
                 session.attentions[lun] = [hasLostCache && options.announcesRestart ? .powerOn : .reset]
             }
         }
