@@ -93,6 +93,7 @@ test-adopt: deps build
 simulate: build-deps
 	swift build -c release --product Simulator -Xswiftc -assert-config -Xswiftc Debug --scratch-path .build-simulator
 	.build-simulator/release/Simulator --seeds $(SEEDS) --start $(START)
+	.build-simulator/release/Simulator --seeds $(SEEDS) --start $(START) --connections
 
 # Seconds for each of the targets in Sources/FuzzTargets.
 SECONDS ?= 60

@@ -78,7 +78,8 @@ let package = Package(
             name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz", exclude: ["corpus", "run"],
             swiftSettings: tested),
         .target(name: "Simulation", dependencies: ["CausewayCore"], swiftSettings: strict),
-        .executableTarget(name: "Simulator", dependencies: ["Simulation"], swiftSettings: strict),
+        .executableTarget(
+            name: "Simulator", dependencies: ["CausewayCore", "Simulation"], swiftSettings: strict),
         .executableTarget(
             name: "Bench",
             dependencies: [

@@ -9,6 +9,8 @@ public struct AdapterConfiguration: Sendable {
     public private(set) var initiatorName: ISCSIName?
     /// nil: as that file says.
     public private(set) var initiatorAlias: String?
+    /// Threads of the data path at most; nil: as many as the machine has processors, up to four.
+    public private(set) var lanes: Int?
     private var adapter = SettingLayer()
     private var discovery: [DiscoveryScope] = []
     private var targets: [TargetScope] = []
@@ -36,7 +38,9 @@ public struct AdapterConfiguration: Sendable {
         problems += reading.problems
     }
 
-    private static let keys = ["initiator-name", "initiator-alias", "discovery", "target"]
+    private static let keys = ["initiator-name", "initiator-alias", "lanes", "discovery", "target"]
+
+    private static let lanesRange: ClosedRange<Int64> = 1...64
 
     private mutating func read(_ root: TOMLTable, _ reading: inout FileReading) {
         for entry in root.entries {
@@ -55,6 +59,12 @@ public struct AdapterConfiguration: Sendable {
                     initiatorAlias = text
                 } else {
                     reading.complain(entry.line, "initiator-alias is a text of 1 to 255 bytes")
+                }
+            case "lanes":
+                if case .integer(let number) = entry.value, Self.lanesRange.contains(number) {
+                    lanes = Int(number)
+                } else {
+                    reading.complain(entry.line, "lanes is a number from 1 to 64")
                 }
             case "discovery":
                 for (address, scope) in reading.scopes(entry) { readDiscovery(address, scope, &reading) }
@@ -132,16 +142,26 @@ public struct AdapterConfiguration: Sendable {
         var settings = InheritedSettings()
         adapter.apply(to: &settings)
         let scope = target.flatMap { target in targets.first { $0.name == target } }
-        let addresses = [named ?? scope?.discovery].compactMap { $0 }
-        for address in addresses.isEmpty ? portals : addresses {
-            guard let found = discovery.first(where: { $0.address == address }) else { continue }
-            found.layer.apply(to: &settings)
-            break
-        }
+        let address = target.map { discoveryAddress(of: $0, portals: portals, named: named) } ?? named
+        discovery.first { $0.address == address }?.layer.apply(to: &settings)
         scope?.layer.apply(to: &settings)
         disk.apply(to: &settings)
         return settings
     }
+
+    /// The discovery address, one that has a section, that a target was found at: as the disk says, or the
+    /// target's section, or by one of the disk's portals.
+    public func discoveryAddress(
+        of target: ISCSIName, portals: [CausewayControl.PortalAddress],
+        named: CausewayControl.PortalAddress?
+    ) -> CausewayControl.PortalAddress? {
+        let scope = targets.first { $0.name == target }
+        let addresses = [named ?? scope?.discovery].compactMap { $0 }
+        return (addresses.isEmpty ? portals : addresses).first(where: hasDiscovery)
+    }
+
+    /// Those that have a section.
+    public var discoveryAddresses: [CausewayControl.PortalAddress] { discovery.map(\.address) }
 
     /// What is in force for a discovery at an address.
     public func settings(

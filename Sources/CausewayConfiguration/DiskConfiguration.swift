@@ -8,7 +8,10 @@ public struct DiskConfiguration: Sendable {
 
     public let name: DiskName
     public var target: ISCSIName
+    /// Of a disk that names none: empty until they are found.
     public var portals: [CausewayControl.PortalAddress]
+    /// It names none: its portals are those that its discovery address lists for the target.
+    public private(set) var findsPortals = false
     /// Bound interfaces; empty: as the routing table says.
     public var interfaces: [String]
     public var lun: UInt64
@@ -43,12 +46,16 @@ public struct DiskConfiguration: Sendable {
         for entry in root.entries { fields.read(entry, &reading) }
         if fields.target == nil, root["target"] == nil { reading.complain(nil, "\"target\" is missing") }
         if fields.lun == nil, root["lun"] == nil { reading.complain(nil, "\"lun\" is missing") }
-        if fields.portals.isEmpty, root["portals"] == nil { reading.complain(nil, "\"portals\" is missing") }
+        if root["portals"] == nil, root["discovery"] == nil {
+            reading.complain(
+                nil, "\"portals\" is missing, or \"discovery\": the address that lists the target's portals")
+        }
         guard reading.problems.isEmpty, let target = fields.target, let lun = fields.lun else { return nil }
         self.name = name
         self.target = target
         self.lun = lun
         portals = fields.portals
+        findsPortals = root["portals"] == nil
         interfaces = fields.interfaces
         socket = fields.socket
         isReadOnly = fields.isReadOnly
@@ -64,7 +71,8 @@ public struct DiskConfiguration: Sendable {
         let plain = AttachRequest(
             name: name, target: target.text, portals: [PortalAddress(host: "portal")], lun: lun)
         let fields: [(String, (inout AttachRequest) -> Void)] = [
-            ("portals", { $0.portals = portals }), ("bind", { $0.interfaces = interfaces }),
+            ("portals", { if !findsPortals { $0.portals = portals } }),
+            ("bind", { $0.interfaces = interfaces }),
             ("socket", { $0.socket = socket }),
         ]
         for (key, fill) in fields {
@@ -92,8 +100,8 @@ public struct DiskConfiguration: Sendable {
             "# The disk \(name): written by causeway attach --persist, removed by causeway detach --forget.",
             "# It may be edited; causeway.toml(5) tells how, causeway config check whether it is right.",
             "target = \(Self.quoted(target.text))",
-            "portals = \(Self.quoted(portals.map(\.description)))",
         ]
+        if !findsPortals { lines.append("portals = \(Self.quoted(portals.map(\.description)))") }
         if !interfaces.isEmpty { lines.append("bind = \(Self.quoted(interfaces))") }
         lines.append("lun = \(lun)")
         if let socket { lines.append("socket = \(Self.quoted(socket))") }

@@ -3,7 +3,7 @@ import CausewayCore
 extension Setting {
     /// Section `[parameters]`: the keys of RFC 7143 §13 by their names there. The digests are settings of
     /// `[disk]`.
-    static let parameters: [Setting] = SessionParameter.all.filter { $0.values != .digest }.map { row in
+    static let parameters: [Setting] = SessionParameter.all.filter(\.isConfigurable).map { row in
         Setting(
             section: .parameters, key: row.key.name, allowed: row.allowed,
             set: { (settings, value) throws(SettingError) in

@@ -37,7 +37,6 @@ final class AttachedDisk: Sendable {
         var configured: [String: String]?
         /// What its paths log in with, as it said last.
         var login: DiskLogin?
-        var sessions: [InitiatorSessionID] = []
         /// Its paths as they were planned.
         var plan: [PlannedPath] = []
         var wanted = WantedPaths()
@@ -55,6 +54,9 @@ final class AttachedDisk: Sendable {
         var isSynchronizing = false
         /// The flush that a detach waits for.
         var flush: Promise<NBDError>?
+        /// The command of reservations that is under way.
+        var reservation: (ticket: UInt64, promise: Promise<Result<ReservationReport, ReservationError>>)?
+        var reservationTickets: UInt64 = 0
         var origin = Origin.attached
         /// What keeps it from being served, as it was said last.
         var complaint: String?
@@ -77,6 +79,11 @@ final class AttachedDisk: Sendable {
     }
 
     var name: DiskName { request.name }
+
+    /// How its target's paths are used, for as long as it lives.
+    var multipathing: Multipathing {
+        request.allSettings[DiskSetting.multipathingKey].flatMap { Multipathing(rawValue: $0) } ?? .sessions
+    }
 
     /// Whether there is something to detach.
     var isExported: Bool { state.withLock { $0.device != nil || $0.listener != nil } }

@@ -4,6 +4,7 @@ public import Logging
 /// What the command line of `causewayd` says.
 public struct DaemonOptions: Sendable, Equatable {
     public static let defaultStateDirectory = "/run/causeway"
+    public static let defaultDataDirectory = "/var/lib/causeway"
 
     /// `causeway.toml`; the disks' files are in `disks` beside it.
     public var configuration = ConfigurationFiles()
@@ -12,6 +13,8 @@ public struct DaemonOptions: Sendable, Equatable {
     public var control: String?
     /// What must survive the daemon but not the machine: sessions to fence, the control socket.
     public var stateDirectory: String
+    /// What is to survive the machine's restart too: what discovery found.
+    public var dataDirectory = defaultDataDirectory
     /// The initiator's iSCSI name; nil: as the configuration says, or `/etc/iscsi/initiatorname.iscsi`, or
     /// `/etc/causeway/initiatorname`.
     public var initiatorName: String?

@@ -66,6 +66,9 @@ struct DiskRecord: Codable, Equatable, Sendable {
     /// The target restarted with acknowledged writes in its cache, and no FLUSH of a client has said so.
     var hasLostWrites: Bool?
 
+    /// With which key it is registered at its LUN.
+    var registration: Registration?
+
     /// What the disk does not inherit, and all its settings as the configuration had them last: by these a
     /// reload tells what the configuration has changed from what was set by hand. Nil in a record of a
     /// daemon that did not write them.
@@ -75,6 +78,33 @@ struct DiskRecord: Codable, Equatable, Sendable {
     struct OwnSettings: Codable, Equatable, Sendable {
         var settings: [String: String]
         var queueDepth: UInt32?
+    }
+
+    struct Registration: Codable, Equatable, Sendable {
+        var key: String
+        var state: String
+        var aptpl: Bool
+        var pinnedPath: String?
+        var unproved: [String]?
+
+        init(_ registration: DiskRegistration) {
+            key = "\(registration.key)"
+            state = registration.state.rawValue
+            aptpl = registration.persists
+            pinnedPath = registration.pinnedPath
+            unproved = registration.unproved.isEmpty ? nil : registration.unproved.sorted()
+        }
+
+        /// What is not known here is taken for the worst: another host has the LUN.
+        var registration: DiskRegistration {
+            var registration = DiskRegistration(
+                key: ReservationKey(parsing: key) ?? .none,
+                state: DiskRegistration.State(rawValue: state) ?? .evicted, persists: aptpl,
+                pinnedPath: pinnedPath)
+            registration.unproved = Set(unproved ?? [])
+            if registration.key == .none { registration.state = .evicted }
+            return registration
+        }
     }
 
     /// The request as it was made, before it inherited anything.

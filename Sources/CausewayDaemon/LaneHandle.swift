@@ -5,17 +5,20 @@ import Synchronization
 
 /// A lane on its own thread, and how other threads speak to it.
 final class LaneHandle: Sendable {
+    /// Among the daemon's lanes.
+    let number: Int
     private let mailbox: Mailbox<LaneRunner.Work>
     private let ended = DispatchSemaphore(value: 0)
 
     init(
-        name: String, settings: LaneSettings, onNotice: @escaping @Sendable (LaneNotice) -> Void
+        number: Int, settings: LaneSettings, onNotice: @escaping @Sendable (LaneNotice) -> Void
     ) throws(SystemError) {
         let mailbox = try Mailbox<LaneRunner.Work>()
+        self.number = number
         self.mailbox = mailbox
         let ended = ended
         let runner = try LaneRunner(settings: settings, mailbox: mailbox, onNotice: onNotice)
-        let thread = try startThread(name: name, owning: runner) { runner in
+        let thread = try startThread(name: "lane \(number)", owning: runner) { runner in
             var runner = runner
             runner.run()
             ended.signal()

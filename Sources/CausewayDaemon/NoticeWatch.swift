@@ -8,14 +8,14 @@ import Synchronization
 /// interfaces, so that neither a slow log nor a slow client can hold up a lane.
 final class NoticeWatch: Sendable {
     private let news: Mailbox<SupervisorNews>
-    private let lane: LaneHandle
+    private let lanes: Lanes
     private let stopping = Atomic<Bool>(false)
     private let wakeup: Mailbox<Void>
     private let ended = DispatchSemaphore(value: 0)
 
-    init(news: Mailbox<SupervisorNews>, lane: LaneHandle) throws(SystemError) {
+    init(news: Mailbox<SupervisorNews>, lanes: Lanes) throws(SystemError) {
         self.news = news
-        self.lane = lane
+        self.lanes = lanes
         wakeup = try Mailbox<Void>()
     }
 
@@ -64,7 +64,7 @@ final class NoticeWatch: Sendable {
             case .addressRemoved(let address):
                 if let name = names[address.interfaceIndex] {
                     let text = "\(address.address)"
-                    lane.perform { runner in
+                    lanes.performOnAll { runner in
                         runner.lane.addressLost(name, address: text, now: runner.time)
                     }
                 }
@@ -76,11 +76,11 @@ final class NoticeWatch: Sendable {
     private func found(_ name: String, _ hear: (SupervisorNews) -> Void) {
         // The address that it has now comes before the attempts that follow.
         hear(.interfaceAppeared(name))
-        lane.perform { runner in runner.lane.interfaceFound(name, now: runner.time) }
+        lanes.performOnAll { runner in runner.lane.interfaceFound(name, now: runner.time) }
     }
 
     private func lost(_ name: String, _ reason: String) {
-        lane.perform { runner in runner.lane.interfaceLost(name, reason: reason, now: runner.time) }
+        lanes.performOnAll { runner in runner.lane.interfaceLost(name, reason: reason, now: runner.time) }
     }
 
     private func resync(_ hear: (SupervisorNews) -> Void) {

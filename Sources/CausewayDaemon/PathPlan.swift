@@ -11,6 +11,14 @@ struct PlannedPath: Hashable, Sendable {
     var portal: SocketAddress
     var isid: InitiatorSessionID
 
+    /// Whether it leads the same way in the same session; its source address may be another.
+    func isSamePath(as other: PlannedPath) -> Bool {
+        interface == other.interface && portal == other.portal && isid == other.isid
+    }
+
+    /// As the lane names it.
+    var name: String { interface.map { "\($0)/\(portal)" } ?? "\(portal)" }
+
     var route: Route { Route(interface: interface, source: source, to: portal) }
 }
 
@@ -57,12 +65,13 @@ struct PathPlan: Equatable, Sendable {
     /// Plans for the interfaces and the identity that this machine has now. Throws for the first interface
     /// that can make no path; with `mayWait` only if none can.
     static func make(
-        interfaces: [String], portals: [SocketAddress], lane: Int, mayWait: Bool = false
+        interfaces: [String], portals: [SocketAddress], _ multipathing: Multipathing, lane: Int,
+        mayWait: Bool = false
     ) throws(ControlError) -> PathPlan {
         let identity = SessionIdentity.ofThisMachine()
         let present = interfaces.isEmpty ? [] : try presentInterfaces()
         var plan = PathPlan(interfaces: interfaces, portals: portals, present: present) {
-            identity.isid(interface: $0, portal: $1, lane: lane)
+            identity.isid(multipathing, interface: $0, portal: $1, lane: lane)
         }
         if let first = plan.unusable.first {
             guard mayWait, !plan.paths.isEmpty else { throw first.error }

@@ -13,7 +13,7 @@ struct SessionIdentity: Hashable, Sendable {
 
     /// What a session is for: sessions for different ends never reinstate each other.
     private enum Purpose: UInt64 {
-        case data, discovery
+        case data, discovery, connections
     }
 
     static func ofThisMachine() -> SessionIdentity {
@@ -25,6 +25,26 @@ struct SessionIdentity: Hashable, Sendable {
     /// The ISID of a path's session on a lane.
     func isid(interface: String?, portal: SocketAddress, lane: Int) -> InitiatorSessionID {
         isid(.data, interface, portal, UInt64(lane))
+    }
+
+    /// The ISID of a session on a lane whose connections are the paths to a portal group.
+    func isid(lane: Int) -> InitiatorSessionID {
+        var hash = StableHash(key0: 0x4953_4944)
+        hash.append(Purpose.connections.rawValue)
+        hash.append(machineID)
+        hash.append(networkNamespace)
+        hash.append(UInt64(lane))
+        return InitiatorSessionID(hash: hash.value())
+    }
+
+    /// The ISID of a path's session: its own, or the one that it shares.
+    func isid(
+        _ multipathing: Multipathing, interface: String?, portal: SocketAddress, lane: Int
+    ) -> InitiatorSessionID {
+        switch multipathing {
+        case .sessions: isid(interface: interface, portal: portal, lane: lane)
+        case .connections: isid(lane: lane)
+        }
     }
 
     /// The ISID of a session that only looks what there is. `slot` tells discoveries apart that run at the

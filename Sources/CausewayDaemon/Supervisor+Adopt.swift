@@ -46,7 +46,7 @@ extension Supervisor {
                 logger.error("\(name): its record names no target")
                 continue
             }
-            let disk = AttachedDisk(request: record.request, target: target, lane: lane)
+            let disk = AttachedDisk(request: record.request, target: target, lane: lane(of: target))
             disk.state.withLock {
                 $0.origin = .adopting
                 $0.wanted = record.wanted.paths
@@ -214,6 +214,7 @@ extension Supervisor {
             wwid: record.wwid, sizeBytes: record.sizeBytes, logicalBlockLength: record.blockLength)
         specification.mayHaveUnflushedWrites = !record.isDrained
         specification.hasLostWrites = record.hasLostWrites == true
+        specification.registration = record.registration?.registration
         if let device = disk.state.withLock({ $0.device }), let size = try? device.sizeBytes {
             // A resize may have ended after the record was written: the kernel's word counts.
             specification.expected?.sizeBytes = size
@@ -255,7 +256,7 @@ extension Supervisor {
     /// Hands the daemon's end of a socket to the lane.
     private func serve(_ disk: AttachedDisk, _ descriptor: Int32) -> Bool {
         guard let id = disk.state.withLock({ $0.id }) else { return false }
-        return lane.ask { $0.addClient(id, descriptor, negotiates: false) } == true
+        return disk.lane.ask { $0.addClient(id, descriptor, negotiates: false) } == true
     }
 
     /// Gives the kernel a new socket in place of the dead one, and makes sure that it took it: one for which

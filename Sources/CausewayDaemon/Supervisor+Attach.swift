@@ -23,7 +23,8 @@ extension Supervisor {
         if request.socket == nil { try checkModule() }
         let portals = try resolveAny(request.portals, for: request.name)
         let plan = try PathPlan.make(
-            interfaces: request.interfaces, portals: portals, lane: 0, mayWait: request.waitForInterfaces)
+            interfaces: request.interfaces, portals: portals, settings.multipathing, lane: 0,
+            mayWait: request.waitForInterfaces)
         for pair in plan.leftOut { logger.info("\(request.name): \(pair)") }
         for missing in plan.unusable {
             logger.warning("\(request.name): waits for \(missing.interface): \(missing.error.message)")
@@ -31,9 +32,10 @@ extension Supervisor {
         let wanted = WantedPaths(
             interfaces: request.interfaces, portals: portals, waiting: plan.unusable.map(\.interface))
         for warning in NetworkAdvice.warnings(wanted) { logger.warning("\(request.name): \(warning)") }
-        let disk = AttachedDisk(request: request, target: target, lane: lane)
+        let disk = AttachedDisk(request: request, target: target, lane: lane(of: target))
         disk.state.withLock {
             $0.wanted = wanted
+            $0.seenPortals = portals
             $0.configuration = configuration
             $0.configured = request.allSettings
             $0.login = login
@@ -59,6 +61,11 @@ extension Supervisor {
         let report = try report(disk)
         logger.info("\(disk.name): attached as \(disk.place), \(report.paths.count) paths")
         return report
+    }
+
+    /// The target's lane: its disks share its sessions.
+    func lane(of target: ISCSIName) -> LaneHandle {
+        lanes.lane(of: target, living: Set(state.withLock { $0.disks.values.map(\.target) }))
     }
 
     func targetName(_ request: AttachRequest) throws(ControlError) -> ISCSIName {
@@ -153,7 +160,7 @@ extension Supervisor {
         _ login: DiskLogin
     ) throws(ControlError) -> DiskSpecification {
         let made = try specify(plan, disk)
-        lane.perform { runner in
+        disk.lane.perform { runner in
             for (id, route) in made.routes { runner.addRoute(id, route) }
         }
         let fences = try specifyFences(disk, lun, besides: made.paths)
@@ -171,12 +178,12 @@ extension Supervisor {
     func attachToLane(
         _ disk: AttachedDisk, _ specification: DiskSpecification
     ) throws(ControlError) {
-        let answer = lane.ask { runner -> Result<DiskID, AttachError> in
+        let answer = disk.lane.ask { runner -> Result<DiskID, AttachError> in
             do throws(AttachError) {
                 let id = try runner.lane.attach(specification, now: runner.time)
                 // On the lane's thread, so that no notice of the disk can be heard before it is known.
                 disk.state.withLock { $0.id = id }
-                self.news.send(.attached(id, disk))
+                self.news.send(.attached(LaneDisk(lane: disk.lane.number, id: id), disk))
                 return .success(id)
             } catch {
                 return .failure(error)
@@ -188,6 +195,10 @@ extension Supervisor {
         case .failure(.full(let table)):
             throw .busy("the daemon has no room for more \(table)")
         case .failure(.setting(let error)): throw ControlError(error)
+        case .failure(.multipathing(let present)):
+            throw .invalidArgument(
+                "other disks of \(disk.target) use its paths as \(present.rawValue)",
+                remedy: "set multipathing to \(present.rawValue), or detach these disks first")
         case nil:
             throw .internalFailure("the lane did not answer")
         }
@@ -308,12 +319,12 @@ extension Supervisor {
                 state.disks[disk.name.text] = nil
             }
         }
-        let routes = state.withLock { state -> [SessionName: RouteID] in
+        let routes = state.withLock { state -> [SessionWay: RouteID] in
             guard !state.disks.values.contains(where: { $0.target == disk.target }) else { return [:] }
             state.oldLogins[disk.target] = nil
             return state.routes.removeValue(forKey: disk.target) ?? [:]
         }
-        lane.perform { runner in
+        disk.lane.perform { runner in
             for route in routes.values { runner.removeRoute(route) }
         }
         tellManager()
@@ -324,7 +335,7 @@ extension Supervisor {
     func awaitOtherPaths(_ disk: AttachedDisk) {
         for _ in 0..<25 {
             guard let id = disk.state.withLock({ $0.id }),
-                let snapshot = lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil
+                let snapshot = disk.lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil
             else { return }
             let isBusy = snapshot.paths.contains { path in
                 switch path.standing {

@@ -59,6 +59,8 @@ extension Supervisor {
         var configuration = Configuration()
         configuration.adapter = adapter
         let settings = configuration.settings(of: disk)
+        var disk = disk
+        if disk.findsPortals { disk.portals = try findPortals(of: disk) }
         var request = disk.request(settings)
         request.force = force
         request.chap = chap

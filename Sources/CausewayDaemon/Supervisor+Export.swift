@@ -41,7 +41,7 @@ extension Supervisor {
         }
         disk.state.withLock { $0.listener = listener }
         let descriptor = listener.descriptor
-        let failure = lane.ask { runner -> SystemError? in
+        let failure = disk.lane.ask { runner -> SystemError? in
             do throws(SystemError) {
                 try runner.listen(descriptor, for: id)
                 return nil
@@ -69,7 +69,7 @@ extension Supervisor {
                 sockets: [pair.kernelEnd])
             // Served before it is connected: the kernel reads the partition table at once.
             let daemonEnd = fcntl(pair.daemonEnd, F_DUPFD_CLOEXEC, 0)
-            guard let isServed = lane.ask({ $0.addClient(id, daemonEnd, negotiates: false) }) else {
+            guard let isServed = disk.lane.ask({ $0.addClient(id, daemonEnd, negotiates: false) }) else {
                 _ = Glibc.close(daemonEnd)
                 throw .helperFailed(.unintelligible)
             }
@@ -175,14 +175,14 @@ extension Supervisor {
         let promise = Promise<NBDError>()
         disk.state.withLock { $0.flush = promise }
         defer { disk.state.withLock { $0.flush = nil } }
-        guard lane.ask({ $0.lane.flush(id, now: $0.time) }) != nil else {
+        guard disk.lane.ask({ $0.lane.flush(id, now: $0.time) }) != nil else {
             throw .internalFailure("the lane did not answer")
         }
         switch promise.wait(milliseconds: Self.flushMilliseconds) {
         case NBDError.none?: return
         case let error?:
             // That is heard by who detaches it; the next time it may go.
-            lane.perform { $0.lane.lossWasTold(id) }
+            disk.lane.perform { $0.lane.lossWasTold(id) }
             throw .flushFailed(disk.name, reason: "\(error)", isGone: false)
         case nil:
             let reasons = (try? report(disk))?.paths.compactMap(\.reason) ?? []
@@ -230,7 +230,7 @@ extension Supervisor {
     @discardableResult
     func beginToLeaveLane(_ disk: AttachedDisk, force: Bool) -> Bool {
         guard let id = disk.state.withLock({ $0.id }) else { return false }
-        lane.perform { runner in
+        disk.lane.perform { runner in
             // Asked again here: by now the number may be another disk's.
             guard disk.state.withLock({ $0.id }) == id else { return }
             runner.stopListening(for: id)
@@ -290,7 +290,7 @@ extension Supervisor {
     /// Who is connected to the export socket: cutting a running client off takes more than a plain detach.
     private func checkClients(_ disk: AttachedDisk) throws(ControlError) {
         guard let path = disk.request.socket, let id = disk.state.withLock({ $0.id }) else { return }
-        let processes = lane.ask { $0.clientProcesses(of: id) } ?? []
+        let processes = disk.lane.ask { $0.clientProcesses(of: id) } ?? []
         guard !processes.isEmpty else { return }
         throw .deviceInUse(
             disk.name, device: path, holders: processes.map { "process \($0) is connected" })

@@ -24,7 +24,7 @@ extension Supervisor {
         for disk in served {
             awaitResize(of: disk, milliseconds: Self.drainMilliseconds)
             guard let id = disk.state.withLock({ $0.id }) else { continue }
-            lane.perform { $0.lane.quiesce(id) }
+            disk.lane.perform { $0.lane.quiesce(id) }
         }
         var left = Self.drainMilliseconds
         var waiting = served
@@ -62,13 +62,13 @@ extension Supervisor {
     /// Nothing ends now, and nothing could be flushed.
     private func isHeld(_ disk: AttachedDisk) -> Bool {
         guard let id = disk.state.withLock({ $0.id }) else { return false }
-        return lane.ask({ $0.lane.isHeld(id) }) ?? false
+        return disk.lane.ask({ $0.lane.isHeld(id) }) ?? false
     }
 
     /// The daemon's ends of a quiet disk's sockets; nil while something is under way.
     private func takeSockets(of disk: AttachedDisk) -> [Int32]? {
         guard let id = disk.state.withLock({ $0.id }) else { return [] }
-        return lane.ask { runner -> [Int32]? in
+        return disk.lane.ask { runner -> [Int32]? in
             runner.lane.isQuiet(id) ? runner.handOverClients(of: id) : nil
         } ?? nil
     }

@@ -10,8 +10,8 @@ extension Supervisor {
     /// Shorter than the shortest watchdog that is any use: a busy lane is not a dead one.
     private static let laneMilliseconds = 2000
 
-    /// Speaks of the disks, and of the lane that serves them: a lane that does not answer gets no sign of
-    /// life, and the manager ends the process. The next one takes its disks over.
+    /// Speaks of the disks, and of the lanes that serve them: while one of these does not answer there is no
+    /// sign of life, and the manager ends the process. The next one takes its disks over.
     func showLife() {
         guard let manager = ServiceNotification() else { return }
         let limit = ServiceNotification.watchdogMicroseconds().map { Int(clamping: $0 / 4000) }
@@ -20,7 +20,9 @@ extension Supervisor {
             let thread = try startThread(name: "causeway life") { [weak self] in
                 var told = ""
                 while let self {
-                    let isAlive = lane.ask(milliseconds: Self.laneMilliseconds) { _ in true } ?? false
+                    let isAlive = lanes.all.allSatisfy {
+                        $0.ask(milliseconds: Self.laneMilliseconds) { _ in true } ?? false
+                    }
                     if isAlive && limit != nil { try? manager.watchdog() }
                     let status = isAlive ? statusLine() : "the data path does not answer"
                     if status != told { try? manager.status(status) }
@@ -52,7 +54,7 @@ extension Supervisor {
     /// nil while it is being attached or detached.
     private func pathCounts(of disk: AttachedDisk) -> (active: Int, total: Int)? {
         let (id, waiting) = disk.state.withLock { ($0.id, $0.wanted.waiting.count) }
-        guard let id, let snapshot = lane.ask({ $0.lane.snapshot(id) }) ?? nil, snapshot.isReady else {
+        guard let id, let snapshot = disk.lane.ask({ $0.lane.snapshot(id) }) ?? nil, snapshot.isReady else {
             return nil
         }
         let active = snapshot.paths.count { $0.standing == .active || $0.standing == .standby }

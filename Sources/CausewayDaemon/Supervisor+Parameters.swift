@@ -16,7 +16,7 @@ extension Supervisor {
         guard let id = disk.state.withLock({ $0.id }) else {
             throw .busy("\(name) is being attached or detached")
         }
-        guard let answer = lane.ask({ $0.lane.parameters(of: id) }) else {
+        guard let answer = disk.lane.ask({ $0.lane.parameters(of: id) }) else {
             throw .internalFailure("the lane did not answer")
         }
         func byKey(_ texts: [String]) -> [String: String] {

@@ -14,7 +14,8 @@ extension Supervisor {
         let portals = given.isEmpty ? wanted.portals : given
         // Planned with all there are: an interface is paired with the portals that none is nearer to.
         let all = wanted.adding(interfaces: interfaces, portals: portals)
-        let plan = try PathPlan.make(interfaces: all.interfaces, portals: all.portals, lane: 0)
+        let plan = try PathPlan.make(
+            interfaces: all.interfaces, portals: all.portals, disk.multipathing, lane: 0)
         let asked = plan.paths.filter {
             portals.contains($0.portal) && ($0.interface.map(interfaces.contains) ?? interfaces.isEmpty)
         }
@@ -53,7 +54,7 @@ extension Supervisor {
         _ disk: AttachedDisk, _ id: DiskID, _ paths: [String], _ change: PathChange, force: Bool
     ) throws(ControlError) {
         let names = paths.map { PathName($0) }
-        let answer = lane.ask { runner -> PathChangeError? in
+        let answer = disk.lane.ask { runner -> PathChangeError? in
             do throws(PathChangeError) {
                 switch change {
                 case .enable: try runner.lane.enablePaths(id, named: names, now: runner.time)
@@ -74,7 +75,7 @@ extension Supervisor {
     private func awaitRetirement(_ disk: AttachedDisk) {
         for _ in 0..<50 {
             guard let id = disk.state.withLock({ $0.id }),
-                let snapshot = lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil,
+                let snapshot = disk.lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil,
                 snapshot.paths.contains(where: { $0.standing == .removing })
             else { return }
             Pause.milliseconds(20)
@@ -84,7 +85,7 @@ extension Supervisor {
     /// Has the lane make paths to a disk's target that are planned and that it has not got.
     func addToLane(_ disk: AttachedDisk, _ plan: [PlannedPath]) throws(ControlError) {
         let made = try specify(plan, disk)
-        let answer = lane.ask { runner -> PathChangeError? in
+        let answer = disk.lane.ask { runner -> PathChangeError? in
             guard let id = disk.state.withLock({ $0.id }) else { return .noSuchDisk }
             for (id, route) in made.routes { runner.addRoute(id, route) }
             do throws(PathChangeError) {
@@ -102,14 +103,15 @@ extension Supervisor {
     }
 
     /// A path is gone from the lane.
-    func pathRemoved(_ disk: AttachedDisk, _ name: SessionName) {
+    func pathRemoved(_ disk: AttachedDisk, _ name: SessionName, path: String) {
         // Fenced for a predecessor of another name, it never was the disk's.
         guard name.initiator == initiatorName else { return }
-        disk.state.withLock { state in
-            state.sessions.removeAll { $0 == name.isid }
-            state.plan.removeAll { $0.isid == name.isid }
+        let isShared = disk.multipathing == .connections
+        let hasOthers = disk.state.withLock { state in
+            state.plan.removeAll { $0.isid == name.isid && (!isShared || $0.name == path) }
+            return state.plan.contains { $0.isid == name.isid }
         }
-        forgetOldLogin(name)
+        if !hasOthers { forgetOldLogin(name) }
         keepPaths(disk)
     }
 
@@ -141,7 +143,7 @@ extension Supervisor {
         for disk in concerned {
             let wanted = disk.state.withLock { $0.wanted }
             let plan = PathPlan(interfaces: wanted.interfaces, portals: wanted.portals, present: present) {
-                identity.isid(interface: $0, portal: $1, lane: 0)
+                identity.isid(disk.multipathing, interface: $0, portal: $1, lane: 0)
             }
             let own = plan.paths.filter { $0.interface == name }
             refreshRoutes(disk, own)
@@ -161,7 +163,7 @@ extension Supervisor {
     /// The watch thread waits for no lane.
     private func addInBackground(_ disk: AttachedDisk, _ plan: [PlannedPath]) throws(ControlError) {
         let made = try specify(plan, disk)
-        lane.perform { [self] runner in
+        disk.lane.perform { [self] runner in
             guard let id = disk.state.withLock({ $0.id }) else {
                 return inBackground("withdraw \(disk.name)") { [self] in withdraw(made, of: disk) }
             }
@@ -189,11 +191,13 @@ extension Supervisor {
         let routes = state.withLock { state in
             plan.compactMap { path in
                 let name = SessionName(initiator: initiatorName, target: disk.target, isid: path.isid)
-                return state.routes[disk.target]?[name].map { ($0, path) }
+                return state.routes[disk.target]?[SessionWay(name, path, disk.multipathing)].map {
+                    ($0, path)
+                }
             }
         }
         guard !routes.isEmpty else { return }
-        lane.perform { runner in
+        disk.lane.perform { runner in
             for (id, path) in routes {
                 runner.addRoute(id, path.route)
                 runner.lane.sourceChanged(id, to: path.source?.description ?? "")

@@ -1,3 +1,4 @@
+import CausewayConfiguration
 import CausewayControl
 import CausewayCore
 import LinuxSystem
@@ -27,6 +28,7 @@ extension Supervisor {
             if isDue { due.append(disk) }
         }
         for disks in Dictionary(grouping: due, by: \.target).values { lookForPortals(disks) }
+        askDiscoveryAddresses(now)
         return Self.tickMilliseconds
     }
 
@@ -48,18 +50,24 @@ extension Supervisor {
         guard let discovery = try? discover(request),
             let found = discovery.targets.first(where: { $0.name == target.text })
         else { return }
+        for disk in disks { take(found.portals, disk) }
+    }
+
+    /// Tells of the portals that are new, or makes paths to them. To a disk whose portals are found by
+    /// discovery they belong.
+    func take(_ portals: [PortalReport], _ disk: AttachedDisk) {
         var listed: [SocketAddress] = []
-        for portal in found.portals {
+        for portal in portals {
             guard let address = IPAddress(parsing: portal.address) else { continue }
             let whole = SocketAddress(address, port: portal.port)
             if !listed.contains(whole) { listed.append(whole) }
         }
-        for disk in disks { take(listed, disk) }
-    }
-
-    private func take(_ listed: [SocketAddress], _ disk: AttachedDisk) {
-        let mayAdd = disk.settings()?.portalDiscovery == .add
+        let setting = disk.settings()?.portalDiscovery
+        let findsPortals = disk.state.withLock { $0.configuration?.findsPortals } == true
+        let mayAdd = setting == .add || setting == .report && findsPortals
         let (wanted, fresh) = disk.state.withLock { state in
+            // One that is taken away by hand is not new later.
+            state.seenPortals += state.wanted.portals.filter { !state.seenPortals.contains($0) }
             let others = listed.filter { !state.wanted.portals.contains($0) }
             let fresh = others.filter { !state.seenPortals.contains($0) }
             state.seenPortals += fresh
@@ -70,7 +78,8 @@ extension Supervisor {
         let all = wanted.adding(interfaces: [], portals: fresh)
         // Only what can be reached: an array may list ports of networks that this host is not in.
         let plan = try? PathPlan.make(
-            interfaces: all.interfaces.filter { !wanted.waiting.contains($0) }, portals: all.portals, lane: 0)
+            interfaces: all.interfaces.filter { !wanted.waiting.contains($0) }, portals: all.portals,
+            disk.multipathing, lane: 0)
         let reachable = (plan?.paths ?? []).filter { fresh.contains($0.portal) }
         guard !reachable.isEmpty else { return }
         let names = fresh.filter { portal in reachable.contains { $0.portal == portal } }

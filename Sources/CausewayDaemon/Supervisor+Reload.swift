@@ -62,7 +62,7 @@ extension Supervisor {
             return before
         }
         inForce.keep(configuration.adapterText, logger)
-        var notes = problems.map(\.description) + initiatorNotes(configuration.adapter)
+        var notes = problems.map(\.description) + startNotes(configuration.adapter)
         for index in attached.indices { change(&attached[index], before) }
         for index in attached.indices { dropPaths(&attached[index], &notes) }
         let loggedIn = request.relogin ? logInAgain(Set(attached.map(\.disk.target))) : [:]
@@ -86,7 +86,9 @@ extension Supervisor {
             (state.id, state.configuration, state.origin == .adopting || state.description != nil)
         }
         guard let id, let own, isReady, !disk.isDetaching else { return nil }
-        let file = configuration.disks.first { $0.name == disk.name }
+        var file = configuration.disks.first { $0.name == disk.name }
+        // Those that it has now; discovery brings the others.
+        if file?.findsPortals == true { file?.portals = own.portals }
         var made = Reloading(
             disk: disk, id: id, hasFile: file != nil, configuration: file ?? own,
             settings: configuration.settings(of: file ?? own),
@@ -113,6 +115,7 @@ extension Supervisor {
             reloading.result.outcome = .fileRemoved
         }
         reloading.result.needsAttach = DiskChanges.needingAttach(disk.request, reloading.configuration)
+        reloading.result.needsAttach += DiskChanges.needingAttach(reloading.settings.disk, disk.multipathing)
         // What the file says is of another target's paths and sessions.
         guard disk.target == reloading.configuration.target else { return }
         addPaths(&reloading)
@@ -155,7 +158,7 @@ extension Supervisor {
         guard let login = reloading.login, let old = disk.state.withLock({ $0.login }) else { return }
         let names = login.differences(from: old)
         guard !names.isEmpty else { return }
-        let isDone = lane.ask { [id = reloading.id] runner in
+        let isDone = disk.lane.ask { [id = reloading.id] runner in
             runner.lane.change(
                 id, authentication: login.authentication, parameters: login.parameters, depth: login.depth,
                 now: runner.time)
@@ -211,7 +214,8 @@ extension Supervisor {
         do throws(ControlError) {
             let before = WantedPaths(interfaces: old.interfaces, portals: try resolve(old.portals))
             let plan = try PathPlan.make(
-                interfaces: new.interfaces, portals: try resolve(new.portals), lane: 0, mayWait: true)
+                interfaces: new.interfaces, portals: try resolve(new.portals), disk.multipathing, lane: 0,
+                mayWait: true)
             let after = WantedPaths(
                 interfaces: new.interfaces, portals: try resolve(new.portals),
                 waiting: plan.unusable.map(\.interface))
@@ -305,17 +309,17 @@ extension Supervisor {
         return results
     }
 
-    /// The name is in every session and every record, so it stays until the daemon ends.
-    private func initiatorNotes(_ adapter: AdapterConfiguration) -> [String] {
-        guard options.initiatorName == nil, let name = adapter.initiatorName, name != initiatorName else {
-            return []
+    /// What stays as it is until the daemon ends: the name is in every session and every record.
+    private func startNotes(_ adapter: AdapterConfiguration) -> [String] {
+        var notes: [String] = []
+        if let count = adapter.lanes, count != lanes.most {
+            notes.append("lanes is \(count) from the daemon's next start on; until then it is \(lanes.most)")
         }
-        return [
+        guard options.initiatorName == nil, let name = adapter.initiatorName, name != initiatorName else {
+            return notes
+        }
+        return notes + [
             "initiator-name is \(name) from the daemon's next start on; until then it is \(initiatorName)"
         ]
     }
-}
-
-extension PlannedPath {
-    fileprivate var name: String { (interface.map { "\($0)/" } ?? "") + "\(portal)" }
 }

@@ -58,6 +58,10 @@ extension Supervisor {
             }
             guard let disk else { continue }
             var result = LoggedIn()
+            if disk.multipathing == .connections {
+                done[target] = renewSession(disk)
+                continue
+            }
             for path in oldPaths(disk) where result.problem == nil {
                 do throws(ControlError) {
                     try logInAgain(disk, path)
@@ -70,6 +74,23 @@ extension Supervisor {
             done[target] = result
         }
         return done
+    }
+
+    /// The paths share a session: it is made anew, and I/O waits for that.
+    private func renewSession(_ disk: AttachedDisk) -> LoggedIn {
+        var result = LoggedIn()
+        let paths = oldPaths(disk)
+        guard !paths.isEmpty, let id = disk.state.withLock({ $0.id }) else { return result }
+        disk.lane.perform { $0.lane.renewSession(id, now: $0.time) }
+        for path in paths {
+            if awaitPath(disk, path, Self.loginMilliseconds, \.carriesDisk) {
+                result.paths.append(path.text)
+            } else if result.problem == nil {
+                result.problem = "\(path): it is not up again"
+            }
+        }
+        disk.remember("the session of all paths is made anew for changed login settings")
+        return result
     }
 
     private func logInAgain(_ disk: AttachedDisk, _ path: DiskPathName) throws(ControlError) {

@@ -30,7 +30,7 @@ extension Supervisor {
         let known = disk.state.withLock { ($0.id, $0.description, $0.device, $0.events) }
         var snapshot: DiskSnapshot?
         if let id = known.0 {
-            guard let answer = lane.ask({ $0.lane.snapshot(id, at: $0.time) }) else {
+            guard let answer = disk.lane.ask({ $0.lane.snapshot(id, at: $0.time) }) else {
                 throw .internalFailure("the lane did not answer")
             }
             snapshot = answer

@@ -18,7 +18,7 @@ extension Supervisor {
         guard let id = disk.state.withLock({ $0.id }) else {
             throw .busy("\(request.name) is not attached yet")
         }
-        lane.perform { $0.lane.rescan(id, allowsShrink: request.allowShrink, now: $0.time) }
+        disk.lane.perform { $0.lane.rescan(id, allowsShrink: request.allowShrink, now: $0.time) }
         if disk.settings()?.portalDiscovery != .ignore { lookForPortals([disk]) }
         // A moment for the answers, so that the report shows what came of it.
         Pause.milliseconds(300)
@@ -60,7 +60,7 @@ extension Supervisor {
     /// The lane will say it again.
     private func forgetToldSize(of disk: AttachedDisk) {
         guard let id = disk.state.withLock({ $0.id }) else { return }
-        lane.perform { $0.lane.forgetToldSize(id) }
+        disk.lane.perform { $0.lane.forgetToldSize(id) }
     }
 
     /// False when it is being detached.
@@ -73,26 +73,26 @@ extension Supervisor {
     /// Smaller: the other way round.
     private func resize(_ disk: AttachedDisk, _ sizeBytes: UInt64) throws(ControlError) {
         guard let id = disk.state.withLock({ $0.id }),
-            let old = lane.ask({ $0.lane.snapshot(id)?.sizeBytes }) ?? nil
+            let old = disk.lane.ask({ $0.lane.snapshot(id)?.sizeBytes }) ?? nil
         else { return }
         let isLarger = sizeBytes > old
         if let device = disk.state.withLock({ $0.device }), let record = diskRecords.read(disk.name) {
             do throws(ControlError) {
-                guard lane.ask({ !$0.lane.clients(of: id).isEmpty }) == true else {
+                guard disk.lane.ask({ !$0.lane.clients(of: id).isEmpty }) == true else {
                     throw .busy("the kernel is not connected")
                 }
                 try awaitQuiet(disk, id)
-                if isLarger { setSize(id, sizeBytes) }
+                if isLarger { setSize(of: disk, id, sizeBytes) }
                 try resize(device, record, sizeBytes)
             } catch {
                 // The next answer to the poll brings it up again.
-                if isLarger { setSize(id, old) }
+                if isLarger { setSize(of: disk, id, old) }
                 forgetToldSize(of: disk)
                 throw error
             }
             try changeRecord(disk.name) { $0.sizeBytes = sizeBytes }
         }
-        setSize(id, sizeBytes)
+        setSize(of: disk, id, sizeBytes)
         let text = "the disk has \(sizeBytes) bytes now, \(isLarger ? "more" : "less") than \(old)"
         disk.remember(text)
         logger.notice("\(disk.name): \(text)")
@@ -127,17 +127,17 @@ extension Supervisor {
         for _ in 0..<milliseconds / 10 where disk.state.withLock({ $0.isResizing }) { Pause.milliseconds(10) }
     }
 
-    private func setSize(_ id: DiskID, _ sizeBytes: UInt64) {
-        lane.perform { $0.lane.resize(id, sizeBytes: sizeBytes, now: $0.time) }
+    private func setSize(of disk: AttachedDisk, _ id: DiskID, _ sizeBytes: UInt64) {
+        disk.lane.perform { $0.lane.resize(id, sizeBytes: sizeBytes, now: $0.time) }
     }
 
     /// Waits until the lane has answered everything once: the proof that requests come to their end now. Then
     /// it goes on.
     private func awaitQuiet(_ disk: AttachedDisk, _ id: DiskID) throws(ControlError) {
-        defer { lane.perform { $0.resumeClients(of: id) } }
-        lane.perform { $0.lane.quiesce(id) }
+        defer { disk.lane.perform { $0.resumeClients(of: id) } }
+        disk.lane.perform { $0.lane.quiesce(id) }
         var waited = 0
-        while lane.ask({ $0.lane.isQuiet(id) }) != true {
+        while disk.lane.ask({ $0.lane.isQuiet(id) }) != true {
             if disk.isDetaching { throw .busy("\(disk.name) is being detached") }
             if waited >= Self.drainMilliseconds {
                 // Paths are being recovered, say.

@@ -21,7 +21,7 @@ extension Supervisor {
                 for path in plan {
                     let name = SessionName(
                         initiator: initiatorName, target: disk.target, isid: path.isid)
-                    let id = state.withLock { $0.route(of: name) }
+                    let id = state.withLock { $0.route(of: SessionWay(name, path, disk.multipathing)) }
                     var specification = PathSpecification(
                         route: id, interface: path.interface ?? "",
                         sourceAddress: path.source?.description ?? "", portal: path.portal.description,
@@ -34,16 +34,15 @@ extension Supervisor {
                     made.routes.append((id, path.route))
                 }
                 // Every disk of the target is carried by all of its paths.
-                let names = state.withLock { Array($0.routes[disk.target, default: [:]].keys) }
+                let names = state.withLock { Set($0.routes[disk.target, default: [:]].keys.map(\.session)) }
                 for name in names { try records.note(units: units, of: name) }
             }
         } catch {
             throw .internalFailure("a session cannot be put on record: \(error)")
         }
         disk.state.withLock { state in
-            for path in plan where !state.sessions.contains(path.isid) {
-                made.new.append(path.isid)
-                state.sessions.append(path.isid)
+            for path in plan where !state.plan.contains(where: { $0.isSamePath(as: path) }) {
+                made.new.append(path)
                 state.plan.append(path)
             }
         }
@@ -104,8 +103,9 @@ extension Supervisor {
         _ record: SessionRecord, _ disk: AttachedDisk, _ lun: LogicalUnitNumber
     ) throws(SystemError) -> PathSpecification {
         let (id, isLiving) = state.withLock { state in
-            let isLiving = state.routes[disk.target]?[record.name] != nil
-            return (state.route(of: record.name), isLiving)
+            let ways = state.routes[disk.target, default: [:]]
+            let isLiving = ways.keys.contains { $0.session == record.name }
+            return (state.route(of: SessionWay(record.name)), isLiving)
         }
         if !isLiving {
             logger.notice(
@@ -115,7 +115,7 @@ extension Supervisor {
                 """)
             // Through whichever interface: there may be no such path any more.
             if let portal = SocketAddress(parsing: record.portal, defaultPort: 3260) {
-                lane.perform { runner in runner.addRoute(id, Route(to: portal)) }
+                disk.lane.perform { runner in runner.addRoute(id, Route(to: portal)) }
             }
         }
         var specification = PathSpecification(
@@ -132,14 +132,14 @@ extension Supervisor {
     func withdraw(_ made: SpecifiedPaths, of disk: AttachedDisk) {
         withdraw(made.paths, of: disk.target)
         disk.state.withLock { state in
-            state.sessions.removeAll(where: made.new.contains)
-            state.plan.removeAll { made.new.contains($0.isid) }
+            state.plan.removeAll { path in made.new.contains { $0.isSamePath(as: path) } }
         }
     }
 
     /// The lane has refused these paths: their sessions are not begun.
     func withdraw(_ paths: [PathSpecification], of target: ISCSIName) {
-        for path in paths {
+        // The newest beginning of a session first.
+        for path in paths.reversed() {
             records.withdraw(
                 SessionName(
                     initiator: path.initiatorName ?? initiatorName, target: target, isid: path.isid),
@@ -159,7 +159,7 @@ extension Supervisor {
                 sessionBegan(name, portalGroupTag)
             }
         }
-        lane.perform { $0.lane.sessionRecorded(name, now: $0.time) }
+        lanes.lane(of: name.target)?.perform { $0.lane.sessionRecorded(name, now: $0.time) }
     }
 
     /// A session goes off the record, and its route goes, unless somebody has begun it anew.
@@ -170,8 +170,11 @@ extension Supervisor {
             } catch {
                 logger.error("what a session left behind cannot be put on record: \(error)")
             }
-            let route = state.withLock { $0.routes[name.target]?.removeValue(forKey: name) }
-            if let route { lane.perform { $0.removeRoute(route) } }
+            let routes = state.withLock { state -> [RouteID] in
+                let ways = state.routes[name.target, default: [:]].keys.filter { $0.session == name }
+                return ways.compactMap { state.routes[name.target]?.removeValue(forKey: $0) }
+            }
+            for route in routes { lanes.lane(of: name.target)?.perform { $0.removeRoute(route) } }
         }
     }
 }
@@ -180,6 +183,20 @@ extension Supervisor {
 struct SpecifiedPaths: Sendable {
     var paths: [PathSpecification] = []
     var routes: [(RouteID, Route)] = []
-    /// Sessions that the disk had not before.
-    var new: [InitiatorSessionID] = []
+    /// Paths that the disk had not before.
+    var new: [PlannedPath] = []
+}
+
+/// A session, and where several paths share it, the way of one of them.
+struct SessionWay: Hashable, Sendable {
+    var session: SessionName
+    /// Empty where the session has only one.
+    var path = ""
+
+    init(_ session: SessionName) { self.session = session }
+
+    init(_ session: SessionName, _ path: PlannedPath, _ multipathing: Multipathing) {
+        self.session = session
+        if multipathing == .connections { self.path = path.name }
+    }
 }

@@ -20,7 +20,7 @@ extension Supervisor {
         _ disk: AttachedDisk, _ id: DiskID, _ changes: [String: String]
     ) throws(ControlError) {
         // Read and changed in one piece on the lane's thread: two clients may change settings at once.
-        let answer = lane.ask { runner -> Result<Void, ControlError>? in
+        let answer = disk.lane.ask { runner -> Result<Void, ControlError>? in
             guard let settings = runner.lane.settings(of: id) else { return nil }
             do throws(ControlError) {
                 let wanted = try changed(settings, changes)

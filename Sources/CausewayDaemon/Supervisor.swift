@@ -23,7 +23,7 @@ final class Supervisor: DiskService {
     /// What the copy is to hold, once it is certain that no other daemon runs.
     let startText: String?
     let configuredDisks: ConfiguredDisks
-    let lane: LaneHandle
+    let lanes: Lanes
     let calls = NBDCallRunner()
     let records: SessionRecords
     /// Held while sessions are put on record, or taken off.
@@ -32,6 +32,9 @@ final class Supervisor: DiskService {
     let describing = Mutex(())
     let diskRecords: DiskRecords
     let devices: DeviceRecords
+    let knownTargets: KnownTargetsFile
+    let schedule = Mutex(DiscoverySchedule())
+    private let challenges = KnownChallenges()
     let news: Mailbox<SupervisorNews>
     private let watch: NoticeWatch
     private let portalWatch = PortalWatch()
@@ -51,20 +54,21 @@ final class Supervisor: DiskService {
         var disks: [String: AttachedDisk] = [:]
         /// Disks of a predecessor, from the start of the daemon until its control socket stands.
         var adoptions: [Adoption] = []
-        /// Kept by the watch thread, in the order of the lane's notices: a lane uses its numbers again.
-        var byID: [DiskID: AttachedDisk] = [:]
+        /// Kept by the watch thread, in the order of the lanes' notices: a lane uses its numbers again.
+        var byID: [LaneDisk: AttachedDisk] = [:]
         /// The routes of every target's paths. Its disks share them, so they stay until the last of these is
         /// gone.
-        var routes: [ISCSIName: [SessionName: RouteID]] = [:]
+        var routes: [ISCSIName: [SessionWay: RouteID]] = [:]
         /// Sessions that stand with other login settings than a login would have now.
         var oldLogins: [ISCSIName: OldLogins] = [:]
         private var nextRoute: Int32 = 0
 
-        mutating func route(of session: SessionName) -> RouteID {
-            if let known = routes[session.target]?[session] { return known }
+        mutating func route(of way: SessionWay) -> RouteID {
+            let target = way.session.target
+            if let known = routes[target]?[way] { return known }
             let id = RouteID(rawValue: nextRoute)
             nextRoute &+= 1
-            routes[session.target, default: [:]][session] = id
+            routes[target, default: [:]][way] = id
             return id
         }
     }
@@ -78,6 +82,7 @@ final class Supervisor: DiskService {
         records = SessionRecords(stateDirectory: options.stateDirectory)
         diskRecords = DiskRecords(stateDirectory: options.stateDirectory)
         devices = DeviceRecords(stateDirectory: options.stateDirectory)
+        knownTargets = KnownTargetsFile(dataDirectory: options.dataDirectory)
         self.logger = logger
         do throws(SystemError) {
             try records.prepare()
@@ -106,8 +111,11 @@ final class Supervisor: DiskService {
             settings.skipsBarrier = options.skipsBarrier
             settings.initiatorAlias = initiatorAlias
             unsafe settings.checksum = ProcessorChecksum.fastest
-            lane = try LaneHandle(name: "lane 0", settings: settings) { news.send(.notice($0)) }
-            watch = try NoticeWatch(news: news, lane: lane)
+            lanes = try Lanes(
+                most: start.configured.adapter.lanes ?? Lanes.standardCount, settings: settings,
+                logger: logger
+            ) { news.send(.notice(lane: $0, $1)) }
+            watch = try NoticeWatch(news: news, lanes: lanes)
         } catch {
             throw .system(error)
         }
@@ -130,7 +138,7 @@ final class Supervisor: DiskService {
         handOver(disks.filter { $0.state.withLock { $0.device != nil } })
         endExports(of: disks.filter { $0.request.socket != nil })
         watch.stop()
-        lane.stop()
+        lanes.stop()
     }
 
     /// What `systemctl status` shows.
@@ -142,15 +150,18 @@ final class Supervisor: DiskService {
 
     private func hear(_ news: SupervisorNews) {
         switch news {
-        case .attached(let id, let disk): state.withLock { $0.byID[id] = disk }
+        case .attached(let disk, let attached): state.withLock { $0.byID[disk] = attached }
         case .interfaceAppeared(let name):
             interfaceAppeared(name)
             configuredDisks.hurry(for: name)
-        case .notice(let notice): hear(notice)
+        case .notice(let lane, let notice): hear(notice, lane)
         }
     }
 
-    private func hear(_ notice: LaneNotice) {
+    private func hear(_ notice: LaneNotice, _ lane: Int) {
+        func find(_ id: DiskID) -> AttachedDisk? {
+            state.withLock { $0.byID[LaneDisk(lane: lane, id: id)] }
+        }
         switch notice {
         case .ready(let id, let description):
             find(id)?.outcome.fulfil(.success(description))
@@ -166,8 +177,8 @@ final class Supervisor: DiskService {
             guard let disk = find(id) else { return }
             // For the log the lane has a line of its own: one for the path, however many disks it carries.
             disk.remember("\(interface) \(portal): " + (isUp ? "active" : "lost: \(reason)"))
-        case .pathRemoved(let id, let name):
-            if let disk = find(id) { pathRemoved(disk, name) }
+        case .pathRemoved(let id, let name, let path):
+            if let disk = find(id) { pathRemoved(disk, name, path: path) }
         case .clientGone(let id, let requested):
             guard let disk = find(id) else { return }
             if requested { deviceIsGone(disk) } else { kernelHungUp(disk) }
@@ -178,10 +189,15 @@ final class Supervisor: DiskService {
             } catch {
                 logger.error("\(disk.name): that writes were lost cannot be put on record: \(error)")
             }
+        case .registrationChanged(let id, let registration):
+            if let disk = find(id) { registrationChanged(disk, registration) }
+        case .reservationEnded(let id, let ticket, let result):
+            let waiting = find(id)?.state.withLock { $0.reservation }
+            if let waiting, waiting.ticket == ticket { waiting.promise.fulfil(result) }
         case .flushed(let id, let error):
             find(id)?.state.withLock { $0.flush }?.fulfil(error)
         case .detached(let id, let isFlushed):
-            let disk = state.withLock { $0.byID.removeValue(forKey: id) }
+            let disk = state.withLock { $0.byID.removeValue(forKey: LaneDisk(lane: lane, id: id)) }
             disk?.state.withLock { $0.id = nil }
             disk?.detached.fulfil(DetachOutcome(isFlushed: isFlushed))
         case .sizeChanged(let id, let sizeBytes):
@@ -202,10 +218,6 @@ final class Supervisor: DiskService {
         }
     }
 
-    private func find(_ id: DiskID) -> AttachedDisk? {
-        state.withLock { $0.byID[id] }
-    }
-
     func find(_ name: DiskName) throws(ControlError) -> AttachedDisk {
         guard let disk = state.withLock({ $0.disks[name.text] }) else {
             throw configuredDisks.explanation(of: name) ?? .noSuchDisk(name)
@@ -218,6 +230,7 @@ final class Supervisor: DiskService {
     func discover(_ request: DiscoverRequest) throws(ControlError) -> Discovery {
         var discovery = TargetDiscovery(initiatorName: initiatorName)
         discovery.initiatorAlias = initiatorAlias
+        discovery.challenges = challenges
         let layer = SettingLayer(request.chap)
         discovery.authentications.discovery = { [adapter] portal throws(ControlError) in
             try adapter.settings(discoveryAt: portal, request: layer).chap.authentication()
@@ -233,8 +246,8 @@ final class Supervisor: DiskService {
 /// What the watch thread hears, in the order in which it happened on the lane.
 enum SupervisorNews: Sendable {
     /// The lane has taken a disk; what it has to say of it comes after this.
-    case attached(DiskID, AttachedDisk)
-    case notice(LaneNotice)
+    case attached(LaneDisk, AttachedDisk)
+    case notice(lane: Int, LaneNotice)
     /// An interface is up with carrier, or has another address.
     case interfaceAppeared(String)
 }

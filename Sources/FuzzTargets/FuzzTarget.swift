@@ -7,10 +7,17 @@ import CausewayCore
 public enum FuzzTarget: String, CaseIterable, Sendable {
     /// PDUs of the full-feature phase and NBD requests, to a lane that has a disk; see `LaneFuzz`.
     case lane
+    /// The same with digests, and with two paths.
+    case laneDigests = "lane-digests"
+    case lanePaths = "lane-paths"
     /// Text keys (RFC 7143 §6.1).
     case text
     /// Login Responses, one after the other.
     case login
+    /// The same where both sides have to prove who they are.
+    case loginCHAP = "login-chap"
+    /// The same for a connection that joins a session.
+    case loginJoin = "login-join"
     /// Login and Text Responses of a discovery session.
     case discovery
     /// What an NBD client says before transmission.
@@ -23,8 +30,12 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     public func run(_ bytes: UnsafeRawBufferPointer) {
         switch self {
         case .lane: unsafe LaneFuzz.run(bytes)
+        case .laneDigests: unsafe LaneFuzz.run(bytes, hasDigests: true)
+        case .lanePaths: unsafe LaneFuzz.run(bytes, pathCount: 2)
         case .text: unsafe Self.runText(bytes)
         case .login: unsafe Self.runLogin(bytes)
+        case .loginCHAP: unsafe LoginFuzz.runCHAP(bytes)
+        case .loginJoin: unsafe LoginFuzz.runJoin(bytes)
         case .discovery: unsafe Self.runDiscovery(bytes)
         case .haggling: unsafe Self.runHaggling(bytes)
         case .scsi: unsafe Self.runSCSI(bytes)
@@ -43,7 +54,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         _ = try? SendTargetsResponse(text)
     }
 
-    private static func options() -> LoginOptions? {
+    static func options() -> LoginOptions? {
         guard let initiator = try? ISCSIName("iqn.2026-01.example:i"),
             let target = try? ISCSIName("iqn.2026-01.example:t")
         else { return nil }
@@ -52,8 +63,9 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     }
 
     /// A byte that says what to keep of an honest response, then its fields and its text.
-    private static func responses(
-        _ bytes: UnsafeRawBufferPointer, _ take: (BasicHeaderSegment, UnsafeRawBufferPointer) -> Bool
+    static func responses(
+        _ bytes: UnsafeRawBufferPointer, tsih: UInt64 = 1,
+        _ take: (BasicHeaderSegment, UnsafeRawBufferPointer) -> Bool
     ) {
         var at = 0
         var statSN: UInt32 = 1
@@ -65,7 +77,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             var header = BasicHeaderSegment(opcode: how & 1 == 0 ? .loginResponse : .textResponse)
             if how & 2 != 0 { header = BasicHeaderSegment(opcode: Opcode(rawValue: first & 0x3f)) }
             header[byte: 1] = flags
-            header.lun = InitiatorSessionID(hash: 7).value << 16 | (how & 4 != 0 ? 1 : 0)
+            header.lun = InitiatorSessionID(hash: 7).value << 16 | (how & 4 != 0 ? tsih : 0)
             header[6] = how & 8 != 0 ? UInt32(first) : statSN
             statSN &+= 1
             if how & 16 != 0 { header[9] = UInt32(first) << 16 }
@@ -83,23 +95,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
 
     private static func runLogin(_ bytes: UnsafeRawBufferPointer) {
         guard let options = options() else { return }
-        var machine = LoginStateMachine(options)
-        _ = machine.start()
-        var rounds = 0
-        unsafe responses(bytes) { header, data in
-            rounds += 1
-            precondition(rounds <= LoginStateMachine.maximumRounds + 1, "a login without end")
-            switch unsafe machine.received(header, data: data) {
-            case .send(_, let data):
-                precondition(data.count <= 8192, "a login request longer than every target takes")
-                return true
-            case .completed(let parameters):
-                precondition(
-                    parameters.maxBurstLength >= 512 && parameters.targetMaxRecvDataSegmentLength >= 512)
-                return false
-            case .redirected, .failed: return false
-            }
-        }
+        _ = unsafe LoginFuzz.run(bytes, options)
     }
 
     private static func runDiscovery(_ bytes: UnsafeRawBufferPointer) {

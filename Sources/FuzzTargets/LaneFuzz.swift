@@ -1,35 +1,48 @@
 import CausewayCore
 
-/// A lane with a disk, a client and one path, played by a string of bytes: an honest target until the disk is
-/// ready, and after that whatever the bytes say. At the end the disk is detached by force, and nothing may be
-/// left.
+/// A lane with a disk, a client and one path or two, played by a string of bytes: an honest target until the
+/// disk is ready, and after that whatever the bytes say. At the end the disk is detached by force, and
+/// nothing may be left.
 ///
 /// Safe because the vectors live as long as the player and only hold what the lane has just described.
 @safe
 final class LaneFuzz {
     private var lane: Lane
     private var disk = DiskID(rawValue: -1)
-    private var target: StreamID?
+    /// One a path, by its route.
+    private var targets: [Peer]
+    private let hasDigests: Bool
     private var client: StreamID?
     private var isReady = false
     private var isDetached = false
     private var now: UInt64 = 1_000_000_000
-    private var logins = 0
-    private var loginStep = 0
-    private var fromLane: [UInt8] = []
-    private var outstanding: [(tag: UInt32, cdb: UInt32, length: Int)] = []
-    private var statSN: UInt32 = 1
-    private var expCmdSN: UInt32 = 1
     private var cookie: UInt64 = 0
     private let vectors = UnsafeMutablePointer<IOVector>.allocate(capacity: 64)
 
-    static func run(_ bytes: UnsafeRawBufferPointer) {
-        guard let player = LaneFuzz() else { preconditionFailure("the disk does not come up") }
+    /// The target's end of a path.
+    private struct Peer {
+        var id: StreamID?
+        var logins = 0
+        var loginStep = 0
+        /// Digests follow headers and data.
+        var isSealed = false
+        var fromLane: [UInt8] = []
+        var outstanding: [(tag: UInt32, cdb: UInt32, length: Int)] = []
+        var statSN: UInt32 = 1
+        var expCmdSN: UInt32 = 1
+    }
+
+    static func run(_ bytes: UnsafeRawBufferPointer, pathCount: Int = 1, hasDigests: Bool = false) {
+        guard let player = LaneFuzz(pathCount, hasDigests) else {
+            preconditionFailure("the disk does not come up")
+        }
         unsafe player.play(bytes)
         player.finish()
     }
 
-    private init?() {
+    private init?(_ pathCount: Int, _ hasDigests: Bool) {
+        targets = Array(repeating: Peer(), count: pathCount)
+        self.hasDigests = hasDigests
         var settings = LaneSettings()
         settings.taskCapacity = 32
         settings.reservedTasks = 8
@@ -46,22 +59,30 @@ final class LaneFuzz {
         settings.sendQueueCapacity = 128
         settings.requestsPerClient = 8
         lane = Lane(settings: settings)
+        var wishes = DiskSettings()
+        if hasDigests {
+            wishes.headerDigest = .required
+            wishes.dataDigest = .required
+        }
+        let paths = (0..<pathCount).map { index in
+            PathSpecification(
+                route: RouteID(rawValue: Int32(index)), interface: "eth\(index)",
+                sourceAddress: "192.0.2.1", portal: "192.0.2.\(2 + index):3260",
+                isid: InitiatorSessionID(hash: 7 + UInt64(index)))
+        }
         guard let name = try? ISCSIName("iqn.2026-01.example:t"),
             let initiator = try? ISCSIName("iqn.2026-01.example:i"), let lun = LogicalUnitNumber(1),
             let id = try? lane.attach(
                 DiskSpecification(
-                    name: "d", target: name, initiatorName: initiator, lun: lun,
-                    paths: [
-                        PathSpecification(
-                            route: RouteID(rawValue: 0), interface: "eth0", sourceAddress: "192.0.2.1",
-                            portal: "192.0.2.2:3260", isid: InitiatorSessionID(hash: 7))
-                    ]), now: Instant(nanoseconds: now))
+                    name: "d", target: name, initiatorName: initiator, lun: lun, paths: paths,
+                    settings: wishes),
+                now: Instant(nanoseconds: now))
         else { return nil }
         disk = id
-        for _ in 0..<40 where !isReady {
+        for _ in 0..<40 where !isReady || targets.contains(where: { !$0.outstanding.isEmpty }) {
             lane.tick(now: instant)
             turn()
-            answerAll()
+            for index in targets.indices { answerAll(index) }
         }
         guard isReady else { return nil }
         client = lane.addClient(disk, negotiates: false, now: instant)
@@ -89,21 +110,24 @@ final class LaneFuzz {
         while at < bytes.count && turns < 200 {
             turns += 1
             let operation = next()
+            let path = Int(operation >> 3 & 1) % targets.count
             switch operation & 7 {
             case 0: request(operation & 8 == 0 ? 0 : 1, blocks: Int(operation >> 4) + 1, at: next())
             case 1: request(UInt16(operation >> 3) % 8, blocks: Int(next() & 31) + 1, at: next())
             case 2:
                 let count = Int(next())
-                give(take(count), to: target)
+                give(take(count), to: targets[path].id)
             case 3:
                 let (opcode, flags, which, count) = (next(), next(), next(), Int(next()))
-                give(pdu(opcode, flags, which, take(min(count, 12)), length: count), to: target)
+                var pdu = pdu(path, opcode, flags, which, take(min(count, 12)), length: count)
+                if targets[path].isSealed, operation & 0x10 != 0 { pdu[Int(which) % pdu.count] ^= 1 }
+                give(pdu, to: targets[path].id)
             case 4: wait(milliseconds: 1 << UInt64(operation >> 4))
             case 5:
                 let count = Int(next())
                 give(take(count), to: client)
-            case 6: if operation & 0xf0 == 0 { lose() } else { answerAll() }
-            default: answerAll()
+            case 6: if operation & 0xf0 == 0 { lose(path) } else { answerAll(path) }
+            default: answerAll(path)
             }
             turn()
         }
@@ -128,17 +152,16 @@ final class LaneFuzz {
     }
 
     /// A PDU that has its tag and numbers right, and the rest as the bytes say.
-    private func pdu(_ opcode: UInt8, _ flags: UInt8, _ which: UInt8, _ words: [UInt8], length: Int)
-        -> [UInt8]
-    {
+    private func pdu(
+        _ path: Int, _ opcode: UInt8, _ flags: UInt8, _ which: UInt8, _ words: [UInt8], length: Int
+    ) -> [UInt8] {
+        let outstanding = targets[path].outstanding
         var header = BasicHeaderSegment()
         header[byte: 0] = opcode & 0x3f
         header[byte: 1] = flags
         header[4] = outstanding.isEmpty ? reservedTag : outstanding[Int(which) % outstanding.count].tag
         header[5] = 1
-        header[6] = statSN
-        header[7] = expCmdSN
-        header[8] = expCmdSN &+ 15
+        number(&header, path)
         if words.count > 0 { header[byte: 2] = words[0] & 0x81 }
         if words.count > 1 { header[byte: 3] = words[1] }
         if words.count > 2 { header[9] = UInt32(words[2]) }
@@ -152,9 +175,9 @@ final class LaneFuzz {
         header.dataSegmentLength = count
         // These count their status on.
         if [0x21, 0x22, 0x26, 0x32, 0x3f].contains(opcode & 0x3f) || opcode & 0x3f == 0x25 && flags & 1 != 0 {
-            statSN &+= 1
+            targets[path].statSN &+= 1
         }
-        return wire(header, [UInt8](repeating: which, count: count))
+        return wire(header, [UInt8](repeating: which, count: count), isSealed: targets[path].isSealed)
     }
 
     private func wait(milliseconds: UInt64) {
@@ -162,9 +185,9 @@ final class LaneFuzz {
         lane.tick(now: instant)
     }
 
-    private func lose() {
-        guard let id = target else { return }
-        target = nil
+    private func lose(_ path: Int) {
+        guard let id = targets[path].id else { return }
+        targets[path].id = nil
         lane.closed(id, reason: "fuzz", now: instant)
     }
 
@@ -196,10 +219,11 @@ final class LaneFuzz {
     private func drainEffects() {
         while let effect = lane.takeEffect() {
             switch effect {
-            case .connect(let id, _, _), .connectElsewhere(let id, _, _, _): connect(id)
+            case .connect(let id, let route, _), .connectElsewhere(let id, let route, _, _):
+                connect(id, Int(route.rawValue))
             case .inspect, .abort: break
             case .close(let id):
-                if id == target { target = nil }
+                for index in targets.indices where targets[index].id == id { targets[index].id = nil }
                 if id == client { client = nil }
             case .notice(.ready): isReady = true
             case .notice(.detached): isDetached = true
@@ -208,16 +232,13 @@ final class LaneFuzz {
         }
     }
 
-    private func connect(_ id: StreamID) {
-        logins += 1
+    private func connect(_ id: StreamID, _ path: Int) {
+        let logins = targets[path].logins + 1
         // A few times the target is there again.
-        guard logins < 5 else { return lane.connectFailed(id, reason: "enough", now: instant) }
-        target = id
-        loginStep = 0
-        fromLane = []
-        outstanding = []
-        statSN = 1
-        expCmdSN = 1
+        guard logins < 5, targets[path].id == nil else {
+            return lane.connectFailed(id, reason: "enough", now: instant)
+        }
+        targets[path] = Peer(id: id, logins: logins)
         lane.connected(id, now: instant)
     }
 
@@ -225,10 +246,10 @@ final class LaneFuzz {
         while true {
             let batch = unsafe lane.sendVectors(id, into: vectors, capacity: 64)
             if batch.count == 0 { return }
-            if id == target {
+            if let path = targets.firstIndex(where: { $0.id == id }) {
                 for index in 0..<batch.count {
                     let vector = unsafe vectors[index]
-                    unsafe fromLane.append(
+                    unsafe targets[path].fromLane.append(
                         contentsOf: UnsafeRawBufferPointer(start: vector.base, count: vector.count))
                 }
             }
@@ -239,7 +260,9 @@ final class LaneFuzz {
     private func give(_ bytes: [UInt8], to stream: StreamID?) {
         guard let id = stream else { return }
         var rest = bytes[...]
-        while !rest.isEmpty, id == target || id == client, let space = lane.receiveSpace(id) {
+        while !rest.isEmpty, id == client || targets.contains(where: { $0.id == id }),
+            let space = lane.receiveSpace(id)
+        {
             let count = min(space.count, rest.count)
             guard count > 0 else { return }
             unsafe rest.withUnsafeBytes { source in
@@ -255,72 +278,83 @@ final class LaneFuzz {
 
     // MARK: An honest target
 
-    private func answerAll() {
-        while fromLane.count >= 48 {
-            var header = BasicHeaderSegment()
-            for word in 0..<12 {
-                header[word] = (0..<4).reduce(0) { $0 << 8 | UInt32(fromLane[4 * word + $1]) }
-            }
-            let total = 48 + (header.dataSegmentLength + 3) & ~3
-            guard fromLane.count >= total else { return }
-            fromLane.removeFirst(total)
-            answer(header)
-        }
-        let tasks = outstanding
-        outstanding = []
-        for task in tasks { answer(task.tag, task.cdb, task.length) }
+    private func answerAll(_ path: Int) {
+        while let header = nextHeader(path) { answer(header, path) }
+        let tasks = targets[path].outstanding
+        targets[path].outstanding = []
+        for task in tasks { answer(path, task.tag, task.cdb, task.length) }
     }
 
-    private func answer(_ header: BasicHeaderSegment) {
+    /// The next PDU of the lane; its data is passed over.
+    private func nextHeader(_ path: Int) -> BasicHeaderSegment? {
+        let bytes = targets[path].fromLane
+        guard bytes.count >= 48 else { return nil }
+        var header = BasicHeaderSegment()
+        for word in 0..<12 {
+            header[word] = (0..<4).reduce(0) { $0 << 8 | UInt32(bytes[4 * word + $1]) }
+        }
+        let dataCount = (header.dataSegmentLength + 3) & ~3
+        var total = 48 + dataCount
+        if targets[path].isSealed { total += dataCount == 0 ? 4 : 8 }
+        guard bytes.count >= total else { return nil }
+        targets[path].fromLane.removeFirst(total)
+        return header
+    }
+
+    private func answer(_ header: BasicHeaderSegment, _ path: Int) {
         switch header.opcode {
-        case .loginRequest: answerLogin(header)
+        case .loginRequest: answerLogin(header, path)
         case .scsiCommand:
-            expCmdSN &+= 1
+            targets[path].expCmdSN &+= 1
             if isReady {
-                outstanding.append((header[4], header[8], Int(header[5])))
+                targets[path].outstanding.append((header[4], header[8], Int(header[5])))
             } else {
-                answer(header[4], header[8], Int(header[5]))
+                answer(path, header[4], header[8], Int(header[5]))
             }
-        case .nopOut where header[4] != reservedTag: reply(.nopIn, header[4], [])
-        case .logoutRequest: reply(.logoutResponse, header[4], [])
-        case .taskManagementRequest: reply(.taskManagementResponse, header[4], [])
+        case .nopOut where header[4] != reservedTag: reply(path, .nopIn, header[4], [])
+        case .logoutRequest: reply(path, .logoutResponse, header[4], [])
+        case .taskManagementRequest: reply(path, .taskManagementResponse, header[4], [])
         default: break
         }
     }
 
     /// - Parameter cdb: its first four bytes.
-    private func answer(_ tag: UInt32, _ cdb: UInt32, _ length: Int) {
+    private func answer(_ path: Int, _ tag: UInt32, _ cdb: UInt32, _ length: Int) {
         switch (cdb >> 24, cdb >> 16 & 1, cdb >> 8 & 0xff) {
         case (0x88, _, _) where length <= 8192:
-            reply(.scsiDataIn, tag, [UInt8](repeating: 1, count: length), flags: 0x81)
-        case (0x12, let isPage, let page): probe(tag, 0x12, isPage != 0, UInt8(page), length)
-        case (0x9e, _, _), (0x1a, _, _): probe(tag, UInt8(cdb >> 24), false, 0, length)
-        default: reply(.scsiResponse, tag, [])
+            reply(path, .scsiDataIn, tag, [UInt8](repeating: 1, count: length), flags: 0x81)
+        case (0x12, let isPage, let page): probe(path, tag, 0x12, isPage != 0, UInt8(page), length)
+        case (0x9e, _, _), (0x1a, _, _): probe(path, tag, UInt8(cdb >> 24), false, 0, length)
+        default: reply(path, .scsiResponse, tag, [])
         }
     }
 
-    private func answerLogin(_ request: BasicHeaderSegment) {
-        loginStep += 1
-        let isLast = loginStep == 2
+    private func answerLogin(_ request: BasicHeaderSegment, _ path: Int) {
+        targets[path].loginStep += 1
+        let isLast = targets[path].loginStep == 2
         var header = BasicHeaderSegment(opcode: .loginResponse)
         header[byte: 1] = isLast ? 0x87 : 0x81
         header[2] = request[2]
         header[3] = request[3] & 0xffff_0000 | (isLast ? 1 : 0)
         header[4] = request[4]
-        header[6] = statSN
-        header[7] = expCmdSN
-        header[8] = expCmdSN &+ 15
-        statSN &+= 1
+        number(&header, path)
+        targets[path].statSN &+= 1
+        let digest = hasDigests ? "CRC32C" : "None"
         let text =
             isLast
-            ? "HeaderDigest=None\0DataDigest=None\0InitialR2T=No\0ImmediateData=Yes\0FirstBurstLength=1024\0"
-                + "MaxBurstLength=4096\0MaxOutstandingR2T=2\0MaxRecvDataSegmentLength=1024\0"
+            ? "HeaderDigest=\(digest)\0DataDigest=\(digest)\0InitialR2T=No\0ImmediateData=Yes\0"
+                + "FirstBurstLength=1024\0MaxBurstLength=4096\0MaxOutstandingR2T=2\0"
+                + "MaxRecvDataSegmentLength=1024\0"
             : "AuthMethod=None\0TargetPortalGroupTag=1\0"
         header.dataSegmentLength = text.utf8.count
-        give(wire(header, Array(text.utf8)), to: target)
+        let bytes = wire(header, Array(text.utf8), isSealed: false)
+        targets[path].isSealed = hasDigests && isLast
+        give(bytes, to: targets[path].id)
     }
 
-    private func probe(_ tag: UInt32, _ cdb: UInt8, _ isPage: Bool, _ page: UInt8, _ length: Int) {
+    private func probe(
+        _ path: Int, _ tag: UInt32, _ cdb: UInt8, _ isPage: Bool, _ page: UInt8, _ length: Int
+    ) {
         var data = [UInt8](repeating: 0, count: 64)
         switch (cdb, isPage, page) {
         case (0x12, false, _):
@@ -334,33 +368,50 @@ final class LaneFuzz {
             data[6] = 1
             data[10] = 2
         case (0x1a, _, _): data = [3, 0, 0x10, 0]
-        default: return reply(.scsiResponse, tag, [])
+        default: return reply(path, .scsiResponse, tag, [])
         }
-        reply(.scsiDataIn, tag, Array(data.prefix(length)), flags: 0x81)
+        reply(path, .scsiDataIn, tag, Array(data.prefix(length)), flags: 0x81)
     }
 
-    private func reply(_ opcode: Opcode, _ tag: UInt32, _ data: [UInt8], flags: UInt8 = 0x80) {
+    private func reply(
+        _ path: Int, _ opcode: Opcode, _ tag: UInt32, _ data: [UInt8], flags: UInt8 = 0x80
+    ) {
         var header = BasicHeaderSegment(opcode: opcode)
         header[byte: 1] = flags
         header[4] = tag
         if opcode == .nopIn { header[5] = reservedTag }
-        header[6] = statSN
-        header[7] = expCmdSN
-        header[8] = expCmdSN &+ 15
+        number(&header, path)
         header.dataSegmentLength = data.count
-        statSN &+= 1
-        give(wire(header, data), to: target)
+        targets[path].statSN &+= 1
+        give(wire(header, data, isSealed: targets[path].isSealed), to: targets[path].id)
     }
 
-    private func wire(_ header: BasicHeaderSegment, _ data: [UInt8]) -> [UInt8] {
+    private func number(_ header: inout BasicHeaderSegment, _ path: Int) {
+        header[6] = targets[path].statSN
+        header[7] = targets[path].expCmdSN
+        header[8] = targets[path].expCmdSN &+ 15
+    }
+
+    private func wire(_ header: BasicHeaderSegment, _ data: [UInt8], isSealed: Bool) -> [UInt8] {
         var bytes: [UInt8] = []
         for word in 0..<12 {
             for shift in [24, 16, 8, 0] as [UInt32] {
                 bytes.append(UInt8(truncatingIfNeeded: header[word] >> shift))
             }
         }
+        if isSealed { seal(&bytes, from: 0) }
+        let start = bytes.count
         bytes += data
         for _ in 0..<(-data.count & 3) { bytes.append(0) }
+        if isSealed, !data.isEmpty { seal(&bytes, from: start) }
         return bytes
+    }
+
+    private func seal(_ bytes: inout [UInt8], from start: Int) {
+        let digest = unsafe bytes.withUnsafeBytes { buffer -> UInt32 in
+            guard let base = buffer.baseAddress else { return 0 }
+            return unsafe CRC32C.portable(0, base + start, buffer.count - start)
+        }
+        for byte in 0..<4 { bytes.append(UInt8(truncatingIfNeeded: digest >> UInt32(8 * byte))) }
     }
 }

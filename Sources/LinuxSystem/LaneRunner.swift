@@ -32,6 +32,19 @@ public struct LaneRunner: ~Copyable {
     private static let vectorCapacity = 1024
     private static let listenerCapacity = 256
 
+    /// Names that targets redirected to, being looked up for streams that still wait for it.
+    private var lookUps: Set<StreamID> = []
+    private var lookUpThreads = 0
+    private static let lookUpThreadsMax = 8
+
+    /// Where a target has sent a login to.
+    private struct Redirection: Sendable {
+        var id: StreamID
+        var route: RouteID
+        var userTimeout: UInt32
+        var portal: PortalAddress
+    }
+
     private struct Listener {
         var descriptor: Int32
         var disk: DiskID
@@ -250,8 +263,8 @@ public struct LaneRunner: ~Copyable {
         while let effect = lane.takeEffect() {
             switch effect {
             case .connect(let id, let route, let userTimeout): connect(id, route, userTimeout)
-            case .connectElsewhere(let id, let route, let address, let userTimeout):
-                connect(id, route, userTimeout, elsewhere: address)
+            case .connectElsewhere(let id, let route, let portal, let userTimeout):
+                connect(Redirection(id: id, route: route, userTimeout: userTimeout, portal: portal))
             case .inspect(let id): inspect(id)
             case .close(let id): close(id)
             case .abort(let id): abort(id)
@@ -271,6 +284,7 @@ public struct LaneRunner: ~Copyable {
     }
 
     private mutating func close(_ id: StreamID) {
+        lookUps.remove(id)
         let slot = Int(id.index)
         guard sockets[slot].id == id, sockets[slot].descriptor >= 0 else { return }
         poller.remove(sockets[slot].descriptor, slot: slot)
@@ -299,22 +313,14 @@ public struct LaneRunner: ~Copyable {
 
     private mutating func connect(
         _ id: StreamID, _ route: RouteID, _ userTimeoutMilliseconds: UInt32,
-        elsewhere: PortalAddress? = nil
+        elsewhere: SocketAddress? = nil
     ) {
         guard var way = routes[route] else {
             return lane.connectFailed(id, reason: "the route is not known", now: now)
         }
         if let elsewhere {
-            // Names are resolved on the control thread only: a resolver may take seconds.
-            guard let address = SocketAddress(parsing: "\(elsewhere)", defaultPort: elsewhere.port) else {
-                return lane.connectFailed(
-                    id,
-                    reason: "the target redirects to \(elsewhere), a name: "
-                        + "configure its address as a portal",
-                    now: now)
-            }
-            way.destination = address
-            if let source = way.source, source.family != address.address.family { way.source = nil }
+            way.destination = elsewhere
+            if let source = way.source, source.family != elsewhere.address.family { way.source = nil }
         }
         do throws(SystemError) {
             let descriptor = try TCPConnection.connect(
@@ -322,6 +328,58 @@ public struct LaneRunner: ~Copyable {
             try register(id, descriptor.release(), isConnecting: true)
         } catch {
             lane.connectFailed(id, reason: "\(error)", now: now)
+        }
+    }
+
+    private mutating func connect(_ redirection: Redirection) {
+        let portal = redirection.portal
+        guard let address = SocketAddress(parsing: "\(portal)", defaultPort: portal.port) else {
+            return lookUp(redirection)
+        }
+        connect(redirection.id, redirection.route, redirection.userTimeout, elsewhere: address)
+    }
+
+    /// A resolver may take seconds, so the name has a thread of its own; the lane's time limit for the
+    /// connection counts on meanwhile.
+    private mutating func lookUp(_ redirection: Redirection) {
+        let (id, portal, mailbox) = (redirection.id, redirection.portal, mailbox)
+        guard lookUpThreads < Self.lookUpThreadsMax else {
+            return lane.connectFailed(
+                id, reason: "the target redirects to \(portal), and too many names are looked up just now",
+                now: now)
+        }
+        do throws(SystemError) {
+            let thread = try startThread(name: "causeway names") {
+                let found: Result<[SocketAddress], NameError>
+                do throws(NameError) {
+                    found = .success(try NameResolver.resolve("\(portal)", defaultPort: portal.port))
+                } catch {
+                    found = .failure(error)
+                }
+                mailbox.send { $0.lookedUp(redirection, found) }
+            }
+            _ = consume thread
+            lookUpThreads += 1
+            lookUps.insert(id)
+        } catch {
+            lane.connectFailed(id, reason: "\(error)", now: now)
+        }
+    }
+
+    private mutating func lookedUp(
+        _ redirection: Redirection, _ found: Result<[SocketAddress], NameError>
+    ) {
+        lookUpThreads -= 1
+        // The lane may have given the attempt up.
+        guard lookUps.remove(redirection.id) != nil else { return }
+        switch found {
+        case .success(let addresses):
+            let family = routes[redirection.route]?.destination.address.family
+            let address = addresses.first { $0.address.family == family } ?? addresses.first
+            connect(redirection.id, redirection.route, redirection.userTimeout, elsewhere: address)
+        case .failure(let error):
+            lane.connectFailed(
+                redirection.id, reason: "the target redirects to \(redirection.portal): \(error)", now: now)
         }
     }
 

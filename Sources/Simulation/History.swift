@@ -1,4 +1,4 @@
-import CausewayCore
+public import CausewayCore
 
 /// One seed, from attach to detach.
 public struct Verdict: Sendable {
@@ -61,11 +61,12 @@ public final class History {
     ///   - missing: what is left out on purpose: such histories must fail now and then.
     ///   - hasLives: in some histories the daemon dies or restarts.
     ///   - chap: in place of what the seed draws; targets of even seeds mistake algorithms then.
+    ///   - multipathing: how the target's paths are used.
     public init(
         seed: UInt64, isTracing: Bool = false, without missing: Safeguard? = nil, hasLives: Bool = true,
-        chap: SimulatedCHAP? = nil
+        chap: SimulatedCHAP? = nil, multipathing: Multipathing = .sessions
     ) {
-        var swarm = Swarm(seed: seed, isCanary: missing != nil)
+        var swarm = Swarm(seed: seed, isCanary: missing != nil, multipathing: multipathing)
         if let chap {
             swarm.options.target.chap = chap
             swarm.options.target.mistakesAlgorithms = seed.isMultiple(of: 2)
@@ -217,7 +218,10 @@ public final class History {
                 swarm.options.forgetsSessions ? 5_000_000 : lives.pick([20_000_000, 2_000_000_000])
             let delay = lives.nanoseconds(1_000_000...longest)
             if lives.chance(600) {
-                world.crash(paths: paths, successorAfter: delay)
+                let isShared = swarm.options.settings.multipathing == .connections
+                let next: Multipathing? =
+                    isShared ? lives.pick([.connections, .connections, .sessions]) : nil
+                world.crash(paths: paths, successorAfter: delay, multipathing: next)
             } else {
                 world.handOver(paths: paths, successorAfter: delay)
             }
@@ -363,17 +367,22 @@ public final class History {
             guard random.chance(200) else { return }
             world.replaceUnit(by: .nothing)
             later(time) { $0.restoreUnit() }
-        case .otherLUN:
-            guard random.chance(200) else { return }
-            // With the same names, only a path that has shown its serial number tells the difference.
-            let knowsSerials = !hasSuccessors && !swarm.changesPaths
-            world.replaceUnit(by: random.chance(500) && knowsSerials ? .otherSerial : .otherIdentity)
-            later(time) { $0.restoreUnit() }
+        case .otherLUN: strikeOtherLUN(time)
         case .resize: world.resizeUnit(random.number(600...2000))
         case .poolFull:
             world.fillPool(true)
             later(time / 4) { $0.fillPool(false) }
         }
+    }
+
+    private func strikeOtherLUN(_ time: UInt64) {
+        guard random.chance(200) else { return }
+        // With the same names, only a path that has shown its serial number tells the difference.
+        let isLimited = swarm.options.target.maxConnections < swarm.options.paths.count
+        let isShared = swarm.options.settings.multipathing == .connections
+        let knowsSerials = !hasSuccessors && !swarm.changesPaths && !(isShared && isLimited)
+        world.replaceUnit(by: random.chance(500) && knowsSerials ? .otherSerial : .otherIdentity)
+        later(time) { $0.restoreUnit() }
     }
 
     /// A path works, and badly.

@@ -64,6 +64,8 @@ struct Sense: Equatable {
     static let nexusLoss = Sense(key: 6, code: 0x29, qualifier: 0x07)
     static let modeParametersChanged = Sense(key: 6, code: 0x2a, qualifier: 0x01)
     static let accessStateChanged = Sense(key: 6, code: 0x2a, qualifier: 0x06)
+    static let reservationsPreempted = Sense(key: 6, code: 0x2a, qualifier: 0x03)
+    static let registrationsPreempted = Sense(key: 6, code: 0x2a, qualifier: 0x05)
     static let capacityChanged = Sense(key: 6, code: 0x2a, qualifier: 0x09)
     static let lunsChanged = Sense(key: 6, code: 0x3f, qualifier: 0x0e)
     static let inquiryChanged = Sense(key: 6, code: 0x3f, qualifier: 0x03)
@@ -118,6 +120,7 @@ final class SimulatedUnit {
     var failsSynchronization = false
     /// The task set, in the order of arrival, of all sessions (TST 000b).
     var tasks: [TargetTask] = []
+    let reservations = SimulatedReservations()
     /// Nil without asymmetric access.
     var access: SimulatedAccess?
     /// Not the LUN that was attached: no I/O may ever come here.
@@ -164,6 +167,8 @@ final class SimulatedUnit {
         case 0x12: (false, Int(cdb.field(3, bytes: 2)))
         case 0x1a: (false, Int(cdb[4]))
         case 0x42: (true, Int(cdb.field(7, bytes: 2)))
+        case 0x5e: (false, Int(cdb.field(7, bytes: 2)))
+        case 0x5f: (true, Int(cdb.field(5, bytes: 4)))
         case 0x88: (false, Int(cdb.field(10, bytes: 4)) * options.blockLength)
         case 0x8a: (true, Int(cdb.field(10, bytes: 4)) * options.blockLength)
         case 0x93: (true, cdb[1] & 1 == 1 ? 0 : options.blockLength)

@@ -16,8 +16,9 @@ final class Oracle {
         var history = [Entry(stamp: 0, sequence: 0)]
         var unconfirmed: [UInt64] = []
         var isLossy = false
-        /// The client was told of the loss; a FLUSH promises nothing more about this content.
-        var isReported = false
+        /// The client was told of the loss of what was acknowledged up to then; a FLUSH promises nothing more
+        /// about it.
+        var reported: UInt64 = 0
     }
 
     private var states: [Int: BlockState] = [:]
@@ -80,7 +81,6 @@ final class Oracle {
             state.isLossy = crossedLoss
         }
         state.unconfirmed = []
-        state.isReported = false
         states[lba] = state
         if state.history.count > 1 { uncovered.insert(lba) } else { uncovered.remove(lba) }
     }
@@ -88,8 +88,10 @@ final class Oracle {
     /// A FLUSH ended well that began when `mark` acknowledgements had been given.
     func flushed(_ mark: UInt64) {
         for lba in uncovered {
-            guard var state = states[lba], !state.isReported else { continue }
-            guard let last = state.history.lastIndex(where: { $0.sequence <= mark }) else { continue }
+            guard var state = states[lba],
+                let last = state.history.lastIndex(where: { $0.sequence <= mark }),
+                state.history[last].sequence > state.reported
+            else { continue }
             state.history.removeFirst(last)
             if state.history.count == 1 {
                 state.isLossy = false
@@ -101,7 +103,7 @@ final class Oracle {
 
     /// A FLUSH failed: what was lost is known to be lost.
     func flushFailed() {
-        for lba in uncovered where states[lba]?.isLossy == true { states[lba]?.isReported = true }
+        for lba in uncovered where states[lba]?.isLossy == true { states[lba]?.reported = sequence }
     }
 
     func cacheLost() {

@@ -10,6 +10,8 @@ public final class SimulatedTarget {
     let random: RandomStream
     let chronicle: Chronicle
     private(set) var units: [UInt64: SimulatedUnit] = [:]
+    /// Numbers of units that are away for a while.
+    private var absent: Set<UInt64> = []
     /// Units that were taken away while they had tasks.
     private var former: [SimulatedUnit] = []
     /// Portals that show another LUN than the rest.
@@ -66,6 +68,7 @@ public final class SimulatedTarget {
 
     func add(_ unit: SimulatedUnit) {
         units[unit.lun] = unit
+        unit.reservations.tell = { [weak self, lun = unit.lun] in self?.tell($0, $1, lun: lun) }
         giveAccess(unit)
     }
 
@@ -118,6 +121,7 @@ public final class SimulatedTarget {
         chronicle.trace("target", "LUN \(old.lun >> 48) is \(unit == nil ? "gone" : "another")")
         let present = units[old.lun]
         units[old.lun] = unit
+        if unit == nil { absent.insert(old.lun) } else { absent.remove(old.lun) }
         if let unit { giveAccess(unit) }
         if let present, present !== unit { former.append(present) }
         former.removeAll { former in former.tasks.isEmpty || former === unit }
@@ -137,8 +141,8 @@ public final class SimulatedTarget {
             // One that was ended before, and whose tag may be another's, is only still being carried out.
             if task.session.tasks[task.tag] === task {
                 task.session.tasks[task.tag] = nil
-                task.session.connection?.abortedTags.insert(task.tag)
-                if isAnswered { task.session.connection?.answer(task, .status(0x40)) }
+                task.connection.abortedTags.insert(task.tag)
+                if isAnswered { task.connection.answer(task, .status(0x40)) }
             }
             if task.state != .executing {
                 remove(task)
@@ -152,7 +156,7 @@ public final class SimulatedTarget {
         startReady(unit)
     }
 
-    private func waitForEnd(_ tasks: [TargetTask], _ isDone: @escaping () -> Void) {
+    func waitForEnd(_ tasks: [TargetTask], _ isDone: @escaping () -> Void) {
         let rest = options.reinstatement == .drains ? tasks.filter { $0.state == .executing } : []
         if rest.isEmpty && !isPaused { return isDone() }
         timeline.after(1_000_000) { [weak self] in self?.waitForEnd(rest, isDone) }
@@ -227,14 +231,19 @@ public final class SimulatedTarget {
         if let old { end(old, "reinstated") }
     }
 
-    func makeSession(name: String, isid: UInt64, portalGroup: UInt16, cmdSN: UInt32) -> TargetSession {
+    func makeSession(
+        name: String, isid: UInt64, portalGroup: UInt16, cmdSN: UInt32, _ parameters: NegotiatedParameters
+    ) -> TargetSession {
         let session = TargetSession(
-            initiatorName: name, isid: isid, tsih: nextTSIH, portalGroup: portalGroup, cmdSN: cmdSN)
+            initiatorName: name, isid: isid, tsih: nextTSIH, portalGroup: portalGroup, cmdSN: cmdSN,
+            parameters: parameters)
         nextTSIH = nextTSIH == .max ? 1 : nextTSIH + 1
         // A unit that lost nothing says no more than that tasks are gone.
         if wasRestarted {
             let isTalkative = random.chance(100)
-            for lun in units.keys where isTalkative || !told.contains(Listener(isid: isid, lun: lun)) {
+            // A unit that is away now has it to say when it is back.
+            for lun in Set(units.keys).union(absent)
+            where isTalkative || !told.contains(Listener(isid: isid, lun: lun)) {
                 session.attentions[lun] = [hasLostCache && options.announcesRestart ? .powerOn : .reset]
             }
         }
@@ -259,13 +268,14 @@ public final class SimulatedTarget {
             }
         }
         session.tasks = [:]
-        session.connection?.close()
-        session.connection = nil
+        session.early = [:]
+        for connection in session.living { connection.close() }
+        session.connections = [:]
         if hasTasks(session) { draining.append(session) }
         for unit in allUnits { startReady(unit) }
     }
 
-    private func ordered(_ tasks: [UInt32: TargetTask]) -> [TargetTask] {
+    func ordered(_ tasks: [UInt32: TargetTask]) -> [TargetTask] {
         tasks.sorted { $0.key < $1.key }.map { $0.value }
     }
 
@@ -281,18 +291,22 @@ public final class SimulatedTarget {
     /// The connection of a session went away: its tasks go on, without those whose data can no longer come.
     func connectionLost(_ connection: TargetConnection) {
         waitingLogins.removeAll { $0 === connection }
-        guard let session = connection.session, session.connection === connection else { return }
-        session.connection = nil
-        for task in ordered(session.tasks) where task.state == .receiving {
+        guard let session = connection.session, session.connections[connection.cid] === connection else {
+            return
+        }
+        session.connections[connection.cid] = nil
+        session.tellAgain(connection)
+        for task in ordered(session.tasks) where task.state == .receiving && task.connection === connection {
             remove(task)
             session.tasks[task.tag] = nil
         }
         for unit in allUnits { startReady(unit) }
+        if session.isShared { connectionLost(connection.cid, of: session) }
     }
 
     // MARK: Tasks
 
-    private func remove(_ task: TargetTask) {
+    func remove(_ task: TargetTask) {
         task.state = .ended
         task.unit.tasks.removeAll { $0 === task }
     }
@@ -341,7 +355,7 @@ public final class SimulatedTarget {
         let outcome = carryOut(task)
         if session.tasks[task.tag] === task {
             session.tasks[task.tag] = nil
-            session.connection?.answer(task, outcome)
+            task.connection.answer(task, outcome)
         } else {
             task.leaveAttention()
         }
@@ -362,7 +376,12 @@ public final class SimulatedTarget {
             }
             return forced
         }
-        return task.unit.execute(task.cdb, task.data, portal: task.portal, self)
+        // The news may have gone out since the command came.
+        if task.connection.isUnheard(task) { return .check(.lunsChanged) }
+        let nexus = SimulatedReservations.Nexus(
+            isid: task.session.isid, group: Int(task.session.portalGroup))
+        return task.unit.reservations.outcome(task.cdb, task.data, nexus)
+            ?? task.unit.execute(task.cdb, task.data, portal: task.portal, self)
     }
 
     /// ABORT TASK: a task that is not being carried out is gone; what becomes of another depends on the kind
@@ -388,7 +407,7 @@ public final class SimulatedTarget {
 
     /// Its data may still be on their way.
     private func forget(_ task: TargetTask) {
-        if task.state == .receiving { task.session.connection?.abortedTags.insert(task.tag) }
+        if task.state == .receiving { task.connection.abortedTags.insert(task.tag) }
         remove(task)
         task.leaveAttention()
         task.session.tasks[task.tag] = nil
@@ -419,7 +438,7 @@ public final class SimulatedTarget {
         timeline.after(nanoseconds) { [weak self] in
             guard let self, isWindowShut else { return }
             isWindowShut = false
-            for session in sessions { session.connection?.announceWindow() }
+            for connection in sessions.flatMap(\.living) { connection.announceWindow() }
         }
     }
 
@@ -458,11 +477,12 @@ public final class SimulatedTarget {
     /// Every session is sent an Asynchronous Message (RFC 7143 §11.9) of a SCSI event.
     func sendAsynchronousMessages() {
         for session in sessions {
-            guard let connection = session.connection else { continue }
-            var message = connection.header(.asynchronousMessage, countsStatus: true)
-            if takesConfusion() { message[6] &+= 3 }
-            message[4] = reservedTag
-            connection.send(message, [0, 0])
+            for connection in session.living {
+                var message = connection.header(.asynchronousMessage, countsStatus: true)
+                if takesConfusion() { message[6] &+= 3 }
+                message[4] = reservedTag
+                connection.send(message, [0, 0])
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-import CausewayCore
+public import CausewayCore
 
 /// What a seed makes of a world: who takes part, how large things are, and what goes wrong how often. Every
 /// choice is drawn anew for each seed, and each kind of fault is left out in some: faults hide each other.
@@ -36,8 +36,10 @@ public struct Swarm: Sendable, CustomStringConvertible {
     /// Commands that are slow, and no more than that, may fail.
     public var mayAbort = false
 
-    /// - Parameter isCanary: breeds ghosts.
-    public init(seed: UInt64, isCanary: Bool = false) {
+    /// - Parameters:
+    ///   - isCanary: breeds ghosts.
+    ///   - multipathing: not drawn, so that a seed stays the history it was.
+    public init(seed: UInt64, isCanary: Bool = false, multipathing: Multipathing = .sessions) {
         let random = RandomStream(seed: seed, "swarm")
         options.seed = seed
         drawPaths(random)
@@ -55,6 +57,7 @@ public struct Swarm: Sendable, CustomStringConvertible {
         if RandomStream(seed: seed, "LIO").chance(250) { makeLIO() }
         drawRefusals(RandomStream(seed: seed, "refusals"))
         if isCanary { makeCanary(random) }
+        if multipathing == .connections { drawConnections(RandomStream(seed: seed, "connections")) }
     }
 
     private mutating func drawPaths(_ random: RandomStream) {
@@ -175,6 +178,25 @@ public struct Swarm: Sendable, CustomStringConvertible {
             mayFail = true
         }
         drawUnitFaults(random)
+    }
+
+    /// One session, a connection a path.
+    private mutating func drawConnections(_ random: RandomStream) {
+        options.settings.multipathing = .connections
+        // A successor may have a session for each path, and one for the fence of each before.
+        let more = options.paths.count
+        options.lane.pathCapacity += more
+        options.lane.streamCapacity += more
+        options.lane.reservedTasks += more
+        options.lane.taskCapacity += more
+        options.lane.reservedChunks += more
+        options.lane.chunkCount += more
+        options.target.portalGroups = options.target.portalGroups.map { _ in 1 }
+        // The portals of a portal group are one target port.
+        options.target.accessGroups = options.target.accessGroups.map { _ in 5 }
+        options.target.maxConnections = random.chance(700) ? 32 : random.number(1...4)
+        options.target.connectionLoss =
+            options.target.isLIO ? .sessionEnds : random.pick(TargetOptions.ConnectionLoss.allCases)
     }
 
     private mutating func makeLIO() {
@@ -335,6 +357,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
             MRDSL \(target.maxRecvDataSegmentLength), \
             bursts \(target.firstBurstLength)/\(target.maxBurstLength), \
             R2T \(target.maxOutstandingR2T), window \(target.window), CHAP \(target.chap)
+              paths as \(options.settings.multipathing), up to \(target.maxConnections) a session, \
+            \(target.connectionLoss)
               unit     \(unit.blockLength) bytes, cache \(unit.hasWriteCache), FUA \(unit.supportsFUA), \
             thin \(unit.isThin), \
             slow \(unit.slowPermille) of 1000 up to \(unit.slowLatency.upperBound / 1_000_000) ms

@@ -90,9 +90,10 @@ struct TargetAuthentication {
                 return .broken("CHAP_A \(keys["CHAP_A"] ?? "absent")")
             }
             let identifier = UInt8(truncatingIfNeeded: random.next())
-            let challenge = (0..<random.pick([1, 16, 1024])).map { _ in
+            var challenge = (0..<random.pick([1, 16, 1024])).map { _ in
                 UInt8(truncatingIfNeeded: random.next())
             }
+            if options.repeatsChallenges { challenge = [1, 2, 3, 4] }
             state = .challenged(algorithm: algorithm, identifier: identifier, challenge: challenge)
             return .go(
                 on: [

@@ -27,15 +27,13 @@ extension TargetConnection {
         if attribute == 2 && target.options.isLIO { return fail("an ORDERED command to LIO") }
         let task = TargetTask(
             session: session, unit: unit, tag: tag, cdb: cdb, isOrdered: attribute == 2, isWrite: writes,
-            expectedLength: length, portal: connection.portal)
+            expectedLength: length, connection: self)
         guard checkUnsolicited(header, data, task) else { return }
         session.tasks[tag] = task
         task.forced = forcedOutcome(task, session)
-        // What was under way when the news went out, no initiator can call back: a target that takes a LUN
-        // away under one refuses it.
-        if unit.isImpostor, let news = replacementStatSN, Int32(bitPattern: header[7] &- news) <= 0 {
-            task.forced = .check(.lunsChanged)
-        }
+        task.cmdSN = header[6]
+        task.expStatSN = header[7]
+        if isUnheard(task) { task.forced = .check(.lunsChanged) }
         task.isSlow = task.cdb[0] != 0 && target.random.chance(unit.options.slowPermille)
         if let forced = task.forced, !task.isOrdered, isImmediateRefusal(forced) {
             // Refused before anything else: the rest of its data is thrown away.
@@ -49,6 +47,14 @@ extension TargetConnection {
         }
         target.enqueue(task)
         if task.state == .receiving { requestData(task) }
+    }
+
+    /// Whether a command went out before the initiator had heard that the LUN is another. What was under way
+    /// when the news went out, it cannot call back: a target that takes a LUN away under one refuses it.
+    func isUnheard(_ task: TargetTask) -> Bool {
+        guard task.unit.isImpostor else { return false }
+        if task.session.isShared { return task.session.isUnheard(task.cmdSN, lun: task.unit.lun) }
+        return replacementStatSN.map { Int32(bitPattern: task.expStatSN &- $0) <= 0 } ?? false
     }
 
     /// What may come unasked, against what was negotiated.
@@ -205,6 +211,11 @@ extension TargetConnection {
     func answer(_ task: TargetTask, _ outcome: Outcome) {
         if case .check(let sense) = outcome, sense == .powerOn || sense == .reset {
             restartNews.append((statSN, task.unit.lun))
+        }
+        if let attention = task.attention, case .check(let sense) = outcome, sense == attention,
+            task.session.isShared
+        {
+            untold.append((statSN, task.unit.lun, sense))
         }
         answer(task.tag, outcome, isWrite: task.isWrite, expected: task.expectedLength)
     }

@@ -7,6 +7,7 @@ final class TargetConnection {
     unowned let target: SimulatedTarget
     let connection: Connection
     var session: TargetSession?
+    var cid: UInt16 = 0
     var phase = Phase.login
     var login = TargetLogin()
     private var buffer: [UInt8] = []
@@ -18,6 +19,8 @@ final class TargetConnection {
     private var isHalfClosed = false
     /// The statuses that told of a restart, and of which LUN.
     var restartNews: [(statSN: UInt32, lun: UInt64)] = []
+    /// Unit attentions that were reported and not acknowledged yet, on a connection of several.
+    var untold: [(statSN: UInt32, lun: UInt64, sense: Sense)] = []
     /// Tasks answered before all of their Data-Out had come.
     var endedEarly: Set<UInt32> = []
     /// The status that told of another LUN in place of the one before.
@@ -33,7 +36,7 @@ final class TargetConnection {
     /// PDUs that came damaged.
     private(set) var damagedCount = 0
     /// A command was refused before it counted: no later one is taken (RFC 7143 §7.3).
-    private var hasGap = false
+    var hasGap = false
     var nextRejection: UInt8?
 
     init(_ target: SimulatedTarget, _ connection: Connection) {
@@ -162,6 +165,8 @@ final class TargetConnection {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(52 + data.count)
         for word in 0..<12 { bytes.append(UInt64(header[word]), bytes: 4) }
+        // Only a script sends one. The digest is over it, too.
+        bytes += [UInt8](repeating: 0, count: 4 * header.totalAHSLength)
         let digests = phase == .login ? StreamDigestCounts() : StreamDigestCounts(login.parameters)
         if digests.header > 0 { appendDigest(&bytes, from: 0) }
         let start = bytes.count
@@ -255,7 +260,11 @@ final class TargetConnection {
 
     private func received(_ header: BasicHeaderSegment, _ data: [UInt8]) {
         guard let session else { return }
-        let expStatSN = header[7]
+        // A logout for another connection bears that one's (RFC 7143 §11.14.4).
+        let isOther =
+            header.opcode == .logoutRequest && header[byte: 1] & 0x7f != 0
+            && header[5] >> 16 != UInt32(cid)
+        let expStatSN = isOther ? acknowledged ?? statSN : header[7]
         let isBehind = acknowledged.map { Int32(bitPattern: expStatSN &- $0) < 0 } ?? false
         guard !isBehind, Int32(bitPattern: expStatSN &- statSN) <= 0 else {
             return fail("ExpStatSN \(expStatSN), last \(acknowledged ?? 0), next StatSN \(statSN)")
@@ -267,6 +276,13 @@ final class TargetConnection {
         }
         if hasGap && !header.isImmediate && header.opcode != .scsiDataOut { return }
         if hasGap && header.opcode == .scsiDataOut && session.tasks[header[4]] == nil { return }
+        if session.isShared {
+            while let news = untold.first, Int32(bitPattern: expStatSN &- news.statSN) > 0 {
+                if news.sense.tellsOfAnother { session.heardAt[news.lun] = header[6] }
+                untold.removeFirst()
+            }
+            return takeTurn(header, data, session)
+        }
         if header.opcode != .scsiDataOut {
             guard hasGap || header[6] == session.expCmdSN else {
                 return fail(
@@ -284,6 +300,11 @@ final class TargetConnection {
                 session.expCmdSN &+= 1
             }
         }
+        deliver(header, data, session)
+    }
+
+    /// A request whose turn it is.
+    func deliver(_ header: BasicHeaderSegment, _ data: [UInt8], _ session: TargetSession) {
         switch header.opcode {
         case .scsiCommand: receivedCommand(header, data, session)
         case .scsiDataOut: receivedData(header, data, session)
@@ -307,7 +328,7 @@ final class TargetConnection {
         }
     }
 
-    private func reject(_ header: BasicHeaderSegment, _ reason: UInt8) {
+    func reject(_ header: BasicHeaderSegment, _ reason: UInt8) {
         var reject = self.header(.reject, countsStatus: true)
         reject[byte: 2] = reason
         reject[4] = reservedTag
@@ -357,18 +378,6 @@ final class TargetConnection {
         send(echo, target.options.echoesPings ? data : [])
     }
 
-    private func receivedLogout(_ header: BasicHeaderSegment, _ session: TargetSession) {
-        guard header[byte: 1] & 0x7f == 0 else {
-            return fail("a logout for another reason than closing the session")
-        }
-        var answer = self.header(.logoutResponse, countsStatus: true)
-        answer[4] = header[4]
-        answer[10] = UInt32(target.random.below(2)) << 16
-        send(answer)
-        target.logoutCount += 1
-        target.end(session, "logged out")
-    }
-
     private func receivedTaskManagement(_ header: BasicHeaderSegment, _ session: TargetSession) {
         let function = header[byte: 1] & 0x7f
         let tag = header[4]
@@ -411,7 +420,7 @@ final class TargetConnection {
         guard phase == .fullFeature else { return }
         var message = header(.asynchronousMessage, countsStatus: true)
         message[4] = reservedTag
-        message[9] = UInt32(event.rawValue) << 24
+        message[9] = UInt32(event.rawValue) << 24 | (event == .connectionDrop ? UInt32(cid) : 0)
         message[10] = UInt32(seconds.wait) << 16 | UInt32(seconds.time)
         var data: [UInt8] = []
         if event == .scsiEvent {

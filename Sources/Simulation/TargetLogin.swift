@@ -27,7 +27,9 @@ struct TargetLogin {
                 request.expStatSN.value == connection.statSN
             else { return connection.fail("a login request that does not follow from the first") }
         } else {
-            guard request.tsih == 0 else { return connection.fail("TSIH \(request.tsih)") }
+            guard request.tsih == 0 || connection.target.options.maxConnections > 1 else {
+                return connection.fail("TSIH \(request.tsih)")
+            }
             first = request
             stage = request.currentStage?.rawValue
         }
@@ -58,7 +60,7 @@ struct TargetLogin {
 
     private mutating func security(_ request: LoginRequest, _ connection: TargetConnection) {
         initiatorName = keys["InitiatorName"] ?? ""
-        guard !initiatorName.isEmpty, keys["SessionType"] == "Normal" else {
+        guard !initiatorName.isEmpty, keys["SessionType"] == (request.tsih == 0 ? "Normal" : nil) else {
             return connection.fail("a login without InitiatorName or SessionType")
         }
         guard keys["TargetName"] == connection.target.name else {
@@ -69,6 +71,9 @@ struct TargetLogin {
                 elsewhere.isPermanent ? 0x0102 : 0x0101, request, connection,
                 [TextPair(.targetAddress, elsewhere.address)])
         }
+        if request.tsih != 0, let status = refusal(request, connection) {
+            return refuse(status, request, connection)
+        }
         guard connection.target.options.chap == .none else { return authenticate(request, connection) }
         guard keys["AuthMethod"]?.split(separator: ",").contains("None") == true else {
             return connection.fail("AuthMethod \(keys["AuthMethod"] ?? "absent")")
@@ -77,6 +82,19 @@ struct TargetLogin {
             return connection.fail("SecurityNegotiation with nothing to prove goes on")
         }
         endSecurity([TextPair(.authMethod, "None")], request, connection)
+    }
+
+    /// Why a connection may not join its session; nil if it may (RFC 7143 §6.3.1).
+    private func refusal(_ request: LoginRequest, _ connection: TargetConnection) -> UInt32? {
+        let target = connection.target
+        guard let session = target.session(tsih: request.tsih), session.isid == request.isid.value,
+            session.initiatorName == initiatorName
+        else { return 0x020a }
+        guard session.portalGroup == target.options.portalGroups[connection.connection.portal] else {
+            return 0x0208
+        }
+        let others = session.connections.keys.count { $0 != request.cid }
+        return others < session.parameters.maxConnections ? nil : 0x0206
     }
 
     private mutating func endSecurity(
@@ -107,6 +125,15 @@ struct TargetLogin {
         let options = connection.target.options
         if !answered {
             answered = true
+            if let session = connection.target.session(tsih: request.tsih) {
+                let keys: Set = ["HeaderDigest", "DataDigest", "MaxRecvDataSegmentLength"]
+                if let pair = pairs.first(where: { !keys.contains($0.key) }) {
+                    return connection.fail("\(pair.key) on a connection that joins a session")
+                }
+                parameters = session.parameters
+                parameters.headerDigest = .none
+                parameters.dataDigest = .none
+            }
             finalAnswer = pairs.compactMap { settle($0, options) }
             if options.isLIO { finalAnswer.append(TextPair(.targetAlias, "LIO Target")) }
             finalAnswer.append(TextPair(.maxRecvDataSegmentLength, "\(options.maxRecvDataSegmentLength)"))
@@ -121,7 +148,10 @@ struct TargetLogin {
         }
         lastRequest = request
         let portalGroup = options.portalGroups[connection.connection.portal]
-        connection.target.reinstate(name: initiatorName, isid: request.isid.value, portalGroup: portalGroup)
+        if request.tsih == 0 {
+            connection.target.reinstate(
+                name: initiatorName, isid: request.isid.value, portalGroup: portalGroup)
+        }
         let latency = connection.target.random.nanoseconds(options.loginLatency)
         connection.target.timeline.after(latency) { [weak connection] in connection?.goOn() }
     }
@@ -136,6 +166,7 @@ struct TargetLogin {
             target.timeline.at(target.pausedUntil + 1000) { [weak connection] in connection?.goOn() }
             return
         }
+        if request.tsih != 0 { return join(request, connection) }
         let portalGroup = target.options.portalGroups[connection.connection.portal]
         target.reinstate(name: initiatorName, isid: request.isid.value, portalGroup: portalGroup)
         if target.options.reinstatement == .drains,
@@ -145,15 +176,46 @@ struct TargetLogin {
         }
         let session = target.makeSession(
             name: initiatorName, isid: request.isid.value, portalGroup: portalGroup,
-            cmdSN: request.cmdSN.value)
-        session.connection = connection
+            cmdSN: request.cmdSN.value, parameters)
+        session.connections[request.cid] = connection
         connection.session = session
+        connection.cid = request.cid
         answer(finalAnswer, request, transits: true, connection)
         connection.chronicle.trace(
             "target",
             "session \(session.tsih) through portal \(connection.connection.portal), "
                 + "interface \(connection.connection.interface)")
     }
+
+    /// A further connection of a session; one with its CID is logged out by that (RFC 7143 §6.3.4).
+    private mutating func join(_ request: LoginRequest, _ connection: TargetConnection) {
+        if let status = refusal(request, connection) { return refuse(status, request, connection) }
+        guard let session = connection.target.session(tsih: request.tsih) else { return }
+        // As it was when the login began, which may be long ago.
+        guard Int32(bitPattern: request.cmdSN.value &- session.expCmdSN) < 5000 else {
+            return connection.fail("a login with CmdSN \(request.cmdSN.value), expected \(session.expCmdSN)")
+        }
+        if connection.target.options.isLIO && session.connections[request.cid] != nil {
+            return connection.fail("a connection reinstatement, of which LIO's kernel dies")
+        }
+        if !isReplacing {
+            isReplacing = true
+            let timeline = connection.target.timeline
+            return connection.target.logOut(request.cid, of: session) { [weak connection] in
+                timeline.after(1000) { connection?.goOn() }
+            }
+        }
+        session.connections[request.cid] = connection
+        connection.session = session
+        connection.cid = request.cid
+        answer(finalAnswer, request, transits: true, connection)
+        connection.chronicle.trace(
+            "target",
+            "session \(session.tsih), CID \(request.cid) through portal \(connection.connection.portal), "
+                + "interface \(connection.connection.interface)")
+    }
+
+    private var isReplacing = false
 
     /// The answer to one key, by the result functions of RFC 7143 §13.
     private mutating func settle(_ pair: TextPair, _ options: TargetOptions) -> TextPair? {
@@ -182,7 +244,7 @@ struct TargetLogin {
         case "FirstBurstLength":
             return lower(\.firstBurstLength, min(options.firstBurstLength, options.maxBurstLength))
         case "MaxOutstandingR2T": return lower(\.maxOutstandingR2T, options.maxOutstandingR2T)
-        case "MaxConnections": return TextPair(pair.key, "1")
+        case "MaxConnections": return lower(\.maxConnections, options.maxConnections)
         case "ErrorRecoveryLevel": return TextPair(pair.key, "0")
         case "DefaultTime2Wait", "DefaultTime2Retain": return TextPair(pair.key, pair.value)
         case "DataPDUInOrder", "DataSequenceInOrder": return TextPair(pair.key, "Yes")

@@ -23,6 +23,10 @@ public struct TargetOptions: Sendable {
     public var maxBurstLength = 65536
     public var firstBurstLength = 16384
     public var maxOutstandingR2T = 1
+    /// MaxConnections: connections that a session may have.
+    public var maxConnections = 1
+    /// What becomes of a session that has lost one of several connections.
+    public var connectionLoss = ConnectionLoss.sessionGoesOn
     /// A Data-In carries at most so much.
     public var dataInBytes = 65536
     /// GOOD status travels with the last Data-In.
@@ -61,6 +65,14 @@ public struct TargetOptions: Sendable {
         }
     }
 
+    public enum ConnectionLoss: String, CaseIterable, Sendable {
+        case sessionGoesOn
+        /// A logout closes the connection that brings it, whichever it names (as tgt does).
+        case sessionGoesOnAndLogoutMistakes
+        /// All of it is closed 2 to 2.5 s later (as LIO does).
+        case sessionEnds
+    }
+
     public enum Abortion: String, CaseIterable, Sendable {
         /// Answered once the command has ended (as LIO does).
         case waits
@@ -78,6 +90,8 @@ public struct TargetOptions: Sendable {
     public var isLIO = false
 
     public var chap = SimulatedCHAP.none
+    /// Asks the same in every login.
+    public var repeatsChallenges = false
     /// Takes the number of a CHAP algorithm other than MD5 for another one.
     public var mistakesAlgorithms = false
     /// Digests that the target takes.

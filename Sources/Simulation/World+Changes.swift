@@ -15,7 +15,7 @@ extension World {
             route = routes.count
             routes.append((interface, portal))
         }
-        let added = specification(route ?? 0, isFenceOnly: false)
+        let added = specification(route ?? 0)
         if !activePaths.contains(route ?? 0) { activePaths.append(route ?? 0) }
         return changePaths("adds eth\(interface)-\(portal)") { (lane, now) throws(PathChangeError) in
             try lane.addPaths(disk, [added], now: now)
@@ -74,6 +74,19 @@ extension World {
             return error
         }
         chronicle.trace("admin", "policy \(policy)")
+        work()
+        return nil
+    }
+
+    /// Changes settings of the living disk. Returns why they were not taken.
+    public func change(_ change: (inout DiskSettings) -> Void) -> DiskSettingError? {
+        guard var settings = lane.settings(of: disk) else { return nil }
+        change(&settings)
+        do throws(DiskSettingError) {
+            try lane.change(disk, settings: settings, now: instant)
+        } catch {
+            return error
+        }
         work()
         return nil
     }

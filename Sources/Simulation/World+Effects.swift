@@ -140,12 +140,12 @@ extension World {
             putOnRecord(name, tag)
         case .sessionEnded(let name, _, let unfenced):
             chronicle.trace("lane", "session \(name.isid) ended, unfenced \(unfenced.sorted())")
-            guard let path = pathIndex(of: name) else { break }
+            guard let path = recordIndex(of: name) else { break }
             if unfenced.isEmpty { recorded[path] = nil } else { recorded[path]?.units = unfenced }
         case .pathChanged(_, let interface, let portal, let isUp, let reason):
             if !isUp && said.count < 1000 { said.append(reason) }
             chronicle.trace("lane", "\(interface) \(portal) \(isUp ? "up" : "down \(reason)")")
-        case .pathRemoved(_, let name):
+        case .pathRemoved(_, let name, _):
             removedCount += 1
             chronicle.trace("lane", "path \(name.isid) removed")
         case .clientGone: chronicle.trace("lane", "client gone")
@@ -156,6 +156,10 @@ extension World {
         case .flushed(_, let error):
             chronicle.trace("lane", "flushed: \(error)")
             flushes.append(error)
+        case .registrationChanged(_, let registration):
+            chronicle.trace("lane", "registration \(registration.map { "\($0)" } ?? "none")")
+            self.registration = registration
+        case .reservationEnded(_, _, let result): reservation = result
         case .detached(let id, let isFlushed):
             guard let disk = disk(id, "another disk is detached") else { return }
             chronicle.trace("lane", "\(disk.name) is detached")

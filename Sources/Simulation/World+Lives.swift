@@ -1,4 +1,4 @@
-import CausewayCore
+public import CausewayCore
 
 /// What a successor knows of a session.
 struct RecordedSession {
@@ -11,38 +11,57 @@ struct RecordedSession {
 
 /// One daemon after the other serves the same kernel: the first one dies, or hands over.
 extension World {
-    private static func isid(of path: Int) -> InitiatorSessionID {
-        InitiatorSessionID(hash: UInt64(path) &+ 77)
+    /// The session that paths share.
+    private static let sharedSession = -1
+
+    private func isid(of session: Int) -> InitiatorSessionID {
+        InitiatorSessionID(hash: UInt64(bitPattern: Int64(session)) &+ 77)
     }
 
-    func pathIndex(of name: SessionName) -> Int? {
-        routes.indices.first { Self.isid(of: $0) == name.isid }
+    /// Under which the session of a path is on record.
+    private func session(of path: Int) -> Int {
+        multipathing == .connections ? Self.sharedSession : path
     }
+
+    /// Under which a session is on record.
+    func recordIndex(of name: SessionName) -> Int? {
+        (Self.sharedSession..<routes.count).first { isid(of: $0) == name.isid }
+    }
+
+    private var activeSessions: Set<Int> { Set(activePaths.map(session(of:))) }
 
     /// The paths of the present daemon, and for sessions on record that it would not make a fence each.
     func pathSpecifications() -> [PathSpecification] {
-        for route in recorded.keys where !activePaths.contains(route) && recorded[route]?.hasStood != true {
+        let active = activeSessions
+        for route in recorded.keys where !active.contains(route) && recorded[route]?.hasStood != true {
             recorded[route] = nil
         }
-        let old = recorded.keys.filter { !activePaths.contains($0) }.sorted()
-        return activePaths.map { specification($0, isFenceOnly: false) }
-            + old.map { specification($0, isFenceOnly: true) }
+        let old = recorded.keys.filter { !active.contains($0) }.sorted()
+        return activePaths.map { specification($0) } + old.map { fence($0) }
     }
 
     /// A path by its route. Its session is on record afterwards.
-    func specification(_ route: Int, isFenceOnly: Bool) -> PathSpecification {
+    func specification(_ route: Int) -> PathSpecification { specification(route, session(of: route)) }
+
+    /// For a session on record.
+    private func fence(_ session: Int) -> PathSpecification {
+        var specification = specification(max(session, 0), session)
+        specification.isFenceOnly = true
+        return specification
+    }
+
+    private func specification(_ route: Int, _ session: Int) -> PathSpecification {
         let path = routes[route]
         var specification = PathSpecification(
             route: RouteID(rawValue: Int32(route)), interface: "eth\(path.interface)",
             sourceAddress: Self.address(interface: path.interface), portal: Self.address(portal: path.portal),
-            isid: Self.isid(of: route))
-        specification.awaitsRecord = recorded[route]?.hasStood != true
-        if let record = recorded[route], record.hasStood, !options.forgetsSessions {
+            isid: isid(of: session))
+        specification.awaitsRecord = recorded[session]?.hasStood != true
+        if let record = recorded[session], record.hasStood, !options.forgetsSessions {
             specification.predecessorUnits = record.units
             specification.predecessorGroupTag = record.portalGroupTag
         }
-        specification.isFenceOnly = isFenceOnly
-        recorded[route, default: RecordedSession()].units.formUnion(disks.map(\.lun.rawValue))
+        recorded[session, default: RecordedSession()].units.formUnion(disks.map(\.lun.rawValue))
         return specification
     }
 
@@ -50,7 +69,7 @@ extension World {
     func putOnRecord(_ name: SessionName, _ tag: UInt16?) {
         let own = life
         timeline.after(recordPace.nanoseconds(10_000...2_000_000)) { [unowned self] in
-            guard life == own, let path = pathIndex(of: name) else { return }
+            guard life == own, let path = recordIndex(of: name) else { return }
             recorded[path]?.hasStood = true
             recorded[path]?.portalGroupTag = tag
             lane.sessionRecorded(name, now: instant)
@@ -59,8 +78,13 @@ extension World {
     }
 
     /// SIGKILL, and a successor a moment later. Its configuration may make other paths.
-    /// - Parameter paths: indices into `routes`.
-    public func crash(paths: [Int], successorAfter delay: UInt64) {
+    /// - Parameters:
+    ///   - paths: indices into `routes`.
+    ///   - multipathing: how the successor uses them; nil: as before.
+    public func crash(
+        paths: [Int], successorAfter delay: UInt64, multipathing successors: Multipathing? = nil
+    ) {
+        multipathing = successors ?? multipathing
         chronicle.trace("fault", "the daemon dies")
         for socket in sockets.compactMap({ $0 }) where socket.connection != nil { close(socket.id) }
         for client in clients { client.sever() }
@@ -150,5 +174,8 @@ extension World {
     public var hasRecords: Bool { !recorded.isEmpty }
 
     /// Sessions of a predecessor that the present daemon has still to fence, other than its own.
-    public var hasForeignRecords: Bool { recorded.keys.contains { !activePaths.contains($0) } }
+    public var hasForeignRecords: Bool {
+        let active = activeSessions
+        return recorded.keys.contains { !active.contains($0) }
+    }
 }

@@ -84,7 +84,9 @@ public final class World {
     var life = 0
     /// Paths that the present daemon makes, of `routes`.
     public internal(set) var activePaths: [Int]
-    /// Sessions on record, by path.
+    /// How the present daemon uses the paths.
+    var multipathing: Multipathing
+    /// Sessions on record, by path; the one that paths share under -1.
     var recorded: [Int: RecordedSession] = [:]
     /// How long records take.
     let recordPace: RandomStream
@@ -160,6 +162,7 @@ public final class World {
                 chronicle: chronicle)
             target.impostors[portal]?.isImpostor = true
         }
+        multipathing = options.settings.multipathing
         recordPace = RandomStream(seed: options.seed, "records")
         lane = Lane(settings: options.lane)
         routes = options.paths
@@ -187,6 +190,10 @@ public final class World {
     /// Virtual nanoseconds since the beginning.
     public var elapsed: UInt64 { timeline.now - 1_000_000_000 }
     public var failure: String? { chronicle.failure }
+
+    /// As it is on record, and what came of the newest command.
+    public internal(set) var registration: DiskRegistration?
+    var reservation: Result<ReservationReport, ReservationError>?
 
     // MARK: The disks
 
@@ -216,6 +223,8 @@ public final class World {
         var specification = DiskSpecification(
             name: disk.name, target: name, initiatorName: initiator, lun: disk.lun, paths: paths,
             settings: options.settings)
+        specification.registration = registration
+        specification.settings.multipathing = multipathing
         specification.authentication = options.target.chap.authentication(seed: options.seed)
         if life > 0, let description = disk.description {
             specification.expected = ExpectedUnit(

@@ -1,8 +1,10 @@
+import CausewayCore
 import Glibc
 import Simulation
 
 /// `Simulator [--seeds N] [--start S] [--jobs J] [--verbose]` runs N histories;
-/// `Simulator --seed S [--trace]` runs one and shows it. The exit status is 1 if a history failed. With
+/// `Simulator --seed S [--trace]` runs one and shows it. `--connections` makes the paths of each history
+/// connections of one session. The exit status is 1 if a history failed. With
 /// `--without barrier`, `fence` or `records` that safeguard is left out, and it is 1 if no history failed.
 struct Arguments {
     var seeds: UInt64 = 100
@@ -11,6 +13,7 @@ struct Arguments {
     var seed: UInt64?
     var isTracing = false
     var missing: Safeguard?
+    var multipathing = Multipathing.sessions
     /// Names each seed before it runs: after a trap, the last ones are the culprits.
     var isVerbose = false
 
@@ -21,6 +24,8 @@ struct Arguments {
                 isTracing = true
             } else if word == "--verbose" {
                 isVerbose = true
+            } else if word == "--connections" {
+                multipathing = .connections
             } else if word == "--without" {
                 guard let safeguard = words.popFirst().flatMap(Safeguard.init) else { return nil }
                 missing = safeguard
@@ -71,7 +76,8 @@ func announce(_ seed: UInt64) {
 func run(_ arguments: Arguments) async -> Bool {
     if let seed = arguments.seed {
         let verdict = History(
-            seed: seed, isTracing: arguments.isTracing, without: arguments.missing
+            seed: seed, isTracing: arguments.isTracing, without: arguments.missing,
+            multipathing: arguments.multipathing
         ).run()
         show(verdict, lines: .max)
         return verdict.failure == nil
@@ -79,6 +85,7 @@ func run(_ arguments: Arguments) async -> Bool {
     let clock = ContinuousClock()
     let begin = clock.now
     let missing = arguments.missing
+    let multipathing = arguments.multipathing
     var failed: [Verdict] = []
     var answered = 0
     var logins = 0
@@ -89,7 +96,7 @@ func run(_ arguments: Arguments) async -> Bool {
         for _ in 0..<arguments.jobs where next < end {
             let seed = next
             if arguments.isVerbose { announce(seed) }
-            group.addTask { History(seed: seed, without: missing).run() }
+            group.addTask { History(seed: seed, without: missing, multipathing: multipathing).run() }
             next += 1
         }
         while let verdict = await group.next() {
@@ -100,7 +107,7 @@ func run(_ arguments: Arguments) async -> Bool {
             if next < end {
                 let seed = next
                 if arguments.isVerbose { announce(seed) }
-                group.addTask { History(seed: seed, without: missing).run() }
+                group.addTask { History(seed: seed, without: missing, multipathing: multipathing).run() }
                 next += 1
             }
         }
@@ -111,16 +118,18 @@ func run(_ arguments: Arguments) async -> Bool {
             + "\(failed.count) failed; \(answered) requests, \(logins) logins, \(ghosts) ghosts")
     for verdict in failed.prefix(20) { print("seed \(verdict.seed): \(verdict.failure ?? "")") }
     if let first = failed.first, missing == nil {
-        show(History(seed: first.seed, isTracing: true).run(), lines: 60)
-        print("again: Simulator --seed \(first.seed) --trace")
+        let again = History(seed: first.seed, isTracing: true, multipathing: multipathing)
+        show(again.run(), lines: 60)
+        let flag = multipathing == .connections ? " --connections" : ""
+        print("again: Simulator --seed \(first.seed) --trace\(flag)")
     }
     return missing != nil ? !failed.isEmpty : failed.isEmpty
 }
 
 guard let arguments = Arguments(CommandLine.arguments.dropFirst()) else {
     print(
-        "Simulator [--seeds N] [--start S] [--jobs J] [--without barrier|fence|records] [--verbose] "
-            + "| --seed S [--trace]")
+        "Simulator [--seeds N] [--start S] [--jobs J] [--without barrier|fence|records] [--connections] "
+            + "[--verbose] | --seed S [--trace]")
     exit(2)
 }
 let isFine = await run(arguments)

@@ -26,6 +26,12 @@ struct Causewayd: ParsableCommand {
     var stateDirectory = DaemonOptions.defaultStateDirectory
 
     @Option(
+        name: .customLong("data-dir"),
+        help: ArgumentHelp("Where is kept what discovery found.", valueName: "directory"),
+        completion: .directory)
+    var dataDirectory = DaemonOptions.defaultDataDirectory
+
+    @Option(
         help: ArgumentHelp(
             "The configuration; the disks' files are in the folder disks beside it.", valueName: "file"),
         completion: .file(extensions: ["toml"]))
@@ -61,6 +67,7 @@ struct Causewayd: ParsableCommand {
             control: control, stateDirectory: stateDirectory, initiatorName: initiatorName, logLevel: logLevel
         )
         options.configuration = ConfigurationFiles(adapter: config)
+        options.dataDirectory = dataDirectory
         options.skipsBarrier = unsafeSkipBarrier
         do throws(DaemonError) {
             try Daemon.run(options)

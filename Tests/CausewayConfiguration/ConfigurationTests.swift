@@ -298,10 +298,28 @@ import Testing
         #expect(DiskConfiguration(disk.text, name: disk.name, file: "d.toml", problems: &problems) == nil)
     }
 
+    @Test func `A disk may leave its portals to discovery`() throws {
+        var problems: [ConfigurationProblem] = []
+        let text = "target = \"\(Self.iqn)\"\ndiscovery = \"192.0.2.1\"\nlun = 1\n"
+        let disk = try #require(
+            DiskConfiguration(text, name: try DiskName("d"), file: "d.toml", problems: &problems))
+        #expect(disk.findsPortals && disk.portals.isEmpty && !disk.text.contains("portals"))
+        let again = DiskConfiguration(disk.text, name: disk.name, file: "d.toml", problems: &problems)
+        #expect(again?.findsPortals == true && again?.discovery == disk.discovery && problems == [])
+        // None is not the same as no word of them.
+        let none = text + "portals = []\n"
+        #expect(DiskConfiguration(none, name: disk.name, file: "d.toml", problems: &problems) == nil)
+        #expect(problems.map(\.description) == ["d.toml:4: no portal is given"])
+    }
+
     @Test(arguments: [
         (
             "",
-            ["d.toml: \"target\" is missing", "d.toml: \"lun\" is missing", "d.toml: \"portals\" is missing"]
+            [
+                "d.toml: \"target\" is missing", "d.toml: \"lun\" is missing",
+                "d.toml: \"portals\" is missing, or \"discovery\": "
+                    + "the address that lists the target's portals",
+            ]
         ),
         (
             "target=\"iqn.a\"\nportals=[\"192.0.2.1\"]\nlun=16384",

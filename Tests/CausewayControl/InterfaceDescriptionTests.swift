@@ -41,7 +41,8 @@ import Testing
         #expect(try types["ParameterKey"] == keys(Samples.parameters.keys[0]))
         #expect(try types["PathParameters"] == keys(Samples.parameters.paths[0]))
         #expect(try types["ReloadedDisk"] == keys(Samples.reload.disks[0]))
-        #expect(types.count == 13)
+        #expect(try types["Reservations"] == keys(Samples.reservations))
+        #expect(types.count == 14)
     }
 
     @Test func methodsMatchTheRequests() throws {
@@ -70,7 +71,8 @@ import Testing
         #expect(try methods["Reload"] == keys(ReloadRequest(relogin: true)))
         #expect(methods["List"] == [])
         #expect(try methods["Status"] == keys(StatusRequest(name: Samples.name())))
-        #expect(methods.count == 14)
+        #expect(try methods["Reserve"] == keys(Samples.reserve))
+        #expect(methods.count == 15)
     }
 
     @Test func errorsMatchTheKinds() {
@@ -86,6 +88,7 @@ import Testing
 
     @Test func errorsSurviveTheWire() throws {
         let errors: [ControlError] = [
+            .reservationConflict(Samples.name(), "held by 0xdef"),
             .noSuchInterface("eth9"), .interfaceWithoutAddress("eth1", family: "IPv4"),
             .portalUnreachable(Samples.portal, interface: "eth1", reason: "timed out"),
             .targetNotFound("t", portal: Samples.portal, known: ["u"]),

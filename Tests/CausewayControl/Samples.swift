@@ -30,6 +30,19 @@ enum Samples {
         return ReloadReport(
             disks: [disk, ReloadedDisk(name: name("data2"), outcome: .attaching)], notes: ["a note"])
     }
+    static let reserve = ReserveRequest(
+        name: name(), action: .preempt, key: "0x1", type: "write-exclusive", victim: "0x2", aptpl: true)
+    static var reservations: ReservationStatus {
+        var status = ReservationStatus(
+            name: name(), generation: 7, keys: ["0xabc", "0xdef", "0xabc"], paths: ["eth1->10.0.1.1:3260"])
+        status.key = "0xabc"
+        status.state = "standing"
+        status.pinnedPath = "eth1->10.0.1.1:3260"
+        status.type = "write-exclusive-registrants-only"
+        status.holder = "0xdef"
+        status.problems = ["x\u{1b}"]
+        return status
+    }
     static let attach = AttachRequest(
         name: name(), target: iqn, portals: [portal, portal6], interfaces: ["eth1", "eth2"], lun: 1,
         socket: "/run/data1.sock", readOnly: true, force: true, policy: "round-robin",

@@ -74,6 +74,19 @@ import Testing
 
             To log paths in anew, one after the other: causeway reload --relogin
             """)
+        var reservations = Samples.reservations
+        #expect(
+            reservations.lines == [
+                "data1 is registered with key 0xabc", "  eth1->10.0.1.1:3260",
+                "  pinned to eth1->10.0.1.1:3260",
+                "reserved: write-exclusive-registrants-only, held by key 0xdef", "keys (generation 7):",
+                "  0xabc  2 nexuses, this host", "  0xdef  1 nexus",
+            ])
+        reservations.state = "evicted"
+        #expect(reservations.lines[1] == "  to register again: causeway reserve data1 register")
+        #expect(
+            ReservationStatus(name: Samples.name(), generation: 0, keys: []).lines
+                == ["data1 is not registered", "not reserved", "no keys"])
         #expect(ReloadReport(disks: []).lines == ["no disks"])
         #expect(Samples.reload.problems == ["data1: x\u{1b}"])
         #expect(Samples.reload.hasProblems)

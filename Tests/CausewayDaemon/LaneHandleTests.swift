@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct LaneHandleTests {
     @Test func whatIsNotDoneInTimeIsNotDoneLater() throws {
-        let lane = try LaneHandle(name: "test", settings: LaneSettings()) { _ in }
+        let lane = try LaneHandle(number: 0, settings: LaneSettings()) { _ in }
         defer { lane.stop() }
         #expect(lane.ask { _ in 7 } == 7)
         let count = Counter()

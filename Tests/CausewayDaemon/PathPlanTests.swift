@@ -180,6 +180,8 @@ import Testing
             here.isid(interface: "eth2", portal: portal, lane: 0),
             here.isid(interface: nil, portal: portal, lane: 0),
             here.isid(interface: "eth1", portal: other, lane: 0),
+            here.isid(lane: 0),
+            here.isid(lane: 1),
             here.discoveryISID(interface: "eth1", portal: portal, slot: 0),
             here.discoveryISID(interface: "eth1", portal: portal, slot: 1),
             SessionIdentity(machineID: "0124", networkNamespace: 7)
@@ -193,12 +195,25 @@ import Testing
         #expect(isids.first == here.isid(interface: "eth1", portal: portal, lane: 0))
     }
 
+    @Test func `Paths that are connections share an ISID`() throws {
+        let here = SessionIdentity(machineID: "0123", networkNamespace: 7)
+        let portals = try ["10.0.1.1", "10.0.2.1"].map {
+            try #require(SocketAddress(parsing: $0, defaultPort: 3260))
+        }
+        let isids = portals.flatMap { portal in
+            ["eth1", "eth2", nil].map { here.isid(.connections, interface: $0, portal: portal, lane: 0) }
+        }
+        #expect(Set(isids) == [here.isid(lane: 0)])
+        let own = portals.map { here.isid(.sessions, interface: "eth1", portal: $0, lane: 0) }
+        #expect(own == portals.map { here.isid(interface: "eth1", portal: $0, lane: 0) })
+    }
+
     @Test func `This machine's loopback makes a path, and a missing interface an error`() throws {
         let portal = try #require(SocketAddress(parsing: "127.0.0.1", defaultPort: 3260))
-        let plan = try PathPlan.make(interfaces: ["lo"], portals: [portal], lane: 0)
+        let plan = try PathPlan.make(interfaces: ["lo"], portals: [portal], .sessions, lane: 0)
         #expect(Self.lines(plan) == ["lo 127.0.0.1 127.0.0.1:3260"])
         #expect(throws: ControlError.noSuchInterface("nosuch0")) {
-            try PathPlan.make(interfaces: ["lo", "nosuch0"], portals: [portal], lane: 0)
+            try PathPlan.make(interfaces: ["lo", "nosuch0"], portals: [portal], .sessions, lane: 0)
         }
     }
 }

@@ -91,8 +91,8 @@ test_policies() {
 }
 # path_is NAME INTERFACE STATE
 path_is() {
-    causeway status "$1" --json | jq -e --arg interface "$2" --arg state "$3" \
-        'any(.paths[]; .interface == $interface and .state == $state)' >/dev/null
+    causeway status "$1" --json | jq -e --slurp --arg interface "$2" --arg state "$3" \
+        'any(.[].paths[]; .interface == $interface and .state == $state)' >/dev/null
 }
 path_gone() { causeway status "$1" --json | jq -e --arg interface "$2" 'all(.paths[]; .interface != $interface)' >/dev/null; }
 
@@ -718,6 +718,49 @@ daemon_start_again_finds_nothing() {
 }
 
 # Nothing is left of disks that came and went. CYCLES=1000 for the long run.
+# Targets are spread over threads, of which there are no more than are needed; I/O of all at once.
+test_lanes() {
+    local i writers=() writer
+    mkdir -p "$(dirname "$configuration")"
+    printf 'lanes = 2\n' >"$configuration"
+    links_up
+    tgt_start 64M
+    for i in 2 3; do
+        truncate -s 64M "$work/lun$i"
+        tgt_admin --op new --mode target --tid $i --targetname "$iqn-$i"
+        tgt_admin --op new --mode logicalunit --tid $i --lun 1 --backing-store "$work/lun$i"
+        tgt_admin --op bind --mode target --tid $i --initiator-address ALL
+    done
+    daemon_start
+    lanes() { cat "/proc/$daemon/task/"*/comm | grep -c '^lane '; }
+    [ "$(lanes)" = 1 ] || fail "$(lanes) lanes without a disk"
+    attach disk1 --socket "$socket"
+    [ "$(lanes)" = 1 ] || fail "$(lanes) lanes with one target"
+    for i in 2 3; do
+        causeway attach disk$i --target "$iqn-$i" --portal "$portal1" --portal "$portal2" --bind p1 --bind p2 \
+            --lun 1 --socket "$work/disk$i.sock"
+        [ "$(lanes)" = 2 ] || fail "$(lanes) lanes with $i targets"
+    done
+    for i in 1 2 3; do
+        uri="nbd+unix:///?socket=$work/disk$i.sock"
+        verified_fio_in_background "lanes$i" --rw=randwrite --bs=4k --iodepth=16 --size=16M --time_based --runtime=3
+        writers+=($!)
+    done
+    cut 1
+    sleep 1
+    heal 1
+    for writer in "${writers[@]}"; do wait "$writer" || fail 'a disk does not read what was written'; done
+    for i in 2 3 1; do causeway detach disk$i; done
+    wait_until 10 'the target has no session left' no_sessions tgt
+    # A target that comes back has the lane that it had.
+    attach disk1 --socket "$socket"
+    [ "$(lanes)" = 2 ] || fail "$(lanes) lanes after all"
+    causeway detach disk1
+    printf 'lanes = 0\n' >"$configuration"
+    refused 'no lanes' 'causeway.toml:1: lanes is a number from 1 to 64' -- causeway config check --config "$configuration"
+    [ $wrong = 0 ] || fail "$wrong answers were not as they should be"
+}
+
 test_cycles() {
     links_up
     tgt_start 64M
@@ -748,8 +791,6 @@ fewer_than() { [ "$(find "$1" -maxdepth 1 | wc -l)" -lt "$2" ]; }
 
 disk_waits() { causeway status "$1" 2>&1 | grep -q 'configured and not attached yet'; }
 waits_for_target() { causeway status disk1 2>&1 | grep -q 'configured and not attached yet: .*198.18'; }
-
-our_secret='secret of host1' their_secret='secret of the array'
 
 test_chap() {
     links_up
@@ -880,6 +921,8 @@ END
     parameter wanted FirstBurstLength 8192
     parameter negotiated InitialR2T Yes
     parameter negotiated MaxRecvDataSegmentLength '4096, the target.s 8192'
+    parameter negotiated TaskReporting RFC3720
+    parameter negotiated iSCSIProtocolLevel 1
     causeway params disk1 | grep -q '^ *MaxBurstLength  *65536  *65536  *512 to 16777215  *262144  *the lower one' ||
         fail "params prints: $(causeway params disk1)"
     verified_fio small --rw=randwrite --bsrange=512-128k --blockalign=512 --iodepth=16 --size=16M
@@ -1111,5 +1154,10 @@ END
 . "$(dirname "$(realpath "$0")")/input.sh"
 # shellcheck source=Tests/Integration/stress.sh
 . "$(dirname "$(realpath "$0")")/stress.sh"
+# shellcheck source=Tests/Integration/connections.sh
+. "$(dirname "$(realpath "$0")")/connections.sh"
+
+# shellcheck source=Tests/Integration/peers.sh
+. "$(dirname "$(realpath "$0")")/peers.sh"
 
 "test_$1"

@@ -164,7 +164,7 @@ more_connections_than() { [ "$(connections "$1")" -gt "$2" ]; }
 tgt_admin() { TGT_IPC_SOCKET=$work/tgtd tgtadm --lld iscsi "$@"; }
 
 # tgt_start [SIZE] [BACKING-STORE-TYPE]: LUN 1 in a file beside the test, or a null LUN. TGT_PRELOAD names a
-# library to load into tgtd.
+# library to load into tgtd, TGT_OPTIONS its options.
 tgt_start() {
     backing=$work/lun
     backing_type=${2:-rdwr}
@@ -182,8 +182,9 @@ tgt_back() {
 }
 tgt_launch() {
     rm -f "$work"/tgtd.*
+    # shellcheck disable=SC2086
     TGT_IPC_SOCKET=$work/tgtd LD_PRELOAD=${TGT_PRELOAD:-} \
-        ip netns exec "$FAR" tgtd --foreground >>"$work/target.log" 2>&1 &
+        ip netns exec "$FAR" tgtd --foreground ${TGT_OPTIONS:-} >>"$work/target.log" 2>&1 &
     tgtd=$!
     wait_until 10 'tgtd answers' tgt_answers
 }
@@ -215,7 +216,7 @@ lio_start() {
     local kind=${1:-file} size=${2:-512} store group setting
     modprobe configfs
     mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
-    mkdir -p /etc/target /var/target/alua /var/target/pr
+    mkdir -p /etc/target/pr /etc/target/alua /var/target/alua /var/target/pr
     modprobe -a target_core_mod target_core_file target_core_iblock iscsi_target_mod
     mkdir -p "$lio_config/iscsi"
     lio=$kind
@@ -307,7 +308,7 @@ daemon_start() {
     mkdir -p "$work/state"
     # Not through `near`: a function in the background is a shell, and the daemon would be its child.
     ${NEAR:+ip netns exec "$NEAR"} ${DAEMON_UNDER:+"$DAEMON_UNDER"} "$binaries/causewayd" --control "$control" --state-dir "$work/state" \
-        --config "$configuration" --initiator-name "$initiator" --log-level "${CAUSEWAY_LOG_LEVEL:-debug}" "$@" >>"$work/causewayd.log" 2>&1 &
+        --data-dir "$work/data" --config "$configuration" --initiator-name "$initiator" --log-level "${CAUSEWAY_LOG_LEVEL:-debug}" "$@" >>"$work/causewayd.log" 2>&1 &
     daemon=$!
     wait_until 10 'causewayd listens on its control socket' daemon_ready
 }
@@ -349,7 +350,8 @@ no_trace_of() {
 }
 # path_active NAME INTERFACE: a path over it carries I/O.
 path_active() {
-    causeway status "$1" --json | jq -e --arg interface "$2" \
+    # (Of no input at all, jq 1.6 says yes.)
+    causeway status "$1" --json | jq -e --slurp --arg interface "$2" \
         'any(.. | objects | select(.interface? == $interface); .state == "active")' >/dev/null
 }
 path_lost() { ! path_active "$@"; }

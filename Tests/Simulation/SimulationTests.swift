@@ -48,6 +48,23 @@ struct HistoryTests {
         #expect(History(seed: seed.seed).run().failure == nil, "once: \(seed.was)")
     }
 
+    /// The same, with paths that are connections of one session.
+    static let namedConnections: [(seed: UInt64, was: String)] = [
+        (106, "a probe behind a logout left a gap in the numbers of all connections"),
+        (168, "a path that had been disabled while it led the login was not taken into use again"),
+        (172, "a LUN's news that a lost connection took away was told nobody"),
+        (646, "questions under way on other connections outlived the news that the LUN is another"),
+        (1188, "a FLUSH from before a write promised what was told to be lost (the oracle's own fault)"),
+        (1848, "news told on a connection that had shown nothing did not reach those that carried I/O"),
+        (1897, "a command that waited for its turn was discarded by a logout, and its number stayed a gap"),
+    ]
+
+    @Test("seeds with connections that found a bug find it no more", arguments: namedConnections)
+    func seedsWithConnections(_ seed: (seed: UInt64, was: String)) {
+        let verdict = History(seed: seed.seed, multipathing: .connections).run()
+        #expect(verdict.failure == nil, "once: \(seed.was)")
+    }
+
     @Test("without any one of the safeguards the oracle finds the ghost", arguments: Safeguard.allCases)
     func canary(_ safeguard: Safeguard) {
         #expect(

@@ -185,6 +185,12 @@ extension ControlError {
             kind: .permissionDenied, message: "only root may \(action)", remedy: "run the command as root")
     }
 
+    public static func reservationConflict(_ name: DiskName, _ reason: String) -> ControlError {
+        ControlError(
+            kind: .reservationConflict, message: "RESERVATION CONFLICT: \(reason)",
+            remedy: "see who holds what with: causeway reserve \(name) status")
+    }
+
     public static func invalidName(_ name: String) -> ControlError {
         ControlError(
             kind: .invalidName, message: "\"\(name)\" cannot be the name of a disk",

@@ -18,6 +18,7 @@ public struct ControlError: Error, Equatable, Sendable {
         public static let deviceInUse = Kind(rawValue: "DeviceInUse")
         public static let flushFailed = Kind(rawValue: "FlushFailed")
         public static let nbdModuleAbsent = Kind(rawValue: "NBDModuleAbsent")
+        public static let reservationConflict = Kind(rawValue: "ReservationConflict")
         public static let noSuchDisk = Kind(rawValue: "NoSuchDisk")
         public static let wrongConfiguration = Kind(rawValue: "WrongConfiguration")
         public static let permissionDenied = Kind(rawValue: "PermissionDenied")
@@ -30,7 +31,8 @@ public struct ControlError: Error, Equatable, Sendable {
             .noSuchInterface, .interfaceWithoutAddress, .portalUnreachable, .targetNotFound, .loginRefused,
             .authenticationFailed,
             .noSuchLUN, .alreadyAttached, .deviceInUse, .flushFailed, .nbdModuleAbsent, .noSuchDisk,
-            .wrongConfiguration, .permissionDenied, .invalidName, .invalidArgument, .busy, .internalFailure,
+            .reservationConflict, .wrongConfiguration, .permissionDenied, .invalidName, .invalidArgument,
+            .busy, .internalFailure,
         ]
     }
 

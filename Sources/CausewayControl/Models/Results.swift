@@ -7,6 +7,15 @@ public struct DiskResult: Codable, Equatable, Sendable {
     }
 }
 
+/// The result of `Reserve`.
+public struct ReservationsResult: Codable, Equatable, Sendable {
+    public var reservations: ReservationStatus
+
+    public init(reservations: ReservationStatus) {
+        self.reservations = reservations
+    }
+}
+
 /// The result of `List`.
 public struct DiskList: Codable, Equatable, Sendable {
     public var disks: [DiskSummary]

@@ -67,6 +67,11 @@ public struct ControlClient: ~Copyable {
         return result.disk
     }
 
+    public mutating func reserve(_ request: ReserveRequest) throws(ControlClientError) -> ReservationStatus {
+        let result: ReservationsResult = try call(InterfaceDescription.Method.reserve, request)
+        return result.reservations
+    }
+
     public mutating func reload(_ request: ReloadRequest) throws(ControlClientError) -> ReloadReport {
         try call(InterfaceDescription.Method.reload, request)
     }

@@ -14,6 +14,7 @@ public enum InterfaceDescription {
         public static let enablePaths = "io.causeway.EnablePaths"
         public static let detach = "io.causeway.Detach"
         public static let rescan = "io.causeway.Rescan"
+        public static let reserve = "io.causeway.Reserve"
         public static let reload = "io.causeway.Reload"
         public static let list = "io.causeway.List"
         public static let status = "io.causeway.Status"
@@ -184,6 +185,22 @@ public enum InterfaceDescription {
           problems: []string
         )
 
+        # Who is registered at a disk's LUN and who has reserved it. The state is one of wanted, standing,
+        # evicted: another host has taken the key away, and writes fail until it is registered again. holder is
+        # absent where the LUN is not reserved, and where all registrants hold the reservation.
+        type Reservations (
+          name: string,
+          key: ?string,
+          state: ?string,
+          paths: []string,
+          pinnedPath: ?string,
+          generation: int,
+          keys: []string,
+          type: ?string,
+          holder: ?string,
+          problems: []string
+        )
+
         # Asks portals (ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT) for their targets, through each of the
         # interfaces. With luns, logs in to every target and describes its logical units.
         method Discover(portals: []string, interfaces: ?[]string, luns: ?bool, chap: ?CHAP) -> (
@@ -236,6 +253,19 @@ public enum InterfaceDescription {
         # one makes it smaller only with allowShrink.
         method Rescan(name: string, allowShrink: ?bool) -> (disk: Disk)
 
+        # Persistent reservations (SPC-4). The action is one of register, unregister, reserve, release, preempt,
+        # preempt-abort, clear, status. Keys are hexadecimal; a key is registered on all paths, and on those that
+        # come later. The type is write-exclusive or exclusive-access, alone or with -registrants-only or
+        # -all-registrants.
+        method Reserve(
+          name: string,
+          action: string,
+          key: ?string,
+          type: ?string,
+          victim: ?string,
+          aptpl: ?bool
+        ) -> (reservations: Reservations)
+
         # Reads the configuration again and applies it, to disks in use too. Where a file has a mistake nothing
         # is changed, and the error has all of them. With relogin, paths whose login settings have changed are
         # logged in anew, one after the other and never the last one that works.
@@ -263,6 +293,7 @@ public enum InterfaceDescription {
         error DeviceInUse (message: string, remedy: string, holders: ?[]string)
         error FlushFailed (message: string, remedy: string)
         error NBDModuleAbsent (message: string, remedy: string)
+        error ReservationConflict (message: string, remedy: string)
         error NoSuchDisk (message: string, remedy: string)
         # The problems name file and line each.
         error WrongConfiguration (message: string, remedy: string, problems: ?[]string)

@@ -65,6 +65,8 @@ public struct DiscoverySession: Sendable {
     private let cmdSN: CmdSN
     /// Whether the failed login may succeed with MD5 alone, see `LoginStateMachine`.
     public private(set) var maySucceedWithMD5 = false
+    /// The challenges of both sides in its login, see `LoginStateMachine`.
+    public private(set) var challenges: [[UInt8]] = []
 
     /// The first request. Called once.
     public mutating func start() -> DiscoveryStep {
@@ -80,6 +82,7 @@ public struct DiscoverySession: Sendable {
         switch state {
         case .loggingIn(var login):
             let step = unsafe login.received(header, data: data)
+            challenges = login.challenges
             if case .failed(let error) = step { maySucceedWithMD5 = login.maySucceedWithMD5(after: error) }
             state = .loggingIn(login)
             return take(step)

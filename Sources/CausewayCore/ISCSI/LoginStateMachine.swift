@@ -59,6 +59,10 @@ public struct LoginStateMachine: Sendable {
     /// The challenges of both sides in this login, which no later one may use again.
     public var challenges: [[UInt8]] { security.challenges }
 
+    /// Takes the challenges of other logins in the place of those that were known at the beginning: logins
+    /// over several paths run at once.
+    public mutating func know(_ challenges: [[UInt8]]) { security.know(challenges) }
+
     /// Whether a login that failed so may succeed with MD5 alone: the target chose another algorithm, and
     /// some targets take the number of one for another.
     public func maySucceedWithMD5(after error: LoginError) -> Bool {

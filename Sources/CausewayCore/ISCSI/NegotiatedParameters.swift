@@ -24,6 +24,8 @@ public struct NegotiatedParameters: Equatable, BitwiseCopyable, Sendable {
     public var defaultTime2Wait = 2
     public var defaultTime2Retain = 20
     public var maxConnections = 1
+    /// RFC 7144 §7.1.1; what comes with level 2 is not used.
+    public var iscsiProtocolLevel = 1
     /// The portal group that answered; nil when the target did not say (RFC 7143 §13.9 obliges it to).
     public var targetPortalGroupTag: UInt16?
     public var tsih: UInt16 = 0

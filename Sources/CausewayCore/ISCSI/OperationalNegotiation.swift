@@ -97,6 +97,7 @@ struct OperationalNegotiation: Sendable {
 
     /// The end of the negotiation: the rules that bind several keys.
     mutating func finish() throws(LoginError) -> NegotiatedParameters {
+        settleDecisiveOffers()
         let isUsed = !parameters.initialR2T || parameters.immediateData
         if parameters.firstBurstLength > parameters.maxBurstLength {
             guard !(firstBurstWasAnswered && isUsed) else {
@@ -113,6 +114,18 @@ struct OperationalNegotiation: Sendable {
             }
         }
         return parameters
+    }
+
+    /// A boolean that one side decides alone needs no answer (RFC 7143 §6.2.2), and LIO gives none.
+    private mutating func settleDecisiveOffers() {
+        for (key, state) in keys {
+            guard case .offered(let offer) = state else { continue }
+            switch key.definition.result {
+            case .and where offer == TextValue.text(false), .or where offer == TextValue.text(true):
+                store(key, offer)
+            default: break
+            }
+        }
     }
 
     /// An unknown key is answered, an unknown answer to it never: that could go on for ever.
@@ -196,6 +209,7 @@ struct OperationalNegotiation: Sendable {
         case .defaultTime2Wait: parameters.defaultTime2Wait = number
         case .defaultTime2Retain: parameters.defaultTime2Retain = number
         case .maxConnections: parameters.maxConnections = number
+        case .iscsiProtocolLevel: parameters.iscsiProtocolLevel = number
         case .targetPortalGroupTag: parameters.targetPortalGroupTag = UInt16(clamping: number)
         case .targetAlias: targetAlias = text
         default: break

@@ -27,7 +27,7 @@ struct SecurityNegotiation: Sendable {
     static let challengeByteCount = 16
 
     private var state = State.methodsOffered
-    private let authentication: Authentication
+    private var authentication: Authentication
     /// What the target chose.
     private(set) var algorithm: CHAPAlgorithm?
     /// The challenges of this login.
@@ -45,6 +45,13 @@ struct SecurityNegotiation: Sendable {
         case .algorithmsOffered: false
         case .responded, .done: true
         }
+    }
+
+    /// Challenges that no login may use again, as of now.
+    mutating func know(_ challenges: [[UInt8]]) {
+        guard case .chap(var options) = authentication else { return }
+        options.knownChallenges = challenges
+        authentication = .chap(options)
     }
 
     func offer() -> [TextPair] { [TextPair(.authMethod, authentication.methods)] }

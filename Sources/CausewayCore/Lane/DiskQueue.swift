@@ -23,8 +23,11 @@ struct DiskQueue: BitwiseCopyable {
     var isReadOnly = false
     var writeCacheEnabled = true
     var supportsFUA = true
-    /// New writes wait: earlier ones were answered with an error and may still reach the medium.
+    /// New writes wait: earlier ones were answered with an error and may still reach the medium. Where the
+    /// disk is evicted, that counts as one, so that the data path has one thing to look at.
     var fenceDebts: Int32 = 0
+    /// Another host has taken the LUN away from this one: writes fail.
+    var isEvicted = false
     /// Everything is answered with an error: the disk is being detached by force, or its time is up.
     var isFailing = false
     /// Goes once its last request has ended.

@@ -2,6 +2,8 @@
 /// `DiskSetting`.
 public struct DiskSettings: Equatable, Sendable {
     public var policy = PathPolicy.standard
+    /// Not changed while the disk is attached, and the same for all disks of a target.
+    public var multipathing = Multipathing.sessions
     public var failure = FailureSettings()
     /// From the next login on. Disks of one target share its sessions: the one that wants most has its way.
     public var headerDigest = DigestPreference.prohibited
@@ -60,10 +62,15 @@ public struct DiskSetting: Sendable {
             })
     }
 
+    public static let multipathingKey = "multipathing"
+
     private static let ofPaths: [DiskSetting] = [
         DiskSetting(
             key: "policy", allowed: PathPolicy.allowed, text: { "\($0.policy)" },
             set: { (settings, text) throws(WrongSettingValue) in settings.policy = try PathPolicy(text) }),
+        DiskSetting(
+            key: multipathingKey, allowed: "sessions or connections", text: { $0.multipathing.rawValue },
+            set: { (settings, text) throws(WrongSettingValue) in settings.multipathing = try word(text) }),
         DiskSetting(
             key: "all-paths-down-timeout", allowed: FailureSettings.Patience.allowed,
             text: { $0.failure.allPathsDownTimeout.settingText },

@@ -67,19 +67,24 @@ extension Lane {
 
     mutating func sendLogout(_ path: Path) {
         let index = path.index
+        // The last connection takes its session with it.
+        let isLast = path.session.map { areLeaving($0, besides: path) } ?? true
         let request = LogoutRequest(
-            reason: .closeSession, initiatorTaskTag: PingState.tagBase - 1,
-            cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
+            reason: isLast ? .closeSession : .closeConnection, initiatorTaskTag: PingState.tagBase - 1,
+            cid: path.cid, cmdSN: cmdSN(path), expStatSN: pathQueues[index].expStatSN)
         sendCold(request.header, [], pathQueues[index].stream)
     }
 
     mutating func logoutAnswered(_ pdu: LogoutResponse, _ path: Path, _ stream: Int32) {
         guard countsStatus(pdu.header, path, stream) else { return }
+        if pdu.header.initiatorTaskTag == ConnectionCleanUp.tag, let session = path.session {
+            return cleanUpAnswered(pdu, session)
+        }
         switch path.state {
-        case .loggingOut: sessionEnded(path)
+        case .loggingOut: sessionEnded(path, isAnswered: true)
         case .leaving(let departure) where departure.hasLoggedOut:
             let reason = path.problem?.text ?? "logged out"
-            connectionLost(path, reason)
+            connectionLost(path, reason, isLoggedOut: true)
             postpone(path, seconds: pdu.time2Wait)
         default: violation(path.index, stream, .unexpected(.logoutResponse))
         }
@@ -100,7 +105,7 @@ extension Lane {
             violation(index, stream, .statSN(expected: pathQueues[index].expStatSN, got: header.statSN))
             return false
         }
-        pathQueues[index].updateWindow(expCmdSN: header.expCmdSN, maxCmdSN: header.maxCmdSN)
+        updateWindow(index, expCmdSN: header.expCmdSN, maxCmdSN: header.maxCmdSN)
         return true
     }
 
@@ -120,7 +125,10 @@ extension Lane {
         // A logout is one of the two answers that RFC 7143 §11.9.1 allows; the next login negotiates anew.
         case .negotiationRequest:
             depart(path, "\(pdu.event)", milliseconds: UInt64(pdu.parameter3) * 1000)
-        case .connectionDrop where pdu.parameter1 == 0, .sessionDrop:
+        case .sessionDrop:
+            connectionLost(path, "\(pdu.event)", endsSession: true)
+            postpone(path, seconds: pdu.parameter2)
+        case .connectionDrop where pdu.parameter1 == path.cid:
             connectionLost(path, "\(pdu.event)")
             postpone(path, seconds: pdu.parameter2)
         // Only where TaskReporting=FastAbort was negotiated, which is never offered.
@@ -159,6 +167,8 @@ extension Lane {
         // The command is answered in its own time (RFC 7143 §7.3).
         case .scsiDataOut: break
         // As good a sign of life as an echo.
+        case .nopOut where path.session != nil && ConnectionCleanUp.isPlugTag(rejected.initiatorTaskTag):
+            connectionLost(path, complaint.description, endsSession: true)
         case .nopOut: _ = pingRejected(path)
         case .taskManagementRequest:
             if let management = path.management, management.tag == rejected.initiatorTaskTag {
@@ -193,7 +203,7 @@ extension Lane {
             internalData[task] = nil
             finishTask(task, error: NBDError.inputOutput.rawValue)
         }
-        violation(path.index, stream, complaint)
+        connectionLost(path, complaint.description, endsSession: true)
     }
 
     // MARK: Redirection

@@ -38,7 +38,8 @@ extension Lane {
     /// Whether writes may be in the LUN's cache alone.
     private func owesFlush(_ disk: Int32) -> Bool {
         let isFlushed = diskQueues[disk].acknowledgedWrites == diskQueues[disk].flushedWrites
-        return disks[Int(disk)].wasReady && diskQueues[disk].writeCacheEnabled
+        // What another host has taken is not this one's to synchronise.
+        return disks[Int(disk)].wasReady && !diskQueues[disk].isEvicted && diskQueues[disk].writeCacheEnabled
             && !diskQueues[disk].isReadOnly && (diskQueues[disk].usable != 0 || !isFlushed)
     }
 
@@ -82,6 +83,7 @@ extension Lane {
         // Ending its clients' requests comes back to here.
         guard !cold.isRemoved, target.disks.contains(disk) else { return }
         target.disks.removeAll { $0 == disk }
+        dropReservationTask(cold)
         joinHealth(target)
         pathsChanged(target)
         for index in target.paths {
@@ -89,6 +91,7 @@ extension Lane {
             path.probes[disk] = nil
             path.serials[disk] = nil
             path.gone[disk] = nil
+            path.registered.remove(disk)
             path.sweeps[disk] = nil
             path.shownBlocks[disk] = nil
         }
@@ -110,6 +113,8 @@ extension Lane {
                 paths[Int(path)].diskProblems[disk] = nil
             }
             diskIsGone(disk, target)
+            // The barrier of a clean-up may have been this disk's.
+            if let session = target.session { goOn(after: session) }
             for path in target.paths { beginUse(paths[Int(path)]) }
         }
     }
@@ -129,17 +134,30 @@ extension Lane {
     /// The last path of a target has logged out.
     mutating func pathRemoved(_ path: Path) {
         let target = targets[Int(path.target)]
-        effects.append(
-            .notice(
-                .sessionEnded(
-                    sessionName(path), recordNumber: path.specification.recordNumber,
-                    unfenced: unfencedUnits(path))))
+        tellSessionEnd(path)
         failTasks(of: path)
         target.paths.removeAll { $0 == path.index }
         targetPaths[target.index].indices[Int(path.ordinal)] = -1
         leaveHealth(path)
+        if path.session != nil && target.lastDisk == nil { oweFences(target) }
         if target.lastDisk == nil { tellRemoved(path, target) }
         if target.paths.isEmpty, let disk = target.lastDisk { diskIsGone(disk, target) }
+    }
+
+    /// A session that others share goes with the last of them.
+    private mutating func tellSessionEnd(_ path: Path) {
+        let unfenced = unfencedUnits(path)
+        var number = path.specification.recordNumber
+        if let session = path.session {
+            // What it owes the others owe on: they are the same session.
+            if let heir = members(with: path).first(where: { $0 !== path }) {
+                heir.unfenced.formUnion(unfenced)
+                return
+            }
+            number = session.recordNumber
+        }
+        effects.append(
+            .notice(.sessionEnded(sessionName(path), recordNumber: number, unfenced: unfenced)))
     }
 
     /// LUN fields to which sent writes over this path may still be on their way.

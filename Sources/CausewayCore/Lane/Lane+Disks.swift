@@ -12,6 +12,8 @@ public struct DiskSpecification: Sendable {
     public var mayHaveUnflushedWrites = false
     /// A predecessor knew that acknowledged writes are gone, and had not told a client.
     public var hasLostWrites = false
+    /// What a predecessor, or the disk's file, has it registered with.
+    public var registration: DiskRegistration?
     /// The policy may name a path that comes later, or that a predecessor had.
     public var mayLackPreferred = false
     public var authentication = Authentication.none
@@ -48,6 +50,8 @@ public enum AttachError: Error, Equatable, Sendable {
     case full(String)
     /// A setting does not fit the paths.
     case setting(DiskSettingError)
+    /// Other disks use the target's paths otherwise.
+    case multipathing(Multipathing)
 }
 
 /// Disks coming, going, and without paths.
@@ -93,6 +97,11 @@ extension Lane {
         queue.lun = specification.lun.rawValue
         if specification.mayHaveUnflushedWrites { queue.acknowledgedWrites = 1 }
         queue.lostCache = specification.hasLostWrites
+        disk.reservations.registration = specification.registration
+        if specification.registration?.state == .evicted {
+            queue.isEvicted = true
+            queue.fenceDebts = 1
+        }
         diskQueues[index] = queue
         target.disks.append(index)
         joinHealth(target)
@@ -120,13 +129,22 @@ extension Lane {
         where target.name == specification.target && target.initiatorName == specification.initiatorName
             && !target.isRemoved && target.lastDisk == nil
         {
+            let multipathing: Multipathing = target.session == nil ? .sessions : .connections
+            guard multipathing == specification.settings.multipathing else {
+                throw .multipathing(multipathing)
+            }
             return target
         }
         guard let slot = freeSlot(targets.map { $0.isRemoved }, capacity: targetPaths.capacity) else {
             throw .full("targets")
         }
+        let session =
+            specification.settings.multipathing == .connections
+            ? Session(index: Int32(pathQueues.capacity + slot)) : nil
+        if let session { sessionQueues[session.index] = SessionQueue() }
         let target = Target(
-            index: Int32(slot), name: specification.target, initiatorName: specification.initiatorName)
+            index: Int32(slot), name: specification.target, initiatorName: specification.initiatorName,
+            session: session)
         if slot == targets.count { targets.append(target) } else { targets[slot] = target }
         targetPaths[slot] = TargetPaths()
         return target
@@ -135,7 +153,7 @@ extension Lane {
     /// All paths are taken or none: whoever is refused takes all of their sessions off the record.
     func checkRoom(for specifications: [PathSpecification], _ target: Target) throws(AttachError) {
         let new = specifications.count { specification in
-            !target.paths.contains { paths[Int($0)].specification.isSameSession(as: specification) }
+            !target.paths.contains { paths[Int($0)].isMeant(by: specification) }
         }
         guard target.paths.count + new <= TargetPaths.capacity else { throw .full("paths of one target") }
         let living = paths.count { path in
@@ -158,13 +176,16 @@ extension Lane {
         let index = Int32(slot)
         let path = Path(index: index, target: target.index, ordinal: ordinal, specification: specification)
         if specification.isFenceOnly { path.intent = .removed }
+        if !specification.isFenceOnly, let session = target.session { join(session, path) }
         path.retryAt = now
         path.downSince = now
         if slot == paths.count { paths.append(path) } else { paths[slot] = path }
         var queue = PathQueue()
         queue.target = target.index
         queue.ordinal = ordinal
+        queue.session = path.session?.index ?? index
         pathQueues[index] = queue
+        if path.session == nil { sessionQueues[index] = SessionQueue() }
         targetPaths[target.index].indices[Int(ordinal)] = index
         target.paths.append(index)
     }

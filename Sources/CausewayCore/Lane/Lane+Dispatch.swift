@@ -19,9 +19,7 @@ extension Lane {
 
     @inline(never)
     private mutating func wait(_ task: Int32, _ disk: Int32) {
-        if diskQueues[disk].isFailing || isOrphanedWrite(task, disk) {
-            return finishTask(task, error: NBDError.inputOutput.rawValue)
-        }
+        guard !isHopeless(task, disk) else { return finishTask(task, error: NBDError.inputOutput.rawValue) }
         tasks[task].issuedAt = now
         if diskQueues[disk].fenceDebts > 0 { wake(at: now.adding(milliseconds: 1000)) }
         diskQueues[disk].pending.append(task, tasks)
@@ -74,7 +72,8 @@ extension Lane {
 
     @inline(__always)
     private func hasRoom(_ path: Int32) -> Bool {
-        pathQueues[path].inFlight.count < pathQueues[path].depth && pathQueues[path].hasWindow
+        pathQueues[path].inFlight.count < pathQueues[path].depth
+            && sessionQueues[pathQueues[path].session].hasWindow
             && streams[pathQueues[path].stream].send.room > Self.urgentReserve
     }
 
@@ -130,8 +129,9 @@ extension Lane {
         let disk = tasks[task].disk
         var lun = diskQueues[disk].lun
         let cdb = commandDescriptorBlock(task)
-        let cmdSN = pathQueues[path].cmdSN
-        pathQueues[path].cmdSN = cmdSN.next
+        let session = pathQueues[path].session
+        let cmdSN = sessionQueues[session].cmdSN
+        sessionQueues[session].cmdSN = cmdSN.next
         tasks[task].cmdSN = cmdSN
 
         var immediate: Int32 = 0
@@ -139,12 +139,13 @@ extension Lane {
         var flags: SCSICommand.Flags = .final
         var attribute: SCSICommand.TaskAttribute = .simple
         switch kind {
-        case .read, .hedgedRead, .hedge, .discarded, .getLBAStatus, .inquiry, .accessReport:
+        case .read, .hedgedRead, .hedge, .discarded, .getLBAStatus, .inquiry, .accessReport,
+            .reservationReport:
             if length > 0 { flags = [.final, .read] }
         case .inventory:
             flags = [.final, .read]
             lun = 0
-        case .write, .unmap, .writeSame, .accessSetting:
+        case .write, .unmap, .writeSame, .accessSetting, .reservationOrder:
             flags = [.final, .write]
             let first = min(pathQueues[path].firstBurstLength, length)
             if pathQueues[path].immediateData {
@@ -218,7 +219,8 @@ extension Lane {
             )
             .words
         case .barrier, .resetBarrier, .signOfLife: return CommandDescriptorBlock.testUnitReady.words
-        case .inquiry, .accessReport, .accessSetting, .inventory: return commands[task].words
+        case .inquiry, .accessReport, .accessSetting, .inventory, .reservationReport, .reservationOrder:
+            return commands[task].words
         }
     }
 

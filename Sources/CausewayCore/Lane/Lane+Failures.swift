@@ -41,6 +41,7 @@ extension Lane {
             pathQueues[index].counters.errors &+= 1
             leaveThePath(path, disk, cause, status, sense)
             sendAgain(task, first: true)
+        case .reservationConflict: conflict(task, path)
         case .spaceExhausted where disks[Int(disk)].failure.space == .hold:
             holdForSpace(task)
         default:
@@ -55,7 +56,7 @@ extension Lane {
         return patience.end(since: now) > now.adding(milliseconds: tasks[task].putOffMilliseconds)
     }
 
-    private mutating func putOff(_ task: Int32, milliseconds: UInt64) {
+    mutating func putOff(_ task: Int32, milliseconds: UInt64) {
         tasks[task].putOffMilliseconds += milliseconds
         delay(task, milliseconds: milliseconds)
     }
@@ -229,9 +230,12 @@ extension Lane {
             // Nothing more goes there before it has been asked who it is; answers of before do not count. A
             // session that has shown nothing yet says nothing of the others: many targets tell each new one
             // of a reset.
-            let wasShown = diskQueues[disk].shown & (1 &<< UInt32(path.ordinal)) != 0
+            let wasShown = members(with: path).contains {
+                diskQueues[disk].shown & (1 &<< UInt32($0.ordinal)) != 0
+            }
             hide(disk, on: path)
             path.probes[disk] = nil
+            askAnew(disk, besides: path)
             if wasShown { doubtOthers(path, disk) }
         }
         if notices.contains(.accessStateChanged) {
@@ -242,6 +246,7 @@ extension Lane {
         if notices.contains(.reset) && !notices.contains(.nexusLost) && path.isUp && hasCommands(path, disk) {
             beginSweep(path, disk, isOwn: false)
         }
+        noteReservations(notices, path, disk)
         if notices.contains(.lunListChanged) { askInventory(targets[Int(path.target)], soon: true) }
         if notices.contains(.thinThresholdReached) {
             tell(.warning, disks[Int(disk)], "the thin pool behind the LUN is filling up (6/38/07)")
@@ -250,6 +255,15 @@ extension Lane {
         {
             path.reprobeAt = now
             wake(at: now)
+        }
+    }
+
+    /// A session is told once, on whichever connection: what the others have been answered so far does not
+    /// count either.
+    private mutating func askAnew(_ disk: Int32, besides path: Path) {
+        for member in members(with: path) where member !== path && member.probes[disk] != nil {
+            member.probes[disk] = nil
+            member.reprobeAt = now
         }
     }
 
@@ -316,16 +330,17 @@ extension Lane {
     private mutating func receiveNOPIn(_ pdu: NOPIn, _ path: Path, _ stream: Int32) {
         let index = path.index
         if pdu.isEcho {
-            guard path.ping.wasSent(pdu.initiatorTaskTag) else {
+            let isPlug = path.session != nil && ConnectionCleanUp.isPlugTag(pdu.initiatorTaskTag)
+            guard path.ping.wasSent(pdu.initiatorTaskTag) || isPlug else {
                 return violation(index, stream, .unknownTask(.nopIn, pdu.initiatorTaskTag))
             }
             guard countsStatus(pdu.header, path, stream) else { return }
-            pingAnswered(path, tag: pdu.initiatorTaskTag)
+            if !isPlug { pingAnswered(path, tag: pdu.initiatorTaskTag) }
         } else {
-            pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
+            updateWindow(index, expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         }
         let answer = NOPOut(
-            answering: pdu, cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
+            answering: pdu, cmdSN: cmdSN(path), expStatSN: pathQueues[index].expStatSN)
         if let answer { sendCold(answer.header, [], pathQueues[index].stream) }
     }
 

@@ -3,18 +3,24 @@
 extension Lane {
     /// Sends an ORDERED TEST UNIT READY to every disk of the path that owes a fence: answered GOOD, the
     /// target has finished what it held before. Only there: some targets stumble over ORDERED commands.
-    mutating func beginBarriers(_ path: Path, isForeign: Bool) {
-        path.isForeign = isForeign
+    mutating func beginBarriers(_ path: Path, _ attempt: Path.Attempt) {
+        path.isForeign = attempt.isForeign
         path.barriers = [:]
         let isProved = settings.skipsBarrier || path.proof == .waitsForTasks
-        for disk in targets[Int(path.target)].disks where owesFence(path, disk) {
+        // Who joins a session that stands proves nothing by that.
+        let begins = path.session == nil || attempt.leads
+        if isProved && !begins && owesFence(path) {
+            return connectionLost(path, "earlier writes must end first", endsSession: true)
+        }
+        for disk in targets[Int(path.target)].disks
+        where begins ? sessionOwesFence(path, disk) : owesFence(path, disk) && !isFencing(path, disk) {
             if isProved {
                 fenceDone(path, disk)
             } else if !sendBarrier(path, disk) {
-                return connectionLost(path, "no task is free for the barrier")
+                return connectionLost(path, "no task is free for the barrier", endsSession: true)
             }
         }
-        if isProved { path.unfenced = [] }
+        if isProved && begins { for member in members(with: path) { member.unfenced = [] } }
         tellFence(path)
         beginUse(path)
     }
@@ -50,23 +56,27 @@ extension Lane {
         } else {
             tasks[task].state = .pending
             path.waiting.append(task)
-            pathQueues[path.index].hasWaiting = true
+            sessionQueues[pathQueues[path.index].session].hasWaiting = true
         }
     }
 
     private func hasRoomForInternal(_ path: Int32) -> Bool {
-        pathQueues[path].hasWindow && streams[pathQueues[path].stream].send.room > 0
+        sessionQueues[pathQueues[path].session].hasWindow && streams[pathQueues[path].stream].send.room > 0
+            && !hasLoggedOut(paths[Int(path)])
     }
 
-    /// The window opened: internal commands first.
+    /// The window opened: internal commands first, of all connections of the session.
     @inline(never)
     mutating func pumpWaiting(_ index: Int32) {
-        let path = paths[Int(index)]
-        while let task = path.waiting.first, hasRoomForInternal(index) {
-            path.waiting.removeFirst()
-            issue(task, on: index)
+        var hasMore = false
+        for path in members(with: paths[Int(index)]) where !path.waiting.isEmpty {
+            while let task = path.waiting.first, hasRoomForInternal(path.index) {
+                path.waiting.removeFirst()
+                issue(task, on: path.index)
+            }
+            if !path.waiting.isEmpty { hasMore = true }
         }
-        pathQueues[index].hasWaiting = !path.waiting.isEmpty
+        sessionQueues[pathQueues[index].session].hasWaiting = hasMore
     }
 
     /// A task that goes out again on the same path after a while.
@@ -93,13 +103,18 @@ extension Lane {
             releaseTask(task)
             fenceDone(path, disk)
             tellFence(path)
-            beginProbe(path, disk)
+            for member in members(with: path) { beginProbe(member, disk) }
             leave(path)
+            if let session = path.session { goOn(after: session) }
             return beginUse(path)
         case .retry where tasks[task].attempts < 16:
             tasks[task].attempts += 1
             return sendInternal(task, paths[Int(index)])
-        default: break
+        default:
+            if cleanUpFailed(path, "the barrier of a lost connection is answered: \(describe(status, sense))")
+            {
+                return releaseTask(task)
+            }
         }
         let isRefused = verdict.notices.contains(.accessStateChanged) && sense?.key != .unitAttention
         if isRefused, rerouteBarrier(task, path, disk) { return }
@@ -142,10 +157,13 @@ extension Lane {
     /// there is none, or if it was tried just now.
     private mutating func rerouteBarrier(_ task: Int32, _ path: Path, _ disk: Int32) -> Bool {
         let isShared = disks[Int(disk)].report?.limits.sharesTaskSet ?? false
-        let carrying = targets[Int(path.target)].paths.first {
-            $0 != path.index && diskQueues[disk].usable & (1 &<< UInt32(paths[Int($0)].ordinal)) != 0
-        }
-        guard isShared, let via = carrying, tasks[task].path == path.index else { return false }
+        let carrying =
+            path.session == nil
+            ? targets[Int(path.target)].paths.first {
+                $0 != path.index && diskQueues[disk].usable & (1 &<< UInt32(paths[Int($0)].ordinal)) != 0
+            } : connection(after: tasks[task].path, path)
+        let isFirst = tasks[task].path == path.index
+        guard path.session != nil || isShared && isFirst, let via = carrying else { return false }
         tasks[task].attempts = 0
         tasks[task].lba = UInt64(path.index) + 1
         tasks[task].path = via
@@ -181,16 +199,20 @@ extension Lane {
 
     /// The fence of a disk is complete: nothing that lost sessions of this path had sent to it can reach the
     /// medium any more.
-    private mutating func fenceDone(_ path: Path, _ disk: Int32) {
-        path.fenced.took = now.nanoseconds(since: path.fenceBegan ?? path.fencePatience?.since ?? now)
-        if path.debts.contains(disk) { path.fenced.wasOwed = true }
-        path.barriers[disk] = nil
-        path.diskProblems[disk] = nil
-        path.accessDebts.remove(disk)
-        path.unfenced.remove(diskQueues[disk].lun)
-        let count = release(path, disk)
-        diskQueues[disk].counters.fencedWrites &+= UInt64(count)
-        path.fenced.writes += count
+    mutating func fenceDone(_ path: Path, _ disk: Int32) {
+        let isAlone = path.session?.cleanUp?.lost == path.index
+        for member in isAlone ? [path] : members(with: path) {
+            let took = now.nanoseconds(since: member.fenceBegan ?? member.fencePatience?.since ?? now)
+            path.fenced.took = max(path.fenced.took, took)
+            if member.debts.contains(disk) { path.fenced.wasOwed = true }
+            member.barriers[disk] = nil
+            member.diskProblems[disk] = nil
+            member.accessDebts.remove(disk)
+            member.unfenced.remove(diskQueues[disk].lun)
+            let count = release(member, disk)
+            diskQueues[disk].counters.fencedWrites &+= UInt64(count)
+            path.fenced.writes += count
+        }
         pumpPending()
     }
 
@@ -230,7 +252,10 @@ extension Lane {
         pathQueues[index].counters.fences &+= 1
         pathQueues[index].counters.lastFenceNanoseconds = took
         let proof: String
-        if settings.skipsBarrier {
+        if path.session?.cleanUp?.lost == index {
+            proof = "connection logged out and barrier"
+            pathQueues[index].counters.fencesByBarrier &+= 1
+        } else if settings.skipsBarrier {
             proof = "session reinstated, barrier left out"
         } else if path.proof == .waitsForTasks {
             proof = "session reinstated, for which this target finishes earlier commands"
@@ -239,7 +264,8 @@ extension Lane {
             proof = "session reinstated and barrier"
             pathQueues[index].counters.fencesByBarrier &+= 1
         }
-        let way = path.isForeign ? "through another path" : "on its own route"
+        let isElsewhere = path.isForeign || path.session?.cleanUp?.lost == index
+        let way = isElsewhere ? "through another path" : "on its own route"
         path.lastFence = "\(proof), \(way), after \(took / 1_000_000) ms, \(count) writes"
         if let loss = path.loss {
             path.loss = nil
@@ -264,7 +290,12 @@ extension Lane {
         } else {
             guard owesFence(path) || !path.barriers.isEmpty else { return nil }
         }
-        guard pathQueues[path.index].isFullFeature else {
+        if let cleanUp = path.session?.cleanUp, cleanUp.lost == path.index,
+            case .loggingOut = cleanUp.phase
+        {
+            return "the fence waits for the logout of the lost connection through another one"
+        }
+        guard pathQueues[path.index].isFullFeature || !path.barriers.isEmpty else {
             if case .loggingIn = path.attempt?.phase {
                 return "the fence waits for the target to answer the login that ends the lost session"
             }
@@ -299,7 +330,7 @@ extension Lane {
     // MARK: Which LUN is it?
 
     mutating func beginProbe(_ path: Path, _ disk: Int32) {
-        guard path.isUp, path.intent == .inUse, !diskQueues[disk].isDetaching, path.barriers[disk] == nil
+        guard path.isUp, path.intent == .inUse, !diskQueues[disk].isDetaching, !isFencing(path, disk)
         else { return }
         let probe = LogicalUnitProbe(maxTransferBytes: UInt32(settings.pieceBytes))
         issueProbe(probe, path, disk)
@@ -437,14 +468,21 @@ extension Lane {
             path.serials[disk] = report.serial
             noteSize(report.limits.blockCount, path, disk)
         }
-        guard path.isUp, path.intent == .inUse, path.barriers[disk] == nil else { return }
+        guard path.isUp, path.intent == .inUse, !isFencing(path, disk) else { return }
+        noteAccess(report.identified, path, cold)
+        guard isRegistered(path, disk) else { return }
+        join(path, disk)
+    }
+
+    /// A path that has shown its LUN, and may use it, carries I/O from now on.
+    mutating func join(_ path: Path, _ disk: Int32) {
+        let cold = disks[Int(disk)]
         path.wasUp = true
         if let since = path.lostSince {
             path.lostSince = nil
             let tenths = now.nanoseconds(since: since) / 100_000_000
             log(.information, "\(label(path)): path is back after \(tenths / 10).\(tenths % 10) s")
         }
-        noteAccess(report.identified, path, cold)
         lunIsBack(path, disk)
         path.diskProblems[disk] = nil
         diskQueues[disk].shown |= 1 &<< UInt32(path.ordinal)

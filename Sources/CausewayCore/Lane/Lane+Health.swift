@@ -151,7 +151,7 @@ extension Lane {
         let tag = path.ping.send(now: now, byteCount: byteCount)
         pathQueues[index].counters.pings &+= 1
         let ping = NOPOut(
-            initiatorTaskTag: tag, cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN,
+            initiatorTaskTag: tag, cmdSN: cmdSN(path), expStatSN: pathQueues[index].expStatSN,
             dataSegmentLength: byteCount)
         sendCold(ping.header, [UInt8](repeating: 0, count: byteCount), pathQueues[index].stream)
     }

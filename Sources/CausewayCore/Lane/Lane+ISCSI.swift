@@ -47,7 +47,7 @@ extension Lane {
             }
         }
         giveChunkBack(index)
-        if pathQueues[path].hasWaiting { pumpWaiting(path) }
+        if sessionQueues[pathQueues[path].session].hasWaiting { pumpWaiting(path) }
         if hasPending { pumpPending() }
     }
 
@@ -73,6 +73,11 @@ extension Lane {
         return slot
     }
 
+    @inline(__always)
+    mutating func updateWindow(_ path: Int32, expCmdSN: CmdSN, maxCmdSN: CmdSN) {
+        sessionQueues[pathQueues[path].session].updateWindow(expCmdSN: expCmdSN, maxCmdSN: maxCmdSN)
+    }
+
     /// Counts a status on; false if one is missing or comes twice, which ErrorRecoveryLevel 0 cannot mend.
     @inline(__always)
     mutating func countStatus(_ statSN: StatSN, _ path: Int32) -> Bool {
@@ -85,7 +90,7 @@ extension Lane {
     private mutating func receiveDataIn(
         _ pdu: SCSIDataIn, _ data: UnsafeRawPointer, _ path: Int32, _ index: Int32
     ) {
-        pathQueues[path].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
+        updateWindow(path, expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         guard let task = taskOnPath(pdu.initiatorTaskTag, path) else {
             return violation(path, index, .unknownTask(.scsiDataIn, pdu.initiatorTaskTag))
         }
@@ -141,7 +146,7 @@ extension Lane {
         guard countStatus(pdu.statSN, path) else {
             return violation(path, index, .statSN(expected: pathQueues[path].expStatSN, got: pdu.statSN))
         }
-        pathQueues[path].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
+        updateWindow(path, expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         guard let task = taskOnPath(pdu.initiatorTaskTag, path) else {
             return violation(path, index, .unknownTask(.scsiResponse, pdu.initiatorTaskTag))
         }
@@ -189,7 +194,7 @@ extension Lane {
 
     @inline(__always)
     private mutating func receiveR2T(_ pdu: ReadyToTransfer, _ path: Int32, _ index: Int32) {
-        pathQueues[path].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
+        updateWindow(path, expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         guard let task = taskOnPath(pdu.initiatorTaskTag, path) else {
             return violation(path, index, .unknownTask(.readyToTransfer, pdu.initiatorTaskTag))
         }
@@ -248,10 +253,15 @@ extension Lane {
             noteSense(task, path, status: status, sense: sense)
             return releaseTask(task)
         case .resetBarrier: return resetBarrierAnswered(task, path, status: status, sense: sense)
-        case .signOfLife: return signOfLifeAnswered(task)
+        case .signOfLife:
+            let notices = classify(status: SCSIStatus(rawValue: status), sense: sense).notices
+            noteReservations(notices, paths[Int(path)], tasks[task].disk)
+            return signOfLifeAnswered(task)
         case .accessReport: return accessAnswered(task, path, status: status, sense: sense)
         case .accessSetting: return activationAnswered(task, path, status: status, sense: sense)
         case .inventory: return inventoryAnswered(task, path, status: status, sense: sense)
+        case .reservationReport, .reservationOrder:
+            return reservationAnswered(task, path, status: status, sense: sense)
         default: break
         }
         guard status == 0 else { return commandFailed(task, path, status: status, sense: sense) }

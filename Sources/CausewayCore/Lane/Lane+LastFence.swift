@@ -17,7 +17,7 @@ extension Lane {
 
     /// Looks whether the sent writes of a lost session wait for longer than their disks' settings ask for.
     mutating func tickLastFence(_ path: Path) {
-        guard case .down = path.state, owesFence(path) else { return }
+        guard case .down = path.state, owesFence(path), path.session?.standing == nil else { return }
         for disk in targets[Int(path.target)].disks where owesFence(path, disk) {
             let cold = disks[Int(disk)]
             guard cold.failure.fence != .hold else { continue }
@@ -125,7 +125,7 @@ extension Lane {
             "\(via.name): no portal group of a lost session answers: LOGICAL UNIT RESET (fence = lun-reset)")
         let request = TaskManagementRequest(
             function: .logicalUnitReset, lun: diskQueues[disk].lun, initiatorTaskTag: resetTag(disk),
-            cmdSN: pathQueues[index].cmdSN, expStatSN: pathQueues[index].expStatSN)
+            cmdSN: cmdSN(via), expStatSN: pathQueues[index].expStatSN)
         sendCold(request.header, [], stream)
     }
 
@@ -155,7 +155,7 @@ extension Lane {
             return violation(
                 index, stream, .statSN(expected: pathQueues[index].expStatSN, got: pdu.statSN))
         }
-        pathQueues[index].updateWindow(expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
+        updateWindow(index, expCmdSN: pdu.expCmdSN, maxCmdSN: pdu.maxCmdSN)
         let known = targets[Int(path.target)].disks.first {
             resetTag($0) == pdu.initiatorTaskTag && disks[Int($0)].reset?.via == index
         }
@@ -259,7 +259,7 @@ extension Lane {
             }
             if tasks[task].request >= 0 {
                 sendAgain(task, first: true)
-            } else if tasks[task].kind == .accessSetting {
+            } else if [.accessSetting, .reservationOrder].contains(tasks[task].kind) {
                 dropInternal(task, path, wasSent: false)
             } else {
                 if internalData[task] != nil { internalData[task] = [] }

@@ -90,6 +90,10 @@ extension Lane {
             guard path.attempt == nil else { return }
             path.retries.reset()
             path.retryAt = now
+        // It stands on its own route already.
+        case .standIn where path.session != nil:
+            path.state = .draining
+            beginUse(path)
         case .standIn: path.retryAt = now
         case .up: path.reprobeAt = now
         // Comes back when it has ended.
@@ -143,7 +147,11 @@ extension Lane {
             }
         case .standIn: logOut(path)
         case .up:
-            if !carriesRequests(path.index) {
+            // A probe that the target has not taken up would leave a gap in the numbers of all connections.
+            let isIdle =
+                path.session == nil
+                ? !carriesRequests(path.index) : pathQueues[path.index].inFlight.isEmpty
+            if isIdle {
                 logOut(path)
             } else if path.leavesBy <= now {
                 connectionLost(path, "its commands did not end in time")
@@ -184,7 +192,10 @@ extension Lane {
     mutating func tellRemoved(_ path: Path, _ target: Target) {
         for disk in target.disks {
             diskQueues[disk].choice.forget(path.ordinal)
-            effects.append(.notice(.pathRemoved(DiskID(rawValue: disk), sessionName(path))))
+            effects.append(
+                .notice(
+                    .pathRemoved(
+                        DiskID(rawValue: disk), sessionName(path), path: path.specification.name)))
         }
         // Who stands in over its route looks at its own interface from now on: the number may be reused.
         for sibling in target.paths where paths[Int(sibling)].via == path.index {

@@ -16,11 +16,10 @@ extension Lane {
 
     /// The session's connection is gone. Reads and what was never sent move at once; sent writes wait for the
     /// fence.
-    @inline(never)
-    mutating func connectionLost(_ path: Path, _ reason: String) {
+    ///
+    /// - Parameter isCulprit: it is not lost because its session was.
+    mutating func loseConnection(_ path: Path, _ reason: String, isCulprit: Bool) {
         let index = path.index
-        guard pathQueues[index].stream >= 0 else { return }
-        if case .loggingOut = path.state { return sessionEnded(path) }
         // A stand-in was lost while its own route was tried: the next attempt begins anew, with the fence in
         // mind.
         if let attempt = path.attempt {
@@ -43,7 +42,8 @@ extension Lane {
         let moved = emptyPath(path)
         // A session that does not last is not asked for again and again without a pause: another machine may
         // use this initiator name.
-        let isShort = now.nanoseconds(since: path.sessionBegan) < Self.lastingNanoseconds
+        let began = isCulprit ? path.sessionBegan : path.session?.began ?? path.sessionBegan
+        let isShort = now.nanoseconds(since: began) < Self.lastingNanoseconds
         if !isShort { path.retries.reset() }
         path.attemptsSinceLoss = 0
         path.fenceBegan =
@@ -60,10 +60,9 @@ extension Lane {
                 reason: reason, moved: moved, held: Int(held), tellAt: now.adding(milliseconds: 1000))
             if held == 0 { tellLoss(path) } else { wake(at: now.adding(milliseconds: 1000)) }
             tellDisks(path, isUp: false, reason)
-            markLoss(path)
+            if isCulprit { markLoss(path) }
         }
         checkAllPathsDown(path.target)
-        pumpPending()
     }
 
     /// The one line in the log that a lost path is worth. A fence that is had at once is in it.
@@ -89,6 +88,7 @@ extension Lane {
         pathQueues[index].isFullFeature = false
         leaveStream(stream, path)
         path.probes = [:]
+        forgetReservations(path)
         path.barriers = [:]
         path.fenced = Path.Fenced()
         dropInternal(path)
@@ -154,7 +154,8 @@ extension Lane {
         let waiting = path.waiting
         path.waiting = []
         for task in waiting { dropInternal(task, path, wasSent: false) }
-        pathQueues[path.index].hasWaiting = false
+        // Of a session with other connections, theirs may wait: `pumpWaiting` finds out.
+        if path.session == nil { sessionQueues[pathQueues[path.index].session].hasWaiting = false }
         var task = delayed.first
         while task >= 0 {
             let next = tasks[task].next
@@ -172,6 +173,7 @@ extension Lane {
         let disk = tasks[task].disk
         let kind = tasks[task].kind
         let owner = Int32(truncatingIfNeeded: tasks[task].lba) - 1
+        let isOfAll = tasks[task].blocks != 0
         releaseTask(task)
         let cold = disks[Int(disk)]
         switch kind {
@@ -182,6 +184,12 @@ extension Lane {
                 wake(at: cold.access.askAt ?? .never)
             }
             if kind == .accessSetting && wasSent && !cold.isRemoved { path.accessDebts.insert(disk) }
+        case .reservationReport, .reservationOrder:
+            if kind == .reservationOrder && wasSent && !cold.isRemoved {
+                path.accessDebts.insert(disk)
+                if isOfAll { path.orderDebts.insert(disk) } else { path.orderDebts.remove(disk) }
+            }
+            reservationLost(task, cold)
         case .inventory:
             let target = targets[Int(path.target)]
             if target.inventory.task == task {
@@ -215,9 +223,7 @@ extension Lane {
         tasks[task].path = -1
         diskQueues[disk].counters.sentAgain &+= 1
         if tasks[task].kind == .getLBAStatus { internalData[task] = [] }
-        if diskQueues[disk].isFailing || isOrphanedWrite(task, disk) {
-            return finishTask(task, error: NBDError.inputOutput.rawValue)
-        }
+        guard !isHopeless(task, disk) else { return finishTask(task, error: NBDError.inputOutput.rawValue) }
         tasks[task].state = .pending
         tasks[task].issuedAt = now
         if first {

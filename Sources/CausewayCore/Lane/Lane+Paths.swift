@@ -10,10 +10,11 @@ extension Lane {
     mutating func beginAttempt(_ path: Path) {
         path.retryAt = nil
         // A path that is added again while it leaves may still have one.
-        guard path.attempt == nil else { return }
+        guard path.attempt == nil, mayConnect(path) else { return }
         // Who stands in has the session that the fence needs; its own route is what is tried.
         let isStandIn = if case .standIn = path.state { true } else { false }
-        let owes = owesFence(path) && !isStandIn
+        // Any path reinstates the session that it shares over its own route.
+        let owes = owesFence(path) && !isStandIn && path.session == nil
         let ordinal = FenceRoute.choose(
             attempt: path.attemptsSinceLoss, siblings: siblingsForFence(path), own: path.ordinal,
             owesFence: owes)
@@ -76,17 +77,18 @@ extension Lane {
             path.attempt = attempt
         }
         // A stand-in for this very session ends when the login goes out: the target would end it anyway.
-        if pathQueues[path.index].stream >= 0 { abandonSession(path) }
-        let target = targets[Int(path.target)]
-        var options = LoginOptions(
-            initiatorName: path.specification.initiatorName ?? target.initiatorName,
-            targetName: target.name, isid: path.specification.isid)
-        options.wanted = wantedParameters(target)
-        options.initiatorAlias = settings.initiatorAlias
-        let authentication =
-            target.offersMD5Alone ? target.authentication.withMD5Alone : target.authentication
-        options.authentication = authentication.knowing(target.challenges)
-        var machine = LoginStateMachine(options)
+        if pathQueues[path.index].stream >= 0 {
+            if path.session == nil {
+                abandonSession(path)
+            } else {
+                path.attempt = nil
+                connectionLost(path, "another connection takes its place", endsSession: true)
+                path.retryAt = nil
+                path.attempt = attempt
+            }
+        }
+        guard takesPart(path, &attempt) else { return }
+        var machine = LoginStateMachine(loginOptions(path))
         let step = machine.start()
         attempt.phase = .loggingIn(machine)
         attempt.deadline = now.adding(milliseconds: loginTimeout(path))
@@ -98,7 +100,8 @@ extension Lane {
     /// Some targets let a login wait until the old session's writes have ended: then patience is the proof.
     private func loginTimeout(_ path: Path) -> UInt64 {
         let usual = targets[Int(path.target)].timers.loginTimeoutMilliseconds
-        return owesFence(path) ? max(usual, settings.fenceLoginTimeoutMilliseconds) : usual
+        let owes = path.session == nil ? owesFence(path) : sessionOwesFence(path)
+        return owes ? max(usual, settings.fenceLoginTimeoutMilliseconds) : usual
     }
 
     @inline(never)
@@ -169,8 +172,13 @@ extension Lane {
         guard var attempt = path.attempt, attempt.stream == index,
             case .loggingIn(var machine) = attempt.phase
         else { return }
+        let target = targets[Int(path.target)]
+        machine.know(target.challenges)
+        let known = machine.challenges.count
         let step = unsafe machine.received(
             header, data: UnsafeRawBufferPointer(start: data, count: header.dataSegmentLength))
+        // At once: whatever becomes of this login, and for those that are under way.
+        remember(Array(machine.challenges.dropFirst(known)), target)
         attempt.phase = .loggingIn(machine)
         path.attempt = attempt
         take(step, path)
@@ -199,7 +207,7 @@ extension Lane {
     private mutating func loginFailed(_ path: Path, _ error: LoginError) {
         guard let attempt = path.attempt, case .loggingIn(let machine) = attempt.phase else { return }
         let target = targets[Int(path.target)]
-        remember(machine.challenges, target)
+        if isRefusedToJoin(path, error) { return }
         guard machine.maySucceedWithMD5(after: error) else {
             target.offersMD5Alone = false
             return attemptFailed(path, error.problemKind, "\(error)", wasRefused: true)
@@ -260,24 +268,14 @@ extension Lane {
     private mutating func loggedIn(_ path: Path, _ parameters: NegotiatedParameters) {
         guard let attempt = path.attempt else { return }
         path.shutSince = nil
-        let endsEarlier = attempt.isForeign || owesFence(path) || !path.unfenced.isEmpty
-        if endsEarlier, let tag = path.portalGroupTag,
-            tag != parameters.targetPortalGroupTag
-        {
-            return attemptFailed(
-                path, .protocolViolation,
-                "portal group \(parameters.targetPortalGroupTag.map { "\($0)" } ?? "unknown") answered, "
-                    + "the lost session was in \(tag): no fence",
-                wasRefused: false)
-        }
-        if case .loggingIn(let machine) = attempt.phase {
-            remember(machine.challenges, targets[Int(path.target)])
+        if let reason = takeSession(path, attempt, parameters) {
+            return attemptFailed(path, .protocolViolation, reason, wasRefused: false)
         }
         path.attempt = nil
-        path.proof = proof(of: attempt, target: path.target)
+        path.proof = path.session?.proof ?? proof(of: attempt, target: path.target)
         path.negotiated = parameters
         if let moved = attempt.visited.last, attempt.movesForGood { path.movedTo = moved }
-        path.portalGroupTag = parameters.targetPortalGroupTag
+        path.portalGroupTag = path.session?.portalGroupTag ?? parameters.targetPortalGroupTag
         path.problem = nil
         path.state = .draining
         path.sessionBegan = now
@@ -288,6 +286,7 @@ extension Lane {
         path.via = attempt.via
         pathQueues[index].stream = attempt.stream
         pathQueues[index].take(parameters)
+        if path.session == nil { sessionQueues[index].begin(parameters) }
         streams[attempt.stream].digests = StreamDigests(parameters)
         pathQueues[index].isFullFeature = true
         pathQueues[index].lastReceived = now
@@ -295,9 +294,11 @@ extension Lane {
         path.depthLimit = depth > 0 ? depth : settings.depthPerPath
         path.depthGrowsAt = nil
         pathQueues[index].depth = path.depthLimit
-        effects.append(.notice(.sessionBegan(sessionName(path), portalGroupTag: path.portalGroupTag)))
+        if path.session == nil || attempt.leads || path.specification.awaitsRecord {
+            effects.append(.notice(.sessionBegan(sessionName(path), portalGroupTag: path.portalGroupTag)))
+        }
         if !attempt.isForeign { checkSegments(path) }
-        beginBarriers(path, isForeign: attempt.isForeign)
+        beginBarriers(path, attempt)
         wake(at: now)
     }
 
@@ -322,8 +323,22 @@ extension Lane {
 
     /// The session of a path that is being removed is over.
     @inline(never)
-    mutating func sessionEnded(_ path: Path) {
-        if pathQueues[path.index].stream >= 0 { _ = emptyPath(path) }
+    mutating func sessionEnded(_ path: Path, isAnswered: Bool = false) {
+        if pathQueues[path.index].stream >= 0 {
+            let numbers = numbersUnderWay(path)
+            let hadBarriers = !path.barriers.isEmpty
+            _ = emptyPath(path)
+            if let session = path.session, session.standing != nil {
+                path.state = .down
+                let isOver = isAnswered && fill(numbers, session, besides: path)
+                let isClean = isOver && !hadBarriers && !owesFence(path) && session.cleanUp == nil
+                if isClean || areLeaving(session, besides: path) {
+                    memberIsGone(session, path)
+                } else {
+                    endSession(session, because: path)
+                }
+            }
+        }
         let isToReturn = path.intent != .removed || owesFence(path)
         if isToReturn && targets[Int(path.target)].lastDisk == nil { return rest(path) }
         path.state = .removed

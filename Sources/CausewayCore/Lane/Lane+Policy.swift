@@ -15,6 +15,11 @@ extension Lane {
         self.now = now
         guard let before = self.settings(of: id), before != settings else { return }
         let disk = disks[Int(id.rawValue)]
+        guard before.multipathing == settings.multipathing else {
+            throw .wrongValue(
+                key: DiskSetting.multipathingKey, reason: "it is not changed while the disk is attached",
+                allowed: "\(before.multipathing.rawValue) until the disk is detached")
+        }
         try check(settings, paths: targets[Int(disk.target)].paths.map { paths[Int($0)].specification })
         disk.settings = settings
         apply(settings, to: disk.index)

@@ -25,9 +25,11 @@ extension Lane {
         case .draining, .up, .standIn: break
         }
         if path.proof == .waitsForTasks {
-            connectionLost(path, "earlier writes to the LUN of \(disks[Int(disk)].name) must end first")
-        } else if !sendBarrier(path, disk) {
-            connectionLost(path, "no task is free for the barrier")
+            connectionLost(
+                path, "earlier writes to the LUN of \(disks[Int(disk)].name) must end first",
+                endsSession: true)
+        } else if path.session == nil || !isFencing(path, disk), !sendBarrier(path, disk) {
+            connectionLost(path, "no task is free for the barrier", endsSession: true)
         }
     }
 
@@ -53,11 +55,14 @@ extension Lane {
     /// Whether a disk that comes has its path already, because disks of one target share them: it is taken
     /// into use. A path that was there for a fence alone becomes one like the others.
     mutating func sharePath(_ specification: PathSpecification, _ target: Target) -> Bool {
-        for index in target.paths where paths[Int(index)].specification.isSameSession(as: specification) {
+        for index in target.paths where paths[Int(index)].isMeant(by: specification) {
             let path = paths[Int(index)]
             // Beginnings may come in another order than they were put on record.
             path.specification.recordNumber = max(
                 path.specification.recordNumber, specification.recordNumber)
+            if let session = path.session {
+                session.recordNumber = max(session.recordNumber, specification.recordNumber)
+            }
             guard !specification.isFenceOnly else { return true }
             if path.isFenceOnly { path.specification = specification }
             enable(path)
@@ -237,8 +242,10 @@ extension Lane {
     }
 }
 
-extension PathSpecification {
-    func isSameSession(as other: PathSpecification) -> Bool {
-        isid == other.isid && initiatorName == other.initiatorName
+extension Path {
+    /// Whether the path is the one that is specified, by its session; where it shares that, by its way too.
+    func isMeant(by other: PathSpecification) -> Bool {
+        specification.isid == other.isid && specification.initiatorName == other.initiatorName
+            && (session == nil || specification.name == other.name)
     }
 }

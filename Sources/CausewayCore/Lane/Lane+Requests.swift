@@ -80,6 +80,14 @@ extension Lane {
         // of ours tells no client.
         if !requests[request].isOrphan {
             diskQueues[disk].lostCache = false
+            // A FLUSH that came before this word of the loss would promise what is lost.
+            for other in 0..<Int32(requests.capacity)
+            where !requests[other].isFree && !requests[other].isOrphan && requests[other].disk == disk
+                && requests[other].error == 0
+                && requests[other].type == NBDCommand.flush.rawValue
+            {
+                requests[other].error = NBDError.inputOutput.rawValue
+            }
             streams[requests[request].stream].hasToldLoss = true
             effects.append(.notice(.writesLost(DiskID(rawValue: disk), isTold: true)))
         }

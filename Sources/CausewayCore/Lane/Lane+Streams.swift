@@ -199,7 +199,9 @@ extension Lane {
         if streams[index].kind == .iscsi {
             let path = streams[index].owner
             if pathQueues[path].stream == index && pathQueues[path].firstTransfer >= 0 { sendTransfers(path) }
-            if pathQueues[path].stream == index && pathQueues[path].hasWaiting { pumpWaiting(path) }
+            if pathQueues[path].stream == index && sessionQueues[pathQueues[path].session].hasWaiting {
+                pumpWaiting(path)
+            }
             if hasPending && streams[index].send.isEmpty { pumpPending() }
         }
         if streams[index].closing != .not && hasSaidAll(index) {

@@ -93,7 +93,8 @@ extension Lane {
     mutating func checkWindow(_ path: Path) {
         let target = targets[Int(path.target)]
         let index = path.index
-        guard !pathQueues[index].hasWindow, pathQueues[index].inFlight.isEmpty,
+        guard !sessionQueues[pathQueues[index].session].hasWindow,
+            members(with: path).allSatisfy({ pathQueues[$0.index].inFlight.isEmpty }),
             !path.waiting.isEmpty || target.disks.contains(where: { !diskQueues[$0].pending.isEmpty })
         else {
             path.shutSince = nil
@@ -104,7 +105,7 @@ extension Lane {
         let end = Instant(nanoseconds: since.nanoseconds &+ target.timers.recoveryTimeout)
         guard end <= now else { return wake(at: end) }
         path.shutSince = nil
-        connectionLost(path, "the target's command window stays shut")
+        connectionLost(path, "the target's command window stays shut", endsSession: true)
     }
 
     private func shortestPatience(_ path: Path) -> UInt64 {
@@ -148,7 +149,7 @@ extension Lane {
         path.managementNumber &+= 1
         let management = TaskManagement(
             function: function, tag: TaskManagement.tagBase | path.managementNumber & 0x7fff,
-            cmdSN: pathQueues[index].cmdSN,
+            cmdSN: cmdSN(path),
             deadline: now.adding(milliseconds: settings.taskManagementTimeoutMilliseconds))
         var lun = diskQueues[function.disk].lun
         var referenced = reservedTag
@@ -250,10 +251,11 @@ extension Lane {
                 path.probes[disk] = nil
                 problem(path, disk, .notReady, "the LUN does not answer")
             }
-        case .accessSetting:
+        case .accessSetting, .reservationOrder:
+            let name = commands[task].operationName
             dropInternal(task, path, wasSent: true)
             // What it owes is settled by a new session alone.
-            reinstate(path, "SET TARGET PORT GROUPS had to be aborted")
+            reinstate(path, "\(name) had to be aborted")
         case _ where tasks[task].request < 0: dropInternal(task, path, wasSent: true)
         case let kind where kind.isWrite: writeWasAborted(task, path)
         default: again(task)

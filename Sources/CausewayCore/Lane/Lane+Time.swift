@@ -8,7 +8,10 @@ extension Lane {
         releaseDelayed()
         for index in paths.indices { tick(paths[index]) }
         for index in disks.indices where diskQueues[index].isInUse { tick(disks[index]) }
-        for target in targets where !target.isRemoved { tickInventory(target) }
+        for target in targets where !target.isRemoved {
+            tickSession(target)
+            tickInventory(target)
+        }
         sendHagglersAway()
         if !lingering.isEmpty { closeLingering() }
     }
@@ -78,7 +81,7 @@ extension Lane {
         }
         if let reason = path.mustReinstate {
             path.mustReinstate = nil
-            if pathQueues[path.index].isFullFeature { connectionLost(path, reason) }
+            if pathQueues[path.index].isFullFeature { connectionLost(path, reason, endsSession: true) }
         }
         // An attempt beside a living session is of use only while that one is silent.
         if path.isUp && !path.isSuspect { path.retryAt = nil }
@@ -161,6 +164,7 @@ extension Lane {
             if failBackAt <= now { failBack(disk) } else { wake(at: failBackAt) }
         }
         tickAccess(disk)
+        tickReservations(disk)
         tickReset(disk)
         tickSpace(disk)
         tickLoss(disk)

@@ -25,6 +25,8 @@ public struct Lane: ~Copyable {
     let requests: Slots<Request>
     let streams: Slots<Stream>
     let pathQueues: Slots<PathQueue>
+    /// First those of each path, then one for each target whose paths are connections of one session.
+    let sessionQueues: Slots<SessionQueue>
     let diskQueues: Slots<DiskQueue>
     let targetPaths: Slots<TargetPaths>
     let zeros: Slots<UInt64>
@@ -73,6 +75,8 @@ public struct Lane: ~Copyable {
         requests = Slots(capacity: settings.requestCapacity, repeating: Request())
         streams = Slots(capacity: settings.streamCapacity, repeating: Stream())
         pathQueues = Slots(capacity: settings.pathCapacity, repeating: PathQueue())
+        sessionQueues = Slots(
+            capacity: settings.pathCapacity + settings.targetCapacity, repeating: SessionQueue())
         diskQueues = Slots(capacity: settings.diskCapacity, repeating: DiskQueue())
         targetPaths = Slots(capacity: settings.targetCapacity, repeating: TargetPaths())
         zeros = Slots(capacity: settings.pieceBytes / 8, repeating: 0)

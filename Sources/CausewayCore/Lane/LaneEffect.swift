@@ -55,7 +55,7 @@ public enum LaneNotice: Sendable {
     case sessionEnded(SessionName, recordNumber: UInt64, unfenced: Set<UInt64>)
     case pathChanged(DiskID, interface: String, portal: String, isUp: Bool, reason: String)
     /// A path that was to be removed is gone; its disk lives on.
-    case pathRemoved(DiskID, SessionName)
+    case pathRemoved(DiskID, SessionName, path: String)
     /// An NBD client went away; `requested` if it said so with DISC.
     case clientGone(DiskID, requested: Bool)
     /// The target restarted with acknowledged writes in its cache; `isTold` when a FLUSH of a client has
@@ -63,6 +63,10 @@ public enum LaneNotice: Sendable {
     case writesLost(DiskID, isTold: Bool)
     /// A flush that was asked for with `flush`, or the last one of a disk, has ended.
     case flushed(DiskID, error: NBDError)
+    /// The disk's registration has changed: a successor has to know.
+    case registrationChanged(DiskID, DiskRegistration?)
+    /// What came of a `reserve`.
+    case reservationEnded(DiskID, ticket: UInt64, Result<ReservationReport, ReservationError>)
     /// All paths that carry the disk show this size, which is not the disk's.
     case sizeChanged(DiskID, sizeBytes: UInt64)
     /// `isFlushed` unless its last flush failed.

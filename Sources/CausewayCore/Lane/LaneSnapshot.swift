@@ -121,10 +121,11 @@ extension Lane {
                     + (isFailing
                         ? "fails until a path is back" : "is held for \(disk.failure.allPathsDownTimeout)"))
         }
-        if diskQueues[disk.index].fenceDebts > 0 {
+        if diskQueues[disk.index].fenceDebts > (diskQueues[disk.index].isEvicted ? 1 : 0) {
             notes.append(
                 "writes wait: earlier ones, failed or of a client that went, may still reach the medium")
         }
+        if let registration = disk.reservations.registration { notes.append(registration.text(disk.name)) }
         if let full = disk.spaceFull {
             notes.append("no space on the LUN for \(seconds(full.since)): writes are held (space = hold)")
         }
@@ -209,7 +210,7 @@ extension Lane {
             switch path.attempt?.phase {
             case .connecting: owesFence(path) ? .fencing : .connecting
             case .loggingIn: owesFence(path) ? .fencing : .loggingIn
-            case nil: owesFence(path) ? .fencing : .down
+            case nil: owesFence(path) ? .fencing : path.standsBy ? .standby : .down
             }
         }
     }

@@ -40,6 +40,8 @@ final class Path {
         var movesForGood = false
         /// It went to where the target had moved, not to the path's portal.
         var beganElsewhere = false
+        /// Its login begins the session that other paths join.
+        var leads = false
     }
 
     /// A loss that is told once its fence is had, or after a moment: one line for both.
@@ -61,6 +63,12 @@ final class Path {
     let target: Int32
     let ordinal: Int32
     var specification: PathSpecification
+    /// The session whose connection it is, where paths share one.
+    var session: Session?
+    /// Its connection's CID (RFC 7143 §11.12.4) in that session.
+    var cid: UInt16 = 0
+    /// The session has as many connections as the target allows.
+    var standsBy = false
 
     /// What the administrator wants of it.
     enum Intent { case inUse, disabled, removed }
@@ -112,8 +120,13 @@ final class Path {
     /// LUN fields of such writes of disks that are not attached: of a predecessor, or of one that went by
     /// force.
     var unfenced: Set<UInt64>
-    /// Disks whose SET TARGET PORT GROUPS was sent and not answered: a copy may still come.
+    /// Disks whose SET TARGET PORT GROUPS or PERSISTENT RESERVE OUT was sent and not answered: a copy may
+    /// still come.
     var accessDebts: Set<Int32> = []
+    /// Those of them whose PERSISTENT RESERVE OUT concerns other nexuses too.
+    var orderDebts: Set<Int32> = []
+    /// Disks whose reservation key this session is registered with.
+    var registered: Set<Int32> = []
     /// Commands that a reset may have ended, by disk.
     var sweeps: [Int32: Sweep] = [:]
     /// When the target last said on this path that a disk's LUN is gone.
@@ -170,6 +183,8 @@ final class Path {
     var isFenceOnly: Bool { specification.isFenceOnly }
 
     var name: String { "\(specification.interface)->\(specification.portal)" }
+    /// Of its session, which connections share.
+    var nexusName: String { session == nil ? name : "\(specification.isid)" }
     var isUp: Bool { if case .up = state { true } else { false } }
     var stateIsDown: Bool { if case .down = state { true } else { false } }
 
@@ -224,6 +239,8 @@ final class Target {
     let index: Int32
     let name: ISCSIName
     let initiatorName: ISCSIName
+    /// Of all of its paths, where they are connections of one.
+    let session: Session?
     var paths: [Int32] = []
     var disks: [Int32] = []
     /// How to prove who we are, for logins from now on.
@@ -247,10 +264,11 @@ final class Target {
     var inventory = LogicalUnitInventory()
     var isRemoved = false
 
-    init(index: Int32, name: ISCSIName, initiatorName: ISCSIName) {
+    init(index: Int32, name: ISCSIName, initiatorName: ISCSIName, session: Session?) {
         self.index = index
         self.name = name
         self.initiatorName = initiatorName
+        self.session = session
     }
 }
 
@@ -284,6 +302,7 @@ final class Disk {
     var goneSince: Instant?
     var loss: DeviceLoss?
     var access = LogicalUnitAccess()
+    var reservations = ReservationDesk()
     /// Which path was asked for access states last.
     var accessTurn = 0
     var reset: LogicalUnitReset?

@@ -1,4 +1,4 @@
-/// What moves with every command on a path: the session's window, the negotiated limits, and the tasks on it.
+/// What moves with every command on a path: the negotiated limits, and the tasks on it.
 struct PathQueue: BitwiseCopyable {
     /// -1 while there is no connection.
     var stream: Int32 = -1
@@ -8,10 +8,8 @@ struct PathQueue: BitwiseCopyable {
     /// In full-feature phase, for I/O and for the lane's own commands.
     var isFullFeature = false
 
-    // The session's command window (RFC 7143 §4.2.2.1).
-    var cmdSN = CmdSN(1)
-    var expCmdSN = CmdSN(1)
-    var maxCmdSN = CmdSN(1)
+    /// The session's numbers and window, in `sessionQueues`.
+    var session: Int32 = -1
     var expStatSN = StatSN(0)
 
     // Negotiated.
@@ -28,8 +26,6 @@ struct PathQueue: BitwiseCopyable {
     var inFlight = TaskList()
     /// Sent writes of a lost connection, until the fence.
     var held = TaskList()
-    /// Commands of the lane's own wait for the window.
-    var hasWaiting = false
     /// Tasks with Data-Out to send, first in first out.
     var firstTransfer: Int32 = -1
     var lastTransfer: Int32 = -1
@@ -44,11 +40,8 @@ struct PathQueue: BitwiseCopyable {
 
     var counters = PathCounters()
 
-    /// Begins a session's full-feature phase.
+    /// Begins a connection's full-feature phase.
     mutating func take(_ parameters: NegotiatedParameters) {
-        cmdSN = parameters.expCmdSN
-        expCmdSN = parameters.expCmdSN
-        maxCmdSN = parameters.maxCmdSN
         expStatSN = parameters.expStatSN
         immediateData = parameters.immediateData
         initialR2T = parameters.initialR2T
@@ -56,18 +49,6 @@ struct PathQueue: BitwiseCopyable {
         maxBurstLength = Int32(clamping: parameters.maxBurstLength)
         targetMaxRecvDataSegmentLength = Int32(clamping: parameters.targetMaxRecvDataSegmentLength)
         initiatorMaxRecvDataSegmentLength = Int32(clamping: parameters.initiatorMaxRecvDataSegmentLength)
-        hasWaiting = false
-    }
-
-    @inline(__always)
-    var hasWindow: Bool { cmdSN <= maxCmdSN }
-
-    /// Takes the window of a PDU from the target, unless it is older than what is known (RFC 7143 §4.2.2.1).
-    @inline(__always)
-    mutating func updateWindow(expCmdSN newExp: CmdSN, maxCmdSN newMax: CmdSN) {
-        guard newMax.distance(from: newExp) >= -1 else { return }
-        if expCmdSN < newExp { expCmdSN = newExp }
-        if maxCmdSN < newMax { maxCmdSN = newMax }
     }
 }
 

@@ -6,6 +6,8 @@ public struct SessionParameter: Sendable {
         case number(ClosedRange<Int>)
         /// Set for each disk, see `DiskSetting`.
         case digest
+        /// Not to be chosen: what is done without offering the key.
+        case fixed
     }
 
     public let key: TextKey
@@ -37,9 +39,14 @@ public struct SessionParameter: Sendable {
         number(.defaultTime2Wait, 0...3600, \.defaultTime2Wait, \.defaultTime2Wait),
         // Not 0: see `WantedParameters.defaultTime2Retain`.
         number(.defaultTime2Retain, 1...3600, \.defaultTime2Retain, \.defaultTime2Retain),
-        // A session is lost and made anew; it has one connection.
+        // A connection is lost and made anew.
         number(.errorRecoveryLevel, 0...0, \.errorRecoveryLevel, \.errorRecoveryLevel),
-        number(.maxConnections, 1...1, \.maxConnections, \.maxConnections),
+        // 1 where each path has a session of its own; otherwise 1 stands for as many as there can be paths.
+        number(
+            .maxConnections, 1...Int(TargetPaths.capacity), \.maxConnections, \.maxConnections),
+        // Never offered: nothing that they bring is used. A target that proposes them is answered so.
+        fixed(.taskReporting) { _ in "RFC3720" },
+        fixed(.iscsiProtocolLevel) { "\($0.iscsiProtocolLevel)" },
     ]
 
     private typealias Wanted<Value> = any WritableKeyPath<WantedParameters, Value> & Sendable
@@ -51,6 +58,21 @@ public struct SessionParameter: Sendable {
         SessionParameter(
             key: key, values: .digest, text: { $0[keyPath: wanted].rawValue }, set: { _, _ in },
             negotiated: { "\($0[keyPath: result])" })
+    }
+
+    private static func fixed(
+        _ key: TextKey, _ result: @escaping @Sendable (NegotiatedParameters) -> String
+    ) -> SessionParameter {
+        SessionParameter(
+            key: key, values: .fixed, text: { $0.offer(key) ?? "" }, set: { _, _ in }, negotiated: result)
+    }
+
+    /// Whether section `[parameters]` has it.
+    public var isConfigurable: Bool {
+        switch values {
+        case .flags, .number: true
+        case .digest, .fixed: false
+        }
     }
 
     private static func flag(
@@ -78,6 +100,7 @@ public struct SessionParameter: Sendable {
         case .number(let range):
             range.count == 1 ? "\(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
         case .digest: "None; None,CRC32C; CRC32C,None; CRC32C"
+        case .fixed: text(WantedParameters())
         }
     }
 
@@ -104,7 +127,7 @@ public struct SessionParameter: Sendable {
         switch values {
         case .flags(let flags): guard number & ~1 == 0, flags.contains(number == 1) else { return false }
         case .number(let range): guard range.contains(number) else { return false }
-        case .digest: return false
+        case .digest, .fixed: return false
         }
         set(&wanted, number)
         return true
@@ -133,6 +156,8 @@ extension Lane {
         wanted.maxRecvDataSegmentLength = min(
             wanted.maxRecvDataSegmentLength, settings.maxRecvDataSegmentLength)
         wanted.maxOutstandingR2T = min(wanted.maxOutstandingR2T, TransferQueue.capacity - 1)
+        let most = wanted.maxConnections > 1 ? wanted.maxConnections : Int(TargetPaths.capacity)
+        wanted.maxConnections = target.session == nil ? 1 : most
         return wanted
     }
 

@@ -22,14 +22,18 @@ enum TaskKind: UInt8, BitwiseCopyable {
     case accessSetting
     /// REPORT LUNS, of LUN 0.
     case inventory
+    /// PERSISTENT RESERVE IN.
+    case reservationReport
+    /// PERSISTENT RESERVE OUT.
+    case reservationOrder
 
     /// Whether the command changes state, so that a second copy of it must wait for the fence.
     @inline(__always)
     var isWrite: Bool {
         switch self {
-        case .write, .unmap, .writeSame, .accessSetting: true
+        case .write, .unmap, .writeSame, .accessSetting, .reservationOrder: true
         case .read, .synchronizeCache, .getLBAStatus, .inquiry, .barrier, .resetBarrier, .signOfLife,
-            .accessReport, .inventory, .hedgedRead, .hedge, .discarded:
+            .accessReport, .inventory, .reservationReport, .hedgedRead, .hedge, .discarded:
             false
         }
     }

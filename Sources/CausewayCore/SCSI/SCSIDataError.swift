@@ -22,6 +22,8 @@ public enum SCSIDataKind: String, BitwiseCopyable, Sendable {
     case reportLUNs = "REPORT LUNS"
     case lbaStatus = "GET LBA STATUS"
     case targetPortGroups = "REPORT TARGET PORT GROUPS"
+    case reservationKeys = "READ KEYS"
+    case reservation = "READ RESERVATION"
 }
 
 extension SCSIDataError: CustomStringConvertible {

@@ -64,6 +64,9 @@ final class ConfiguredDisks: Sendable {
     /// The disks that wait.
     var names: Set<String> { state.withLock { Set($0.disks.keys) } }
 
+    /// What they are to be attached as.
+    var configurations: [DiskConfiguration] { state.withLock { $0.disks.values.map(\.disk) } }
+
     private func startThreads() {
         let (missing, attach) = state.withLock { state -> (Int, Attach?) in
             guard let attach = state.attach, !state.isStopping else { return (0, nil) }

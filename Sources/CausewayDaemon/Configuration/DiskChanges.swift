@@ -21,6 +21,13 @@ enum DiskChanges {
         return changes
     }
 
+    /// How the target's paths are to be used, if that is otherwise than they are used, in a sentence.
+    static func needingAttach(_ wanted: [String: String], _ present: Multipathing) -> [String] {
+        let key = DiskSetting.multipathingKey
+        let text = wanted[key] ?? Multipathing.sessions.rawValue
+        return text == present.rawValue ? [] : ["\(key) is \(text); it was \(present.rawValue)"]
+    }
+
     /// The settings to change, by key.
     ///
     /// - Parameters:
@@ -31,7 +38,9 @@ enum DiskChanges {
         wanted: DiskSettings, before: DiskSettings?, inForce: DiskSettings
     ) -> [String: String] {
         let (present, old) = (inForce.texts, before?.texts)
-        return wanted.texts.filter { key, text in text != present[key] && text != old?[key] }
+        return wanted.texts.filter { key, text in
+            key != DiskSetting.multipathingKey && text != present[key] && text != old?[key]
+        }
     }
 
     /// What was changed, in sentences.

@@ -117,6 +117,12 @@ struct ControlDispatcher: Sendable {
             return change("rescan disks", access) { () throws(ControlError) in
                 .success(DiskResult(disk: try service.rescan(request)))
             }
+        case Method.reserve:
+            let request: ReserveRequest = try parameters(of: message)
+            return change("change reservations", access) { () throws(ControlError) in
+                try request.validate()
+                return .success(ReservationsResult(reservations: try service.reserve(request)))
+            }
         case Method.reload: return try reload(message, access)
         default: return nil
         }

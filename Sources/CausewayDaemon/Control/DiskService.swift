@@ -17,6 +17,8 @@ public protocol DiskService: Sendable {
     func detach(_ request: DetachRequest) throws(ControlError)
     /// Asks every path how large its LUN is now.
     func rescan(_ request: RescanRequest) throws(ControlError) -> DiskReport
+    /// Does something about persistent reservations, and tells what they are then.
+    func reserve(_ request: ReserveRequest) throws(ControlError) -> ReservationStatus
     /// Reads the configuration again and applies it.
     func reload(_ request: ReloadRequest) throws(ControlError) -> ReloadReport
     func list() throws(ControlError) -> [DiskSummary]

@@ -9,6 +9,7 @@ struct SendTargetsQuestion: Sendable {
     /// Of the discovery that asks.
     var slot: Int
     var timeouts: DiscoveryTimeouts
+    var challenges = KnownChallenges()
     /// Given a line for the log.
     var note: @Sendable (String) -> Void = { _ in }
 
@@ -56,7 +57,7 @@ struct SendTargetsQuestion: Sendable {
         options.initiatorAlias = initiatorAlias
         options.wanted.maxRecvDataSegmentLength = TargetSession.maxRecvDataSegmentLength
         options.wanted.defaultTime2Retain = 0
-        options.authentication = authentication
+        options.authentication = authentication.knowing(challenges.all)
         var session = DiscoverySession(options)
         var step = PortalError.Step.login
         var deadline = end
@@ -83,7 +84,9 @@ struct SendTargetsQuestion: Sendable {
                 }
                 let (header, data) = try connection.receive(
                     limit: TargetSession.maxRecvDataSegmentLength, deadline: deadline, during: step)
+                let known = session.challenges.count
                 next = unsafe data.withUnsafeBytes { unsafe session.received(header, data: $0) }
+                challenges.remember(session.challenges, after: known)
             } catch {
                 if step == .logout {
                     next = session.connectionClosed()

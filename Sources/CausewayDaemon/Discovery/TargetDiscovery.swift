@@ -23,6 +23,8 @@ struct TargetDiscovery: Sendable {
     var identity: SessionIdentity
     var timeouts: DiscoveryTimeouts
     var authentications = Authentications()
+    /// Of all discoveries of the daemon.
+    var challenges = KnownChallenges()
     /// Given lines for the log.
     var note: @Sendable (String) -> Void = { _ in }
 
@@ -121,7 +123,7 @@ struct TargetDiscovery: Sendable {
     ) -> [SendTargetsQuestion.Answer] {
         let question = SendTargetsQuestion(
             initiatorName: initiatorName, initiatorAlias: initiatorAlias, identity: identity, slot: slot,
-            timeouts: timeouts, note: note)
+            timeouts: timeouts, challenges: challenges, note: note)
         let answers = ParallelQuestions.ask(routes, threadsMax: Self.threadsMax) {
             route -> Result<SendTargetsQuestion.Answer, ControlError> in
             var authentication = Authentication.none
@@ -163,7 +165,7 @@ struct TargetDiscovery: Sendable {
             var login = TargetSession.Login(
                 initiatorName: initiatorName, initiatorAlias: initiatorAlias, target: target.name,
                 identity: identity, slot: slot,
-                timeouts: timeouts, note: note)
+                timeouts: timeouts, challenges: challenges, note: note)
             do throws(ControlError) {
                 login.authentication = try authentications.target(target.name, portals)
             } catch {

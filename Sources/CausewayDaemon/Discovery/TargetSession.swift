@@ -34,6 +34,7 @@ struct TargetSession: ~Copyable {
         var slot: Int
         var timeouts: DiscoveryTimeouts
         var authentication = Authentication.none
+        var challenges = KnownChallenges()
         /// Given a line for the log.
         var note: @Sendable (String) -> Void = { _ in }
     }
@@ -77,7 +78,7 @@ struct TargetSession: ~Copyable {
         options.wanted.maxRecvDataSegmentLength = maxRecvDataSegmentLength
         // Nothing of this session is worth keeping once its connection is gone.
         options.wanted.defaultTime2Retain = 0
-        options.authentication = login.authentication
+        options.authentication = login.authentication.knowing(login.challenges.all)
         var machine = LoginStateMachine(options)
         var next = machine.start()
         while true {
@@ -92,7 +93,9 @@ struct TargetSession: ~Copyable {
                     try connection.send(header, data: data, deadline: deadline, during: .login)
                     let (header, data) = try connection.receive(
                         limit: maxRecvDataSegmentLength, deadline: deadline, during: .login)
+                    let known = machine.challenges.count
                     next = unsafe data.withUnsafeBytes { unsafe machine.received(header, data: $0) }
+                    login.challenges.remember(machine.challenges, after: known)
                 } catch {
                     guard case .closed = error.reason else { throw error }
                     next = .failed(machine.connectionClosed())

@@ -229,6 +229,24 @@ import Testing
             target.respond(["CHAP_A=5", "CHAP_I=160", reflected]).error == .authentication(.challengeReused))
     }
 
+    @Test func `A challenge of a login that runs at the same time is refused`() {
+        let other = Self.responded(Self.mutual())
+        for challenge in other.machine.challenges {
+            var target = Self.target(Self.mutual())
+            _ = target.start()
+            _ = target.respond(["AuthMethod=CHAP"])
+            target.machine.know(other.machine.challenges)
+            let again = "CHAP_C=\(TextValue.hexadecimal(challenge))"
+            #expect(
+                target.respond(["CHAP_A=5", "CHAP_I=1", again]).error == .authentication(.challengeReused))
+        }
+        // Its own do not stand in its way when they are known meanwhile.
+        var target = Self.responded(Self.mutual())
+        target.machine.know(target.machine.challenges)
+        let proof = Self.hex(5, 0xa0, Self.theirs, Self.ownChallenge)
+        #expect(target.respond(["CHAP_N=array", "CHAP_R=\(proof)"]).isSend)
+    }
+
     @Test func `A source of randomness that repeats the target is refused`() {
         var target = Self.target(Self.mutual())
         _ = target.start()

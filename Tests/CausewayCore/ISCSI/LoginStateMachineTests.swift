@@ -180,6 +180,21 @@ import Testing
         #expect(parameters.maxOutstandingR2T == 1 && parameters.targetMaxRecvDataSegmentLength == 8192)
     }
 
+    /// RFC 7143 §6.2.2: no answer is needed where the offer alone decides. LIO leaves ImmediateData=No
+    /// unanswered, and ends the connection at the first immediate data.
+    @Test func offersThatDecideAloneNeedNoAnswer() throws {
+        var target = LoginTarget(
+            LoginTarget.options {
+                $0.wanted.immediateData = false
+                $0.wanted.initialR2T = true
+            })
+        _ = target.passSecurity()
+        #expect(target.pairs.contains("ImmediateData=No") && target.pairs.contains("InitialR2T=Yes"))
+        let parameters = try #require(target.respond(["MaxBurstLength=262144"], tsih: 7).parameters)
+        #expect(!parameters.immediateData && parameters.initialR2T)
+        #expect(parameters.maxImmediateDataLength == 0)
+    }
+
     @Test func irrelevantAndRejectLeaveTheDefault() throws {
         var target = LoginTarget()
         _ = target.passSecurity()

@@ -81,6 +81,34 @@ struct LaneDigestTests {
         #expect(errors == [0, 0, 0, 0])
     }
 
+    /// RFC 7143 §11.2.2: no PDU of a target has one. With digests it counts as damage, for a damaged length
+    /// would look the same.
+    @Test("and an AHS of the target", arguments: [1, 255], [false, true])
+    func additionalHeader(words: Int, hasDigests: Bool) {
+        var options = hasDigests ? Self.options(header: true, data: true) : WorldOptions()
+        // Each path has its share of the few requests.
+        options.settings.policy = .roundRobin(.init(commands: 1))
+        let world = ready(options)
+        var left = 1
+        let script = TargetScript(portal: 0) { pdu in
+            guard left > 0, pdu.header.opcode == .scsiResponse else { return [pdu] }
+            left -= 1
+            var pdu = pdu
+            pdu.header[1] |= UInt32(words) << 24
+            return [pdu]
+        }
+        world.setScript(script)
+        var errors: [UInt32] = []
+        for lba in 0..<4 { world.client.submit(.write, lba: lba * 8, blocks: 8) { errors.append($0) } }
+        settle(world)
+        #expect(errors == [0, 0, 0, 0] && left == 0)
+        let words = hasDigests ? "a header from the target was damaged" : "or with an AHS"
+        #expect(world.said.contains { $0.contains(words) }, "\(world.said)")
+        let damaged = world.snapshot()?.paths.reduce(0) { $0 + $1.counters.headerDigestErrors }
+        #expect(damaged == (hasDigests ? 1 : 0))
+        #expect(world.run(limit: 60 * .second) { world.pathsUp == 2 })
+    }
+
     @Test("that only one side insists on are no agreement, and the reason names the key")
     func noAgreement() {
         var options = WorldOptions()

@@ -141,6 +141,18 @@ struct LaneUnusualTests {
         answers(ready(options))
     }
 
+    @Test("A challenge is good for one login, also of those that run at once", arguments: [false, true])
+    func repeatedChallenge(_ isMutual: Bool) {
+        var options = WorldOptions()
+        options.target.chap = isMutual ? .mutual : .oneWay
+        options.target.repeatsChallenges = true
+        let world = World(options)
+        world.attach()
+        world.run(limit: 20 * .second)
+        #expect(world.isReady && world.pathsUp == 1)
+        #expect(world.said.contains { $0.contains("repeats a CHAP challenge of an earlier login") })
+    }
+
     @Test("A redirected login goes where the target says", arguments: [false, true])
     func redirection(isPermanent: Bool) {
         var options = WorldOptions()

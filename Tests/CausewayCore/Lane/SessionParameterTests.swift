@@ -9,8 +9,16 @@ import Testing
         var target = LoginTarget(options)
         _ = target.passSecurity()
         let offered = target.pairs.map { String($0.prefix { $0 != "=" }) }
-        #expect(Set(offered) == Set(SessionParameter.all.map(\.key.name)))
-        #expect(SessionParameter.all.count == offered.count)
+        let rows = SessionParameter.all.filter { $0.values != .fixed }
+        #expect(Set(offered) == Set(rows.map(\.key.name)))
+        #expect(rows.count == offered.count)
+        // The others are answered as they are shown, whatever a target proposes.
+        let proposals = ["TaskReporting=FastAbort,RFC3720", "iSCSIProtocolLevel=2"]
+        #expect(target.respond(proposals, transit: false).isSend)
+        let others = SessionParameter.all.filter { $0.values == .fixed }
+        #expect(target.pairs == others.map { "\($0.key.name)=\($0.text(options.wanted))" })
+        let parameters = try #require(target.respond(tsih: 1).parameters)
+        #expect(others.map { $0.negotiated(parameters) } == ["RFC3720", "1"])
     }
 
     @Test func `What may be set lies in the range of the standard, and the default is among it`() {
@@ -25,6 +33,8 @@ import Testing
                 #expect(row.key.definition.format == .boolean)
                 #expect(TextValue.boolean(row.text(wanted)).map(flags.contains) == true)
             case .digest: #expect(row.text(wanted) == "None")
+            case .fixed:
+                #expect(row.text(wanted) == row.key.definition.defaultValue && !row.isConfigurable)
             }
             #expect(row.key.definition.defaultValue != nil)
             #expect(!row.allowed.isEmpty && !row.rule.isEmpty)
@@ -49,7 +59,7 @@ import Testing
                     if flags.contains(flag) { #expect(row.text(wanted) == TextValue.text(flag)) }
                 }
                 #expect(!row.set(2, in: &wanted))
-            case .digest: #expect(!row.set(1, in: &wanted))
+            case .digest, .fixed: #expect(!row.set(1, in: &wanted))
             }
         }
     }

@@ -65,6 +65,17 @@ import Testing
         #expect(changes == ["noop-interval": "20s"])
     }
 
+    @Test func `How paths are used is changed by an attach alone`() throws {
+        let wanted = try Self.settings(["multipathing": "connections"])
+        #expect(DiskChanges.settings(wanted: wanted, before: nil, inForce: DiskSettings()) == [:])
+        #expect(
+            DiskChanges.needingAttach(["multipathing": "connections"], .sessions)
+                == ["multipathing is connections; it was sessions"])
+        #expect(
+            DiskChanges.needingAttach([:], .connections) == ["multipathing is sessions; it was connections"])
+        #expect(DiskChanges.needingAttach([:], .sessions) == [])
+    }
+
     @Test func `Digests wait for logins, other settings do not`() {
         #expect(DiskChanges.ofLogins(["policy": "fixed", "noop-interval": "5s"]) == [])
         #expect(

@@ -216,14 +216,14 @@ import Testing
     func completionsAreGenerated(shell: String) throws {
         let script = try CommandRun("causeway", ["--generate-completion-script", shell])
         #expect(script.status == 0)
-        for subcommand in ["discover", "attach", "detach", "rescan", "list", "status", "version"] {
+        for subcommand in ["discover", "attach", "detach", "rescan", "reserve", "list", "status", "version"] {
             #expect(script.output.contains(subcommand))
         }
     }
 
     @Test(arguments: [
         ("causeway", ["discover", "--help"], "causeway.1"), ("causeway", ["attach", "--help"], "causeway.1"),
-        ("causeway", ["rescan", "--help"], "causeway.1"),
+        ("causeway", ["rescan", "--help"], "causeway.1"), ("causeway", ["reserve", "--help"], "causeway.1"),
         ("causeway", ["detach", "--help"], "causeway.1"), ("causeway", ["list", "--help"], "causeway.1"),
         ("causeway", ["set", "--help"], "causeway.1"), ("causeway", ["path", "add", "--help"], "causeway.1"),
         ("causeway", ["path", "remove", "--help"], "causeway.1"),

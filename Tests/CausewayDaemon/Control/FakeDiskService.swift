@@ -134,6 +134,15 @@ final class FakeDiskService: DiskService {
         try status(request.name)
     }
 
+    func reserve(_ request: ReserveRequest) throws(ControlError) -> ReservationStatus {
+        _ = try status(request.name)
+        if request.action == .reserve { throw .reservationConflict(request.name, "held by 0xdef") }
+        var status = ReservationStatus(name: request.name, generation: 1, keys: ["0xabc"])
+        status.key = request.key
+        status.state = "standing"
+        return status
+    }
+
     func reload(_ request: ReloadRequest) throws(ControlError) -> ReloadReport {
         let names = disks.withLock { $0.values.map(\.name) }.sorted { $0.text < $1.text }
         guard !names.isEmpty else {
