@@ -65,6 +65,7 @@ struct EarlyRequest {
     var data: [UInt8]
     var connection: TargetConnection
     var dataOuts: [(header: BasicHeaderSegment, data: [UInt8])] = []
+    var isAborted = false
 }
 
 /// A command inside the target.

@@ -186,6 +186,8 @@ public final class World {
 
     static let targetName = "iqn.2026-01.example:simulated"
     static let lun = LogicalUnitNumber(rawValue: 1 << 48)
+    /// The field of a PDU that names the first LUN.
+    public static var firstLUN: UInt64 { lun.rawValue }
     var instant: Instant { Instant(nanoseconds: timeline.now) }
     /// Virtual nanoseconds since the beginning.
     public var elapsed: UInt64 { timeline.now - 1_000_000_000 }

@@ -100,6 +100,7 @@ extension Lane {
         if status != 0 { note(tidings(verdict), paths[Int(index)], disk) }
         switch verdict.errorClass {
         case .good:
+            paths[Int(index)].lateBarriers = 0
             releaseTask(task)
             fenceDone(path, disk)
             tellFence(path)
@@ -206,6 +207,7 @@ extension Lane {
             path.fenced.took = max(path.fenced.took, took)
             if member.debts.contains(disk) { path.fenced.wasOwed = true }
             member.barriers[disk] = nil
+            member.lateBarriers = 0
             member.diskProblems[disk] = nil
             member.accessDebts.remove(disk)
             member.unfenced.remove(diskQueues[disk].lun)
