@@ -113,8 +113,11 @@ struct LaneConnectionTests {
             let hasJoined = world.run(limit: 10 * .millisecond) {
                 world.snapshot()?.paths[1].hasSession == true
             }
-            if hasJoined { drops += 1 }
-            if hasJoined { world.cut(path: 1) }
+            guard hasJoined else { continue }
+            drops += 1
+            world.cut(path: 1)
+            #expect(
+                world.run(limit: 10 * .millisecond) { world.snapshot()?.paths[1].hasSession == false })
         }
         #expect(drops > 8)
         #expect(world.connectCount - connects < 40, "\(drops) times within 10 s")
