@@ -72,11 +72,17 @@ extension Lane {
 
     /// Looks for commands that are too old, on a path that is alive: silence is `PathHealth`'s business.
     mutating func checkCommandAges(_ path: Path) {
+        let index = path.index
         if let management = path.management {
             guard management.deadline <= now else { return wake(at: management.deadline) }
+            guard !streams[pathQueues[index].stream].send.holds(initiatorTaskTag: management.tag) else {
+                // It has not even gone out: what was put in line before it takes its time.
+                let deadline = now.adding(milliseconds: settings.taskManagementTimeoutMilliseconds)
+                path.management?.deadline = deadline
+                return wake(at: deadline)
+            }
             return escalate(path, management.function, "was not answered")
         }
-        let index = path.index
         if let sentAt = path.ping.sentAt, pathQueues[index].lastReceived < sentAt { return }
         let shortest = shortestPatience(path)
         var task = pathQueues[index].inFlight.first
