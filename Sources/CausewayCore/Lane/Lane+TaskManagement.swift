@@ -137,7 +137,8 @@ extension Lane {
         var patience = patience(disk)
         if isBarrier(task) && patience < Self.longestBarrierMilliseconds {
             // It waits by its nature, and what a new session could not mend is not mended by many.
-            patience = max(patience, Self.barrierMilliseconds) << min(path.lateBarriers, 4)
+            let late = members(with: path).reduce(0) { max($0, $1.lateBarriers) }
+            patience = max(patience, Self.barrierMilliseconds) << min(late, 4)
         }
         // All writes of the next client wait for it.
         let isAwaited = isOrphanedWrite(task, disk)

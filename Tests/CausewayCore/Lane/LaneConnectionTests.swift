@@ -128,12 +128,13 @@ struct LaneConnectionTests {
 
     @Test("a session that the target drops is made again by no path before Time2Wait")
     func sessionDrop() {
-        let world = ready(options(.sessionGoesOn, Self.three))
+        // Of more, all could end before the word of it is read.
+        let world = ready(options(.sessionGoesOn, Self.two))
         let connects = world.connectCount
         world.tell(path: 1, .sessionDrop, seconds: (3, 0))
         world.run(limit: 2900 * .millisecond)
         #expect(world.connectCount == connects)
-        #expect(world.run(limit: 2 * .second) { world.pathsUp == 3 })
+        #expect(world.run(limit: 2 * .second) { world.pathsUp == 2 })
         settle(world)
         #expect(world.target.loginCount == 2)
     }
