@@ -41,8 +41,9 @@ struct ConnectionCleanUp {
     }
 
     static let milliseconds: UInt64 = 2000
-    /// Some targets close the connection that brings a logout for another (tgt does so): so soon after it.
-    static let mistakeNanoseconds: UInt64 = 1_000_000_000
+    /// Some targets close the connection that brings a logout for another (tgt does so): so soon after they
+    /// have answered it, and without a word between.
+    static let mistakeNanoseconds: UInt64 = 20_000_000
     static let tag = PingState.tagBase - 2
     /// Tags of those NOP-Outs, which a target echoes, lie above all task slots.
     static let plugTagBase: UInt32 = 0xfffc_8000
