@@ -57,6 +57,10 @@ struct HistoryTests {
         (1188, "a FLUSH from before a write promised what was told to be lost (the oracle's own fault)"),
         (1848, "news told on a connection that had shown nothing did not reach those that carried I/O"),
         (1897, "a command that waited for its turn was discarded by a logout, and its number stayed a gap"),
+        (
+            2729,
+            "a barrier that another LUN had answered, for its number was another's for a moment, was a fence"
+        ),
     ]
 
     @Test("seeds with connections that found a bug find it no more", arguments: namedConnections)
