@@ -4,7 +4,7 @@
 # make bench      speed, beside qemu-nbd
 # make bench-failover  the stall when a path fails, beside open-iscsi with dm-multipath: RUNS=7 OTHERS=3
 # make test-adopt  the daemon killed and restarted under load: TIMES=50
-# make simulate   the data path in simulated worlds: SEEDS=1000 START=1
+# make simulate   the data path in simulated worlds: SEEDS=1000 CONNECTIONS=1000 START=1
 # make fuzz       foreign bytes made up by libFuzzer: SECONDS=60 for each reader
 # make sanitize   the unit tests under the address and the thread sanitizer
 # make install    DESTDIR= PREFIX=/usr
@@ -36,6 +36,8 @@ OPEN_ISCSI_PACKAGES := kpartx libaio1 libisns0 libopeniscsiusr libsgutils2-1.46-
 # Histories that `make simulate` lives through, and where it begins: a number or a commit hash.
 SEEDS ?= 1000
 START ?= 1
+# As many of them with the paths as connections of one session.
+CONNECTIONS ?= $(SEEDS)
 
 .PHONY: build deps build-deps demo test bench bench-failover simulate test-adopt fuzz sanitize lint install deb \
 	test-boot clean
@@ -93,7 +95,7 @@ test-adopt: deps build
 simulate: build-deps
 	swift build -c release --product Simulator -Xswiftc -assert-config -Xswiftc Debug --scratch-path .build-simulator
 	.build-simulator/release/Simulator --seeds $(SEEDS) --start $(START)
-	.build-simulator/release/Simulator --seeds $(SEEDS) --start $(START) --connections
+	.build-simulator/release/Simulator --seeds $(CONNECTIONS) --start $(START) --connections
 
 # Seconds for each of the targets in Sources/FuzzTargets.
 SECONDS ?= 60

@@ -58,6 +58,10 @@ struct HistoryTests {
         (1848, "news told on a connection that had shown nothing did not reach those that carried I/O"),
         (1897, "a command that waited for its turn was discarded by a logout, and its number stayed a gap"),
         (34907, "ABORT TASK did not find a command that waited for its turn: its answer ended the session"),
+        (
+            2729,
+            "a barrier that another LUN had answered, for its number was another's for a moment, was a fence"
+        ),
     ]
 
     @Test("seeds with connections that found a bug find it no more", arguments: namedConnections)

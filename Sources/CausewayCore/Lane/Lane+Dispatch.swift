@@ -139,8 +139,8 @@ extension Lane {
         var flags: SCSICommand.Flags = .final
         var attribute: SCSICommand.TaskAttribute = .simple
         switch kind {
-        case .read, .hedgedRead, .hedge, .discarded, .getLBAStatus, .inquiry, .accessReport,
-            .reservationReport:
+        case .read, .hedgedRead, .hedge, .discarded, .getLBAStatus, .inquiry, .witness,
+            .accessReport, .reservationReport:
             if length > 0 { flags = [.final, .read] }
         case .inventory:
             flags = [.final, .read]
@@ -219,7 +219,8 @@ extension Lane {
             )
             .words
         case .barrier, .resetBarrier, .signOfLife: return CommandDescriptorBlock.testUnitReady.words
-        case .inquiry, .accessReport, .accessSetting, .inventory, .reservationReport, .reservationOrder:
+        case .inquiry, .witness, .accessReport, .accessSetting, .inventory, .reservationReport,
+            .reservationOrder:
             return commands[task].words
         }
     }

@@ -101,13 +101,8 @@ extension Lane {
         switch verdict.errorClass {
         case .good:
             paths[Int(index)].lateBarriers = 0
-            releaseTask(task)
-            fenceDone(path, disk)
-            tellFence(path)
-            for member in members(with: path) { beginProbe(member, disk) }
-            leave(path)
-            if let session = path.session { goOn(after: session) }
-            return beginUse(path)
+            guard !needsWitness(index, disk) else { return askWitness(task, index) }
+            return barrierHolds(task, path, disk)
         case .retry where tasks[task].attempts < 16:
             tasks[task].attempts += 1
             return sendInternal(task, paths[Int(index)])
@@ -124,13 +119,7 @@ extension Lane {
             // target's other disks need not wait with them.
             barrier.isAside = true
         }
-        barrier.refusals += 1
-        barrier.answer = describe(status, sense)
-        barrier.via = -1
-        path.barriers[disk] = barrier
-        tasks[task].lba = 0
-        tasks[task].path = path.index
-        delay(task, milliseconds: barrier.delay)
+        postpone(barrier, path, disk, answer: describe(status, sense))
         guard barrier.isAside else { return }
         problem(
             path, disk, verdict.errorClass == .pathError(.logicalUnitGone) ? .lunGone : .notReady,
@@ -141,7 +130,7 @@ extension Lane {
 
     /// What an answer of the lane's own command says besides. That the LUN is not there is the answer itself,
     /// and no reason to ask anew at once.
-    private func tidings(_ verdict: ErrorClassification) -> TargetNotices {
+    func tidings(_ verdict: ErrorClassification) -> TargetNotices {
         if case .pathError(.logicalUnitGone) = verdict.errorClass {
             verdict.notices.subtracting(.lunListChanged)
         } else {
@@ -149,14 +138,14 @@ extension Lane {
         }
     }
 
-    private func barrierOwner(_ task: Int32) -> Path? {
+    func barrierOwner(_ task: Int32) -> Path? {
         tasks[task].lba > 0 ? paths[Int(tasks[task].lba) - 1] : nil
     }
 
-    /// The target port's access state forbids TEST UNIT READY (SPC-4 §5.15.2.5). The task set is the LUN's,
-    /// not the session's, so that an ORDERED command of another session waits for the same commands. False if
-    /// there is none, or if it was tried just now.
-    private mutating func rerouteBarrier(_ task: Int32, _ path: Path, _ disk: Int32) -> Bool {
+    /// The target port's access state forbids TEST UNIT READY (SPC-4 §5.15.2.5), or leads to another LUN by
+    /// now. The task set is the LUN's, not the session's, so that an ORDERED command of another session waits
+    /// for the same commands. False if there is none, or if it was tried just now.
+    mutating func rerouteBarrier(_ task: Int32, _ path: Path, _ disk: Int32) -> Bool {
         let isShared = disks[Int(disk)].report?.limits.sharesTaskSet ?? false
         let carrying =
             path.session == nil
@@ -245,7 +234,7 @@ extension Lane {
 
     /// Counts a fence and tells of it once, for all disks that it was taken for, together with the loss if
     /// that was not told yet. A LUN that does not answer with GOOD is told of by itself.
-    private mutating func tellFence(_ path: Path) {
+    mutating func tellFence(_ path: Path) {
         guard path.barriers.values.allSatisfy({ $0.isAside }) else { return }
         let (took, count, wasOwed) = (path.fenced.took, path.fenced.writes, path.fenced.wasOwed)
         path.fenced = Path.Fenced()

@@ -248,6 +248,7 @@ extension Lane {
         switch tasks[task].kind {
         case .inquiry: return probeAnswered(task, path, status: status, sense: sense)
         case .barrier: return barrierAnswered(task, path, status: status, sense: sense)
+        case .witness: return witnessAnswered(task, path, status: status, sense: sense)
         case .hedgedRead, .hedge: return hedgeAnswered(task, path, status: status, sense: sense)
         case .discarded:
             noteSense(task, path, status: status, sense: sense)

@@ -202,7 +202,8 @@ extension Lane {
         case .signOfLife:
             if cold.resetCheck == .asked(task) { cold.resetCheck = .none }
             wake(at: now)
-        case .barrier where owner >= 0: barrierLost(owner: owner, via: path.index, disk)
+        case .barrier where owner >= 0, .witness where owner >= 0:
+            barrierLost(owner: owner, via: path.index, disk)
         default: break
         }
     }

@@ -285,6 +285,7 @@ extension Lane {
         switch tasks[task].kind {
         // It waits by its nature; but someone's reset may have taken it away: then it would wait for ever.
         case .barrier, .resetBarrier: sendInternal(task, path)
+        case .witness: witnessAborted(task, path)
         case .hedgedRead, .hedge, .discarded: if !copyIsLost(task) { again(task) }
         case .inquiry:
             internalData[task] = nil

@@ -26,6 +26,8 @@ enum TaskKind: UInt8, BitwiseCopyable {
     case reservationReport
     /// PERSISTENT RESERVE OUT.
     case reservationOrder
+    /// An INQUIRY after a barrier: who has answered it. `lba` as for the barrier, `blocks` a `WitnessPage`.
+    case witness
 
     /// Whether the command changes state, so that a second copy of it must wait for the fence.
     @inline(__always)
@@ -33,7 +35,8 @@ enum TaskKind: UInt8, BitwiseCopyable {
         switch self {
         case .write, .unmap, .writeSame, .accessSetting, .reservationOrder: true
         case .read, .synchronizeCache, .getLBAStatus, .inquiry, .barrier, .resetBarrier, .signOfLife,
-            .accessReport, .inventory, .reservationReport, .hedgedRead, .hedge, .discarded:
+            .accessReport, .inventory, .reservationReport, .hedgedRead, .hedge, .discarded,
+            .witness:
             false
         }
     }

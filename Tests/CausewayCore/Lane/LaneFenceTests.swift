@@ -92,6 +92,33 @@ struct LaneFenceTests {
         #expect(world.run(limit: 10 * .second) { world.pathsUp == 2 })
     }
 
+    @Test(
+        "a barrier that another LUN has answered is none",
+        arguments: [World.Replacement.otherIdentity, .otherSerial])
+    func strangersBarrier(_ stranger: World.Replacement) {
+        var options = WorldOptions()
+        options.settings.failure.allPathsDownTimeout = .milliseconds(200)
+        let world = ready(options)
+        world.client.mayFail = true
+        world.holdFirstWrite(for: 3 * .second)
+        world.client.submit(.write, lba: 8, blocks: 8)
+        world.run(limit: 10 * .millisecond)
+        world.replaceUnit(by: stranger, tellsAll: false)
+        for path in 0..<2 { world.cut(path: path) }
+        world.run(limit: 1 * .second)
+        #expect(world.client.errors == 1)
+        world.restoreUnit()
+        var writtenAt: UInt64?
+        while writtenAt == nil, world.elapsed < 20 * .second {
+            world.client.submit(.write, lba: 8, blocks: 8) { error in
+                if error == 0 { writtenAt = world.elapsed }
+            }
+            world.run(limit: 500 * .millisecond)
+        }
+        #expect(writtenAt.map { $0 > 3 * .second } == true, "the first copy was still inside the LUN")
+        settle(world)
+    }
+
     @Test("is asked for with patience while the path does not show the LUN, and not by the other disks")
     func hiddenUnit() {
         var options = Self.twoDisks
