@@ -21,8 +21,8 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # What the build needs from Debian beside Swift, and what demo, tests and benchmarks need on top.
 BUILD_PACKAGES := libnl-3-dev libnl-genl-3-dev libnl-route-3-dev libssl-dev pkg-config
-LAB_PACKAGES := binutils dmsetup e2fsprogs fdisk fio fish gcc iproute2 jq kmod libc6-dev libnbd-bin mandoc procps \
-	qemu-block-extra qemu-utils shellcheck tgt udev user-mode-linux xfsprogs zsh
+LAB_PACKAGES := binutils dmsetup e2fsprogs fdisk fio fish gcc iproute2 jq kmod libc6-dev libiscsi-bin libnbd-bin \
+	mandoc procps qemu-block-extra qemu-utils shellcheck tgt udev user-mode-linux xfsprogs zsh
 
 # What makes a package, and a machine that boots.
 DEB_PACKAGES := debhelper dpkg-dev

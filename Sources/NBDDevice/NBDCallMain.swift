@@ -32,7 +32,7 @@ public enum NBDCallMain {
             _ = unsafe write(2, words, words.utf8.count)
             _exit(64)
         }
-        let result = Result { () throws(NBDDeviceError) in try call.perform() }
+        let result = Result { () throws(NBDDeviceError) in try call.perform(for: answerDescriptor) }
         let answer = NBDAnswer(result).encoded()
         // Whether the daemon is still there to read it makes no difference to what was done.
         let sent = unsafe send(answerDescriptor, answer, answer.count, Int32(MSG_NOSIGNAL))
