@@ -38,9 +38,9 @@ another_unit() {
     unit update --params thin_provisioning=1
 }
 
-# page NUMBER TITLE: a number of the LUN's page; nothing where it has no such page.
+# page NUMBER TITLE: a number on the LUN's page.
 page() {
-    iscsi-inq -i "$initiator-2" -e 1 -c "$1" "iscsi://$portal1/$iqn/1" 2>>"$work/inq.log" |
+    iscsi-inq -i "$initiator-2" -e 1 -c $(($1)) "iscsi://$portal1/$iqn/1" 2>>"$work/inq.log" |
         sed -n "s/^$2: *\([0-9]*\).*/\1/p"
 }
 capacity() {
@@ -48,23 +48,26 @@ capacity() {
 }
 # as_the_unit_says: the device says of itself what the LUN does, as far as NBD has words for it.
 as_the_unit_says() {
-    local block last transfer rate bytes
+    local block last transfer rate bytes answer
     block=$(capacity 'LOGICAL BLOCK LENGTH IN BYTES')
     last=$(capacity 'RETURNED LOGICAL BLOCK ADDRESS')
     transfer=$(page 0xb0 'maximum transfer length')
     rate=$(page 0xb1 'Medium Rotation Rate')
-    say "the LUN: $((last + 1)) blocks of $block, at most ${transfer:-?} in a transfer, rotation rate ${rate:-?}"
+    for answer in "$block" "$last" "$transfer" "$rate"; do
+        [ -n "$answer" ] || fail 'the LUN does not show its pages'
+    done
+    say "the LUN: $((last + 1)) blocks of $block, at most $transfer in a transfer, rotation rate $rate"
     shows size $(((last + 1) * (block / 512)))
     shows queue/logical_block_size "$block"
     shows queue/physical_block_size "$block"
     shows queue/minimum_io_size "$block"
     shows queue/discard_granularity "$block"
     # One command's worth, of 256 KiB at most; zero is no limit.
-    bytes=$((${transfer:-0} * block))
+    bytes=$((transfer * block))
     if [ "$bytes" = 0 ] || [ "$bytes" -gt 262144 ]; then bytes=262144; fi
     shows queue/max_sectors_kb $((bytes / 1024))
     # 0 says nothing, 1 says that it does not; from 401h on it is turns a minute.
-    shows queue/rotational $((${rate:-0} > 1))
+    shows queue/rotational $((rate > 1))
     # Both are done here where the LUN has no such command.
     shows queue/write_cache 'write back'
     shows queue/fua 1
@@ -77,7 +80,7 @@ as_the_unit_says() {
         shows queue/write_zeroes_max_bytes 0
     fi
 }
-# read_back OFFSET/512: whether there are only zeros in that block
+# has_zeros OFFSET: nothing else is in those 4 KiB
 has_zeros() {
     [ "$(dd if="$device" bs=4096 skip="$1" count=1 iflag=direct status=none | tr -d '\0' | wc -c)" = 0 ]
 }

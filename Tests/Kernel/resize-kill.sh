@@ -13,7 +13,7 @@ test_end() {
     [ -z "$mounted" ] || umount -l "$work/mnt"
 }
 export DM_DISABLE_UDEV=1
-mib() { echo $((($(blockdev --getsize64 "$device") + 1048575) >> 20)); }
+mib() { echo $((($(cat "/sys/block/${device##*/}/size") + 2047) >> 11)); }
 has_mib() { [ "$(mib)" = "$1" ]; }
 medium_has() { # MiB
     dmsetup suspend medium
