@@ -106,7 +106,8 @@ large_requests() {
     mark $(((4 << 18) - 2))
     before=$(counter writeZeroes)
     if [ -n "$says_more" ]; then
-        blkdiscard --zeroout --offset 0 --length $most "$device"
+        # Those that may be a hole: others would take as much of this machine's memory.
+        fallocate --punch-hole --offset 0 --length $most "$device"
         requests=$(($(counter writeZeroes) - before))
         [ $requests = 1 ] || fail "it took $requests requests"
         has_zeros $(((4 << 18) - 2)) || fail 'the data are still there'
