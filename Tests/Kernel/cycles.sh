@@ -33,7 +33,14 @@ at_most() { [ "$("${@:2}")" -le "$1" ]; }
 
 started=$(date +%s%N)
 for cycle in $(seq "$cycles"); do
-    attach disk1
+    if [ $((cycle % 5)) = 1 ]; then
+        attach disk1
+    else
+        # Detached while its second path is still being made.
+        causeway attach disk1 --target "$iqn" --portal "$portal1" --portal "$portal2" --bind p1 --bind p2 --lun 1 \
+            --json >"$work/attach.json"
+        device=$(jq -r 'first(.. | objects | .device? // empty)' "$work/attach.json")
+    fi
     case $((cycle % 10)) in
         1)
             mkfs.ext4 -q "$device"
