@@ -68,6 +68,18 @@ struct EarlyRequest {
     var isAborted = false
 }
 
+extension SimulatedTarget {
+    /// The world is no more: sessions, connections, tasks and units, which know each other, go.
+    func forget() {
+        for session in sessions + draining {
+            session.connections = [:]
+            session.early = [:]
+            session.tasks = [:]
+        }
+        for unit in allUnits { unit.tasks = [] }
+    }
+}
+
 /// A command inside the target.
 final class TargetTask {
     enum State { case receiving, waiting, executing, ended }

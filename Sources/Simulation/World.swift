@@ -181,6 +181,8 @@ public final class World {
 
     deinit {
         timeline.clear()
+        network.forget()
+        target.forget()
         unsafe vectors.deallocate()
     }
 
