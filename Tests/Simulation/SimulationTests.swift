@@ -36,6 +36,7 @@ struct HistoryTests {
         (5024, "a path that was added again while it left leaked the stream of its attempt"),
         (11918, "a target forgot a unit attention whose command somebody reset (the simulator's own fault)"),
         (7801, "a write that somebody's reset had aborted came over newer ones"),
+        (752, "a probe's old report of access states stood for a minute after a newer one"),
     ]
 
     @Test("seeds that found a bug find it no more", arguments: named)

@@ -30,6 +30,11 @@ extension Lane {
         } else if before != 0 {
             wake(at: now)
         }
+        if usable == 0 && diskQueues[disk].shown != 0 && cold.access.isManaged {
+            // What a probe was told may be older than the last report.
+            cold.access.askSoon(now: now)
+            wake(at: cold.access.askAt ?? now)
+        }
     }
 
     private mutating func pathsAreBack(_ cold: Disk) {
