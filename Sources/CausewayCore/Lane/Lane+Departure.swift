@@ -128,12 +128,17 @@ extension Lane {
         case .sessionDrop:
             connectionLost(path, "\(pdu.event)", endsSession: true)
             postpone(path, seconds: pdu.parameter2)
-        case .connectionDrop where pdu.parameter1 == path.cid:
-            connectionLost(path, "\(pdu.event)")
-            postpone(path, seconds: pdu.parameter2)
+        case .connectionDrop:
+            // Of a sibling, which may not have heard of it yet (RFC 7143 §7.1.4.3).
+            let dropped = members(with: path).first {
+                $0.cid == pdu.parameter1 && pathQueues[$0.index].isFullFeature
+            }
+            guard let dropped else { return }
+            connectionLost(dropped, "\(pdu.event)")
+            postpone(dropped, seconds: pdu.parameter2)
         // Only where TaskReporting=FastAbort was negotiated, which is never offered.
         case .taskTermination: violation(path.index, stream, .unexpected(.asynchronousMessage))
-        // Of a connection that is not ours, of a vendor, or of a time to come.
+        // Of a vendor, or of a time to come.
         default: break
         }
     }
@@ -170,6 +175,8 @@ extension Lane {
         case .nopOut where path.session != nil && ConnectionCleanUp.isPlugTag(rejected.initiatorTaskTag):
             connectionLost(path, complaint.description, endsSession: true)
         case .nopOut: _ = pingRejected(path)
+        case .taskManagementRequest where KeptCommand.isTag(rejected.initiatorTaskTag):
+            if let session = path.session { reassignmentRejected(session, "\(complaint)") }
         case .taskManagementRequest:
             if let management = path.management, management.tag == rejected.initiatorTaskTag {
                 escalate(path, management.function, "is rejected: \(reason)")

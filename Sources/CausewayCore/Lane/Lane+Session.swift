@@ -242,7 +242,7 @@ extension Lane {
         }
         let isOver = isLoggedOut && !leavesTrace(path, session)
         let cleanUp = endsSession || isOver ? nil : planCleanUp(path, session)
-        loseConnection(path, reason, isCulprit: true)
+        loseConnection(path, reason, isCulprit: true, keepsCommands: cleanUp?.isRecovery ?? false)
         if let cleanUp {
             begin(cleanUp, session)
         } else if isOver {
@@ -271,6 +271,7 @@ extension Lane {
         let others = members(with: path).filter { $0 !== path }
         if !others.contains(where: { pathQueues[$0.index].isFullFeature }) {
             session.standing = nil
+            if let cleanUp = session.cleanUp { letGo(of: cleanUp) }
             session.cleanUp = nil
         }
         for other in others where other.standsBy && other.attempt == nil { hurry(other) }
@@ -288,7 +289,10 @@ extension Lane {
     mutating func endSession(_ session: Session, because path: Path) {
         guard session.standing != nil else { return }
         session.standing = nil
-        if let cleanUp = session.cleanUp { paths[Int(cleanUp.lost)].barriers = [:] }
+        if let cleanUp = session.cleanUp {
+            paths[Int(cleanUp.lost)].barriers = [:]
+            letGo(of: cleanUp)
+        }
         session.cleanUp = nil
         let others = members(with: path).filter { $0 !== path }
         let count = others.count { pathQueues[$0.index].stream >= 0 }
@@ -333,20 +337,30 @@ extension Lane {
 
     /// How a lost connection may be cleaned up while its session goes on; nil if that cannot be.
     private func planCleanUp(_ path: Path, _ session: Session) -> ConnectionCleanUp? {
-        // A login alone waits for such a target's tasks.
-        guard session.cleanUp == nil, !session.logoutIsVoid, session.proof != .waitsForTasks,
-            !owesFence(path), path.barriers.isEmpty, plugger(session) == nil
+        guard session.cleanUp == nil, !session.logoutIsVoid, !owesFence(path), path.barriers.isEmpty,
+            plugger(session) == nil
         else { return nil }
+        let recovers = mayRecover(path, session)
+        // Otherwise a login alone waits for such a target's tasks.
+        guard recovers || session.proof != .waitsForTasks else { return nil }
         let others = members(with: path).filter { $0 !== path }
         guard others.allSatisfy({ !owesFence($0) && $0.barriers.isEmpty }) else { return nil }
         let trusted = others.filter { $0.isUp && !$0.isSuspect }
         guard let via = trusted.first ?? others.first(where: { $0.isUp }) else { return nil }
         let numbers = numbersUnderWay(path)
         guard streams[pathQueues[via.index].stream].send.room > numbers.count + 32 else { return nil }
-        return ConnectionCleanUp(
+        var cleanUp = ConnectionCleanUp(
             lost: path.index, via: via.index, began: now,
             phase: .loggingOut(deadline: now.adding(milliseconds: ConnectionCleanUp.milliseconds)),
             numbers: numbers)
+        if recovers, let standing = session.standing {
+            cleanUp.kept = commandsToKeep(path)
+            cleanUp.phase = .recovering(
+                ConnectionRecovery(
+                    numbers: numbers, time2Wait: standing.defaultTime2Wait,
+                    time2Retain: standing.defaultTime2Retain, now: now))
+        }
+        return cleanUp
     }
 
     /// The numbers of the commands on a path that have no answer, in their order.
@@ -372,7 +386,7 @@ extension Lane {
     }
 
     /// The target counts a NOP-Out as it would have counted the command.
-    private mutating func fill(_ numbers: [CmdSN], _ session: Session, through via: Path) -> Bool {
+    mutating func fill(_ numbers: [CmdSN], _ session: Session, through via: Path) -> Bool {
         let stream = pathQueues[via.index].stream
         guard streams[stream].send.room > numbers.count else { return false }
         for number in numbers {
@@ -388,10 +402,15 @@ extension Lane {
 
     private mutating func begin(_ cleanUp: ConnectionCleanUp, _ session: Session) {
         session.cleanUp = cleanUp
+        if cleanUp.isRecovery { return goOnRecovering(session) }
         wake(at: now.adding(milliseconds: ConnectionCleanUp.milliseconds))
+        sendLogout(cleanUp, reason: .closeConnection)
+    }
+
+    mutating func sendLogout(_ cleanUp: ConnectionCleanUp, reason: LogoutRequest.Reason) {
         let via = paths[Int(cleanUp.via)]
         let request = LogoutRequest(
-            reason: .closeConnection, initiatorTaskTag: ConnectionCleanUp.tag,
+            reason: reason, initiatorTaskTag: ConnectionCleanUp.tag,
             cid: paths[Int(cleanUp.lost)].cid, cmdSN: cmdSN(via),
             expStatSN: pathQueues[cleanUp.lost].expStatSN)
         sendCold(request.header, [], pathQueues[cleanUp.via].stream)
@@ -401,8 +420,15 @@ extension Lane {
     /// counts any more. Commands that it had not delivered it has discarded (RFC 7143 §11.14): NOP-Outs take
     /// their numbers, and behind them goes the barrier.
     mutating func cleanUpAnswered(_ pdu: LogoutResponse, _ session: Session) {
-        guard var cleanUp = session.cleanUp, case .loggingOut = cleanUp.phase else { return }
-        let (path, via) = (paths[Int(cleanUp.lost)], paths[Int(cleanUp.via)])
+        guard var cleanUp = session.cleanUp else { return }
+        if case .recovering(var recovery) = cleanUp.phase {
+            recovery.logoutAnswered(pdu, expCmdSN: sessionQueues[session.index].expCmdSN, now: now)
+            cleanUp.phase = .recovering(recovery)
+            session.cleanUp = cleanUp
+            return goOnRecovering(session)
+        }
+        guard case .loggingOut = cleanUp.phase else { return }
+        let via = paths[Int(cleanUp.via)]
         guard pdu.response == .closed || pdu.response == .cidNotFound else {
             return giveUpCleanUp(session, "the logout of the connection is answered: \(pdu.response)")
         }
@@ -410,6 +436,13 @@ extension Lane {
         guard fill(missing, session, through: via) else {
             return giveUpCleanUp(session, "no room to send what takes the place of lost commands")
         }
+        fenceLost(session)
+    }
+
+    /// What the target may still have of a lost connection, it has to finish first.
+    mutating func fenceLost(_ session: Session) {
+        guard var cleanUp = session.cleanUp else { return }
+        let (path, via) = (paths[Int(cleanUp.lost)], paths[Int(cleanUp.via)])
         cleanUp.phase = .fencing
         session.cleanUp = cleanUp
         for disk in targets[Int(path.target)].disks where owesFence(path, disk) {
@@ -432,7 +465,7 @@ extension Lane {
         return true
     }
 
-    private mutating func giveUpCleanUp(_ session: Session, _ reason: String) {
+    mutating func giveUpCleanUp(_ session: Session, _ reason: String) {
         guard let cleanUp = session.cleanUp else { return }
         connectionLost(paths[Int(cleanUp.via)], reason, endsSession: true)
     }
@@ -458,9 +491,9 @@ extension Lane {
     }
 
     mutating func tickSession(_ target: Target) {
-        guard let session = target.session, let cleanUp = session.cleanUp,
-            case .loggingOut(let deadline) = cleanUp.phase
-        else { return }
+        guard let session = target.session, let cleanUp = session.cleanUp else { return }
+        if cleanUp.isRecovery { return goOnRecovering(session) }
+        guard case .loggingOut(let deadline) = cleanUp.phase else { return }
         guard deadline <= now else { return wake(at: deadline) }
         giveUpCleanUp(session, "the logout of another connection was not answered")
     }

@@ -21,6 +21,8 @@ final class Session {
     var plugged: (path: Int32, cmdSN: CmdSN)?
     /// The target has closed the connection that carried a logout for another.
     var logoutIsVoid = false
+    /// The target agreed to ErrorRecoveryLevel 2 and did not keep to it: no login offers it any more.
+    var recoveryIsRefused = false
     /// The newest record of it, for whoever keeps it.
     var recordNumber: UInt64 = 0
 
@@ -33,9 +35,14 @@ struct ConnectionCleanUp {
     enum Phase {
         /// Can move to: fencing, over; or the session ends.
         case loggingOut(deadline: Instant)
+        /// At ErrorRecoveryLevel 2: its commands are made to go on. Can move to: fencing, over; or the session
+        /// ends.
+        case recovering(ConnectionRecovery)
         /// Can move to: over; or the session ends.
         case fencing
     }
+
+    var isRecovery: Bool { if case .recovering = phase { true } else { false } }
 
     static let milliseconds: UInt64 = 2000
     static let tag = PingState.tagBase - 2
@@ -52,4 +59,20 @@ struct ConnectionCleanUp {
     var phase: Phase
     /// Of the commands that were under way on the lost connection.
     var numbers: [CmdSN]
+    /// These commands, in the same order, where they are to go on at ErrorRecoveryLevel 2.
+    var kept: [KeptCommand] = []
+    /// How many of them the target was made to go on with, and how many went out once more.
+    var reassigned = 0
+    var delivered = 0
+}
+
+/// A command of a lost connection that is to go on.
+struct KeptCommand: BitwiseCopyable {
+    /// Tags of TASK REASSIGN lie above all task slots.
+    static let tagBase: UInt32 = 0xfffb_8000
+
+    static func isTag(_ tag: UInt32) -> Bool { tag & 0xffff_8000 == tagBase }
+
+    var reference: TaskReference
+    var lun: UInt64
 }
