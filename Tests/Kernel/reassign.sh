@@ -13,6 +13,7 @@ modprobe -a veth sch_netem nbd
 links_up
 lio_start file 64
 lio_parameters MaxConnections=4 ErrorRecoveryLevel=2 DefaultTime2Wait=0
+mkdir -p "$(dirname "$configuration")"
 printf '[parameters]\nErrorRecoveryLevel = 2\nDefaultTime2Wait = 0\n' >"$configuration"
 daemon_start
 attach disk1 --set multipathing=connections
