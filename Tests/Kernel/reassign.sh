@@ -12,7 +12,9 @@ test_end() { [ -z "$fio" ] || end_process "$fio"; }
 modprobe -a veth sch_netem nbd
 links_up
 lio_start file 64
-lio_parameters MaxConnections=4 ErrorRecoveryLevel=2 DefaultTime2Wait=0
+lio_parameters MaxConnections=4 DefaultTime2Wait=0
+# What LIO agrees to is this, whatever param/ErrorRecoveryLevel says.
+echo 2 >"$lio_config/iscsi/$iqn/tpgt_1/attrib/default_erl"
 mkdir -p "$(dirname "$configuration")"
 printf '[parameters]\nErrorRecoveryLevel = 2\nDefaultTime2Wait = 0\n' >"$configuration"
 daemon_start

@@ -290,13 +290,8 @@ extension Lane {
         } else {
             guard owesFence(path) || !path.barriers.isEmpty else { return nil }
         }
-        if let cleanUp = path.session?.cleanUp, cleanUp.lost == path.index {
-            switch cleanUp.phase {
-            case .loggingOut:
-                return "the fence waits for the logout of the lost connection through another one"
-            case .recovering: return "commands of the lost connection wait to be reassigned to another one"
-            case .fencing: break
-            }
+        if let cleanUp = path.session?.cleanUp, cleanUp.lost == path.index, let wait = cleanUp.wait {
+            return wait
         }
         guard pathQueues[path.index].isFullFeature || !path.barriers.isEmpty else {
             if case .loggingIn = path.attempt?.phase {

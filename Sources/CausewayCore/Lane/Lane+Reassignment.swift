@@ -219,8 +219,8 @@ extension Lane {
         log(
             .warning,
             "\(label(path)): connection recovered through \(paths[Int(cleanUp.via)].name) after \(took) ms: "
-                + "\(cleanUp.reassigned) commands reassigned, \(cleanUp.delivered) sent once more under their "
-                + "numbers" + (owesFence(path) ? "; the fate of others is unknown" : ""))
+                + "\(cleanUp.reassigned) commands reassigned, \(cleanUp.delivered) sent once more under "
+                + "their numbers" + (owesFence(path) ? "; the fate of others is unknown" : ""))
         path.loss = nil
         if !owesFence(path) {
             path.fenceBegan = nil

@@ -35,14 +35,23 @@ struct ConnectionCleanUp {
     enum Phase {
         /// Can move to: fencing, over; or the session ends.
         case loggingOut(deadline: Instant)
-        /// At ErrorRecoveryLevel 2: its commands are made to go on. Can move to: fencing, over; or the session
-        /// ends.
+        /// At ErrorRecoveryLevel 2: its commands are made to go on. Can move to: fencing, over; or the
+        /// session ends.
         case recovering(ConnectionRecovery)
         /// Can move to: over; or the session ends.
         case fencing
     }
 
     var isRecovery: Bool { if case .recovering = phase { true } else { false } }
+
+    /// What it waits for, unless that is the LUN.
+    var wait: String? {
+        switch phase {
+        case .loggingOut: "the fence waits for the logout of the lost connection through another one"
+        case .recovering: "commands of the lost connection wait to be reassigned to another one"
+        case .fencing: nil
+        }
+    }
 
     static let milliseconds: UInt64 = 2000
     static let tag = PingState.tagBase - 2

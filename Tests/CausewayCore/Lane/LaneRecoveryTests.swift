@@ -165,6 +165,7 @@ struct LaneRecoveryTests {
             world.run(limit: 100 * .millisecond)
             world.cut(path: 0)
             world.run(limit: 20 * .millisecond)
+            world.client.mayFail = true
             world.detach(force: true)
             #expect(world.run(limit: 10 * .second) { world.isDetached })
             #expect(world.failure == nil)
