@@ -13,18 +13,18 @@ extension Supervisor {
                 key: row.key.name, allowed: row.allowed, standard: row.key.definition.defaultValue,
                 rule: row.rule)
         }
-        guard let id = disk.state.withLock({ $0.id }) else {
-            throw .busy("\(name) is being attached or detached")
-        }
-        guard let answer = disk.lane.ask({ $0.lane.parameters(of: id) }) else {
+        guard disk.isInLanes else { throw .busy("\(name) is being attached or detached") }
+        guard let answers = disk.ask({ $0.lane.parameters(of: $1) }) else {
             throw .internalFailure("the lane did not answer")
         }
         func byKey(_ texts: [String]) -> [String: String] {
             Dictionary(zip(rows.map(\.key.name), texts)) { first, _ in first }
         }
-        let paths = (answer ?? []).map { path in
+        let paths = answers.enumerated().flatMap { queue, answer in
+            (answer ?? []).map { (answers.count > 1 ? UInt32(queue) : nil, $0) }
+        }.map { queue, path in
             ParametersReport.Path(
-                interface: path.interface.isEmpty ? nil : path.interface,
+                queue: queue, interface: path.interface.isEmpty ? nil : path.interface,
                 portal: (try? PortalAddress(parsing: path.portal)) ?? PortalAddress(host: path.portal),
                 wanted: byKey(path.wanted), negotiated: path.negotiated.map(byKey))
         }

@@ -48,6 +48,7 @@ public struct LaneRunner: ~Copyable {
     private struct Listener {
         var descriptor: Int32
         var disk: DiskID
+        var passOn: (@Sendable (Int32) -> Bool)?
     }
 
     public init(
@@ -398,7 +399,9 @@ public struct LaneRunner: ~Copyable {
         guard listeners.indices.contains(index), let listener = listeners[index] else { return }
         do throws(SystemError) {
             while let client = try TCPConnection.accept(listener.descriptor) {
-                addClient(listener.disk, client.release(), negotiates: true)
+                let descriptor = client.release()
+                if listener.passOn?(descriptor) == true { continue }
+                addClient(listener.disk, descriptor, negotiates: true)
             }
         } catch {
             // Out of descriptors, say. The connection still waits, so the poller would report it for ever.
@@ -477,13 +480,16 @@ public struct LaneRunner: ~Copyable {
 
     /// Takes NBD clients of a disk from a listening socket until `stopListening`. The descriptor stays the
     /// caller's.
-    public mutating func listen(_ descriptor: Int32, for disk: DiskID) throws(SystemError) {
+    /// - Parameter passOn: takes a client to another lane, or returns false: then it is served here.
+    public mutating func listen(
+        _ descriptor: Int32, for disk: DiskID, passOn: (@Sendable (Int32) -> Bool)? = nil
+    ) throws(SystemError) {
         let index = listeners.firstIndex { $0 == nil } ?? listeners.count
         guard index < Self.listenerCapacity else {
             throw SystemError(call: "listen", errno: .tooManyOpenFiles, subject: "too many export sockets")
         }
         try poller.add(descriptor, slot: listenerSlot + index, for: .readable)
-        let listener = Listener(descriptor: descriptor, disk: disk)
+        let listener = Listener(descriptor: descriptor, disk: disk, passOn: passOn)
         if index == listeners.count { listeners.append(listener) } else { listeners[index] = listener }
     }
 

@@ -46,7 +46,7 @@ enum Samples {
     static let attach = AttachRequest(
         name: name(), target: iqn, portals: [portal, portal6], interfaces: ["eth1", "eth2"], lun: 1,
         socket: "/run/data1.sock", readOnly: true, force: true, policy: "round-robin",
-        settings: ["fence": "barrier"], queueDepth: 64, waitForInterfaces: true, persist: true,
+        settings: ["fence": "barrier"], queueDepth: 64, waitForInterfaces: true, persist: true, queues: 2,
         chap: CHAPRequest(user: "host1", secretFile: "/etc/causeway/host1.secret"))
 
     static let discovery = Discovery(
@@ -93,6 +93,7 @@ enum Samples {
                 interface: "eth2", portal: PortalAddress(host: "10.0.2.1"), state: .down,
                 reason: "connection reset by the target"),
         ],
+        queues: [QueueReport(paths: [path]), QueueReport(paths: [path])],
         counters: DiskCounters(
             reads: 100, writes: 50, flushes: 3, trims: 2, writeZeroes: 1, readBytes: 5 << 30,
             writtenBytes: 1536,

@@ -210,10 +210,10 @@ import Testing
 
     @Test func `This machine's loopback makes a path, and a missing interface an error`() throws {
         let portal = try #require(SocketAddress(parsing: "127.0.0.1", defaultPort: 3260))
-        let plan = try PathPlan.make(interfaces: ["lo"], portals: [portal], .sessions, lane: 0)
+        let plan = try PathPlan.make(interfaces: ["lo"], portals: [portal], .sessions, queues: 1)
         #expect(Self.lines(plan) == ["lo 127.0.0.1 127.0.0.1:3260"])
         #expect(throws: ControlError.noSuchInterface("nosuch0")) {
-            try PathPlan.make(interfaces: ["lo", "nosuch0"], portals: [portal], .sessions, lane: 0)
+            try PathPlan.make(interfaces: ["lo", "nosuch0"], portals: [portal], .sessions, queues: 1)
         }
     }
 }

@@ -21,7 +21,7 @@ extension DiskSummary {
 extension DiskReport {
     /// What `causeway attach` prints: where the disk is, and its paths.
     public var attachedLines: [String] {
-        [headline] + notes.map { "  ! \($0)".escapedForTerminal } + [""] + connectionLines
+        [headline] + queueLines + notes.map { "  ! \($0)".escapedForTerminal } + [""] + connectionLines
     }
 
     /// What `causeway status` prints.
@@ -33,6 +33,7 @@ extension DiskReport {
         lines += field("WWID", wwid ?? "")
         lines += field(
             "Size", "\(sizeBytes) bytes in blocks of \(blockLength)\(readOnly ? ", read-only" : "")")
+        lines += queueLines
         lines += field("Policy", policy)
         let others = settings.filter { $0.key != "policy" }.sorted { $0.key < $1.key }
         lines += field("Settings", others.map { "\($0.key)=\($0.value)" }.joined(separator: " "))
@@ -61,6 +62,16 @@ extension DiskReport {
         let place = device ?? socket ?? TextTable.blank
         let line = "\(name)  \(place)  \(Quantities.bytes(sizeBytes))  \(state.rawValue)"
         return (line + (readOnly ? " (read-only)" : "")).escapedForTerminal
+    }
+
+    /// How many sessions it has, where that is not how many paths.
+    private var queueLines: [String] {
+        guard let queues else { return [] }
+        let sessions = queues.flatMap(\.paths)
+        let active = sessions.count { $0.state == .active || $0.state == .standby }
+        let count = sessions.count { $0.state != .waiting }
+        return field(
+            "Queues", "\(queues.count), each with a session on every path: \(active) of \(count) are up")
     }
 
     private func field(_ title: String, _ value: String) -> [String] {
