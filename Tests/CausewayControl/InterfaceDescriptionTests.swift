@@ -38,7 +38,7 @@ import Testing
         #expect(try types["Counters"] == keys(Samples.report.counters))
         #expect(try types["Event"] == keys(Samples.report.events[0]))
         #expect(try types["DiskSummary"] == keys(Samples.summary))
-        #expect(try types["Disk"] == keys(Samples.report))
+        #expect(try types["Disk"] == keys(Samples.reportOfQueues))
         #expect(try types["ParameterKey"] == keys(Samples.parameters.keys[0]))
         #expect(try types["PathParameters"] == keys(Samples.parameters.paths[0]))
         #expect(try types["ReloadedDisk"] == keys(Samples.reload.disks[0]))

@@ -16,7 +16,7 @@ enum Samples {
         keys: [.init(key: "InitialR2T", allowed: "Yes, No", standard: "Yes", rule: "Yes if either wants it")],
         paths: [
             .init(
-                interface: "eth1", portal: PortalAddress(host: "10.0.1.1"), wanted: ["InitialR2T": "No"],
+                queue: 1, interface: "eth1", portal: PortalAddress(host: "10.0.1.1"), wanted: ["InitialR2T": "No"],
                 negotiated: ["InitialR2T": "Yes"])
         ])
     static var reload: ReloadReport {
@@ -93,7 +93,6 @@ enum Samples {
                 interface: "eth2", portal: PortalAddress(host: "10.0.2.1"), state: .down,
                 reason: "connection reset by the target"),
         ],
-        queues: [QueueReport(paths: [path]), QueueReport(paths: [path])],
         counters: DiskCounters(
             reads: 100, writes: 50, flushes: 3, trims: 2, writeZeroes: 1, readBytes: 5 << 30,
             writtenBytes: 1536,
@@ -102,4 +101,15 @@ enum Samples {
         events: [
             EventReport(timeMicroseconds: 1_767_225_599_999_999, message: "eth2 10.0.2.1:3260: link lost")
         ])
+
+    /// The same disk with two queues, of which one has lost a session.
+    static var reportOfQueues: DiskReport {
+        var report = report
+        var lost = path
+        lost.state = .down
+        report.queues = [
+            QueueReport(paths: report.paths), QueueReport(paths: [lost, report.paths[1]]),
+        ]
+        return report
+    }
 }

@@ -74,6 +74,14 @@ extension DiskReport {
             "Queues", "\(queues.count), each with a session on every path: \(active) of \(count) are up")
     }
 
+    /// Those of its queues that are up, and all.
+    private func sessions(of path: PathReport) -> String {
+        let own = (queues ?? []).flatMap(\.paths).filter {
+            $0.interface == path.interface && $0.portal == path.portal
+        }
+        return "\(own.count { $0.state == .active || $0.state == .standby })/\(own.count)"
+    }
+
     private func field(_ title: String, _ value: String) -> [String] {
         guard !value.isEmpty else { return [] }
         return [
@@ -91,13 +99,13 @@ extension DiskReport {
     private var connectionLines: [String] {
         var table = TextTable([
             .left("INTERFACE"), .left("ADDRESS"), .left("PORTAL"), .right("TPG"), .left("STATE"),
-        ])
+        ] + (queues == nil ? [] : [.right("SESSIONS")]))
         for path in paths {
             table.append([
                 path.interface, path.sourceAddress, path.portal.description,
                 path.portalGroupTag.map { "\($0)" },
                 path.state.rawValue,
-            ])
+            ] + (queues == nil ? [] : [sessions(of: path)]))
         }
         return table.lines(indent: 2) + notes(paths.compactMap { path in path.reason.map { (path, $0) } })
     }
@@ -149,6 +157,7 @@ extension DiskReport {
     private var trafficLines: [String] {
         var table = TextTable([
             .left("INTERFACE"), .left("ADDRESS"), .left("PORTAL"), .right("TPG"), .left("STATE"),
+        ] + (queues == nil ? [] : [.right("SESSIONS")]) + [
             .right("IN FLIGHT"),
             .right("I/OS"), .right("SHARE"), .right("READ"), .right("WRITTEN"), .right("MEAN"), .right("P99"),
             .right("ERRORS"),
@@ -157,7 +166,9 @@ extension DiskReport {
             table.append([
                 path.interface, path.sourceAddress, path.portal.description,
                 path.portalGroupTag.map { "\($0)" },
-                path.state.rawValue, "\(path.inFlight)", "\(path.ios)", share(of: path),
+                path.state.rawValue,
+            ] + (queues == nil ? [] : [sessions(of: path)]) + [
+                "\(path.inFlight)", "\(path.ios)", share(of: path),
                 Quantities.bytes(path.readBytes),
                 Quantities.bytes(path.writtenBytes),
                 path.ios > 0 ? Quantities.duration(microseconds: path.latencyMicroseconds) : nil,
