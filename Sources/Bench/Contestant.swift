@@ -94,7 +94,8 @@ final class Bridge {
         guard mkdir(state, 0o700) == 0 else { throw .system(state, errno: errno) }
         let configuration = folder.unusedPath("causeway.toml")
         do {
-            try "lanes = \(contestant.queues)\n".write(toFile: configuration, atomically: false, encoding: .utf8)
+            try "lanes = \(contestant.queues)\n".write(
+                toFile: configuration, atomically: false, encoding: .utf8)
         } catch {
             throw .unusable("\(configuration): \(error.localizedDescription)")
         }

@@ -24,7 +24,8 @@ struct Sample: Codable {
             "fio",
             [
                 "--name=\(workload.name)", "--ioengine=nbd", "--uri=nbd+unix:///?socket=\(bridge.socket)",
-                "--rw=\(workload.pattern)", "--bs=\(workload.blockBytes)", "--iodepth=\(workload.depth / clients)",
+                "--rw=\(workload.pattern)", "--bs=\(workload.blockBytes)",
+                "--iodepth=\(workload.depth / clients)",
                 "--numjobs=\(clients)", "--group_reporting",
                 "--size=\(mebibytes)m", "--time_based", "--runtime=\(Int(seconds * 1000))ms", "--thread",
                 // The client's own work is kept small: two processors are all that many machines have for it,

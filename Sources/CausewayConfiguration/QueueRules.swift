@@ -37,7 +37,9 @@ public enum QueueRules {
     public static func kernelTimeoutSeconds(_ settings: DiskSettings) -> UInt64 {
         var milliseconds = settings.commandTimeoutMilliseconds
         milliseconds += settings.timers.recoveryTimeoutMilliseconds + reserveMilliseconds
-        if case .milliseconds(let patience) = settings.failure.allPathsDownTimeout { milliseconds += patience }
+        if case .milliseconds(let patience) = settings.failure.allPathsDownTimeout {
+            milliseconds += patience
+        }
         return (milliseconds + 999) / 1000
     }
 
@@ -59,7 +61,8 @@ public enum QueueRules {
         throw .invalidArgument(
             "with these times a request may wait \(needed) s, and the kernel sends one again after \(limit) s, "
                 + "which is fixed while a disk with several queues is attached",
-            remedy: "shorten all-paths-down-timeout, command-timeout or recovery-timeout, or detach and attach "
+            remedy:
+                "shorten all-paths-down-timeout, command-timeout or recovery-timeout, or detach and attach "
                 + "the disk")
     }
 }

@@ -273,10 +273,10 @@ extension Supervisor {
         let reasons = Set(problems.map(\.text)).sorted().joined(separator: "; ")
         let text =
             isGone
-                ? "the LUN that it was is not there (\(reasons)). It is left alone, and I/O to it waits. "
-                    + "It is served as soon as a path shows that LUN; to give it up: "
-                    + "causeway detach --force \(disk.name)"
-                : "no path has come up yet (\(reasons)). I/O to it waits"
+            ? "the LUN that it was is not there (\(reasons)). It is left alone, and I/O to it waits. "
+                + "It is served as soon as a path shows that LUN; to give it up: "
+                + "causeway detach --force \(disk.name)"
+            : "no path has come up yet (\(reasons)). I/O to it waits"
         // Each queue has it to tell.
         if disk.state.withLock({ $0.complaint }) != text { complain(disk, text) }
     }

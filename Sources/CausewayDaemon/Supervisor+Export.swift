@@ -41,10 +41,14 @@ extension Supervisor {
         }
         disk.state.withLock { $0.listener = listener }
         let descriptor = listener.descriptor
-        let spread = disk.shards.count > 1 ? ClientSpread(disk.shards) : nil
-        let failure = disk.shards[0].ask { runner, id -> SystemError? in
+        var passOn: (@Sendable (Int32) -> Bool)?
+        if disk.shards.count > 1 {
+            let spread = ClientSpread(disk.shards)
+            passOn = { spread.take($0) }
+        }
+        let failure = disk.shards[0].ask { [passOn] runner, id -> SystemError? in
             do throws(SystemError) {
-                try runner.listen(descriptor, for: id, passOn: spread.map { spread in { spread.take($0) } })
+                try runner.listen(descriptor, for: id, passOn: passOn)
                 return nil
             } catch {
                 return error
@@ -307,7 +311,7 @@ extension Supervisor {
     private func checkClients(_ disk: AttachedDisk) throws(ControlError) {
         guard let path = disk.request.socket else { return }
         var processes: [Int32] = []
-        for process in disk.ask({ $0.clientProcesses(of: $1) })?.joined() ?? []
+        for process in (disk.ask { $0.clientProcesses(of: $1) } ?? []).joined()
         where !processes.contains(process) {
             processes.append(process)
         }

@@ -36,7 +36,9 @@ extension Supervisor {
         guard disk.shards.count > 1 else { return true }
         var waited = 0
         while let path = firstUnfenced(disk) {
-            guard state.withLock({ $0.disks[disk.name.text] === disk }), disk.isInAnyLane else { return false }
+            guard state.withLock({ $0.disks[disk.name.text] === disk }), disk.isInAnyLane else {
+                return false
+            }
             if waited == Self.quietMilliseconds {
                 complain(
                     disk,

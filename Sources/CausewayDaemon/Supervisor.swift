@@ -65,7 +65,7 @@ final class Supervisor: DiskService {
 
         mutating func route(of way: SessionWay, in lane: LaneHandle) -> RouteID {
             let target = way.session.target
-            if let known = routes[target]?[way] { return known.id }
+            if let known = routes[target]?[way], known.lane === lane { return known.id }
             let id = RouteID(rawValue: nextRoute)
             nextRoute &+= 1
             routes[target, default: [:]][way] = LaneRoute(id: id, lane: lane)
@@ -200,9 +200,9 @@ final class Supervisor: DiskService {
             if let queue = find(id) { sizeChanged(queue, sizeBytes) }
         case .disk(let id, let severity, let text):
             guard let queue = find(id) else { return }
-            let text = queue.disk.text(text, of: queue.shard)
-            queue.disk.remember(text)
-            log(severity, "\(queue.disk.name): \(text)")
+            let line = queue.disk.text(text, of: queue.shard)
+            queue.disk.remember(line)
+            log(severity, "\(queue.disk.name): \(line)")
         case .event(let severity, let text): log(severity, text)
         }
     }

@@ -3,17 +3,24 @@ import Glibc
 /// One socket pair for each hardware queue of a device, in the order of the queues.
 public struct KernelSocketPairs: ~Copyable {
     /// Where requests arrive; -1 once taken.
-    public private(set) var daemonEnds: [Int32] = []
+    public private(set) var daemonEnds: [Int32]
     /// What goes into a `ConnectRequest` or `ReconnectRequest`; empty once closed.
-    public private(set) var kernelEnds: [Int32] = []
+    public private(set) var kernelEnds: [Int32]
 
     /// - Parameter bufferBytes: as `KernelSocketPair` has it.
     public init(count: Int, bufferBytes: Int32? = nil) throws(NBDDeviceError) {
-        for _ in 0..<count {
-            let ends = try KernelSocketPair(bufferBytes: bufferBytes).takeEnds()
-            daemonEnds.append(ends.daemon)
-            kernelEnds.append(ends.kernel)
+        var made: [(daemon: Int32, kernel: Int32)] = []
+        do throws(NBDDeviceError) {
+            for _ in 0..<count { made.append(try KernelSocketPair(bufferBytes: bufferBytes).takeEnds()) }
+        } catch {
+            for ends in made {
+                close(ends.daemon)
+                close(ends.kernel)
+            }
+            throw error
         }
+        daemonEnds = made.map(\.daemon)
+        kernelEnds = made.map(\.kernel)
     }
 
     deinit {

@@ -16,7 +16,8 @@ enum Samples {
         keys: [.init(key: "InitialR2T", allowed: "Yes, No", standard: "Yes", rule: "Yes if either wants it")],
         paths: [
             .init(
-                queue: 1, interface: "eth1", portal: PortalAddress(host: "10.0.1.1"), wanted: ["InitialR2T": "No"],
+                queue: 1, interface: "eth1", portal: PortalAddress(host: "10.0.1.1"),
+                wanted: ["InitialR2T": "No"],
                 negotiated: ["InitialR2T": "Yes"])
         ])
     static var reload: ReloadReport {

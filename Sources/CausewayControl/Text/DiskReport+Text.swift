@@ -74,6 +74,23 @@ extension DiskReport {
             "Queues", "\(queues.count), each with a session on every path: \(active) of \(count) are up")
     }
 
+    private var standingColumns: [TextTable.Column] {
+        var columns: [TextTable.Column] = [
+            .left("INTERFACE"), .left("ADDRESS"), .left("PORTAL"), .right("TPG"), .left("STATE"),
+        ]
+        if queues != nil { columns.append(.right("SESSIONS")) }
+        return columns
+    }
+
+    private func standing(of path: PathReport) -> [String?] {
+        var cells: [String?] = [
+            path.interface, path.sourceAddress, path.portal.description,
+            path.portalGroupTag.map { "\($0)" }, path.state.rawValue,
+        ]
+        if queues != nil { cells.append(sessions(of: path)) }
+        return cells
+    }
+
     /// Those of its queues that are up, and all.
     private func sessions(of path: PathReport) -> String {
         let own = (queues ?? []).flatMap(\.paths).filter {
@@ -97,16 +114,8 @@ extension DiskReport {
 
     /// The paths without their traffic, for a disk that has had none yet.
     private var connectionLines: [String] {
-        var table = TextTable([
-            .left("INTERFACE"), .left("ADDRESS"), .left("PORTAL"), .right("TPG"), .left("STATE"),
-        ] + (queues == nil ? [] : [.right("SESSIONS")]))
-        for path in paths {
-            table.append([
-                path.interface, path.sourceAddress, path.portal.description,
-                path.portalGroupTag.map { "\($0)" },
-                path.state.rawValue,
-            ] + (queues == nil ? [] : [sessions(of: path)]))
-        }
+        var table = TextTable(standingColumns)
+        for path in paths { table.append(standing(of: path)) }
         return table.lines(indent: 2) + notes(paths.compactMap { path in path.reason.map { (path, $0) } })
     }
 
@@ -155,25 +164,21 @@ extension DiskReport {
     }
 
     private var trafficLines: [String] {
-        var table = TextTable([
-            .left("INTERFACE"), .left("ADDRESS"), .left("PORTAL"), .right("TPG"), .left("STATE"),
-        ] + (queues == nil ? [] : [.right("SESSIONS")]) + [
-            .right("IN FLIGHT"),
-            .right("I/OS"), .right("SHARE"), .right("READ"), .right("WRITTEN"), .right("MEAN"), .right("P99"),
+        let traffic: [TextTable.Column] = [
+            .right("IN FLIGHT"), .right("I/OS"), .right("SHARE"), .right("READ"), .right("WRITTEN"),
+            .right("MEAN"), .right("P99"),
             .right("ERRORS"),
-        ])
+        ]
+        var table = TextTable(standingColumns + traffic)
         for path in paths {
-            table.append([
-                path.interface, path.sourceAddress, path.portal.description,
-                path.portalGroupTag.map { "\($0)" },
-                path.state.rawValue,
-            ] + (queues == nil ? [] : [sessions(of: path)]) + [
+            let cells: [String?] = [
                 "\(path.inFlight)", "\(path.ios)", share(of: path),
                 Quantities.bytes(path.readBytes),
                 Quantities.bytes(path.writtenBytes),
                 path.ios > 0 ? Quantities.duration(microseconds: path.latencyMicroseconds) : nil,
                 path.latencyP99Microseconds.map { Quantities.duration(microseconds: $0) }, "\(path.errors)",
-            ])
+            ]
+            table.append(standing(of: path) + cells)
         }
         return table.lines(indent: 2)
     }

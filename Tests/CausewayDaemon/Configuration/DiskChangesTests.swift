@@ -37,7 +37,8 @@ import Testing
         #expect(
             DiskChanges.needingAttach(request, file) == [
                 "target is iqn.2026-01.example:u; it was iqn.2026-01.example:t", "lun is 2; it was 1",
-                "socket is /run/d.sock; it was a kernel device", "read-only is true; it was false", "queues is 4; it was 1",
+                "socket is /run/d.sock; it was a kernel device", "read-only is true; it was false",
+                "queues is 4; it was 1",
             ])
     }
 
