@@ -59,10 +59,9 @@ public enum QueueRules {
         let needed = kernelTimeoutSeconds(settings)
         guard needed > limit else { return }
         throw .invalidArgument(
-            "with these times a request may wait \(needed) s, and the kernel sends one again after \(limit) s, "
-                + "which is fixed while a disk with several queues is attached",
-            remedy:
-                "shorten all-paths-down-timeout, command-timeout or recovery-timeout, or detach and attach "
-                + "the disk")
+            "with these times a request may wait \(needed) s, and the kernel sends one again after "
+                + "\(limit) s, which is fixed while a disk with several queues is attached",
+            remedy: "shorten all-paths-down-timeout, command-timeout or recovery-timeout, or detach and "
+                + "attach the disk")
     }
 }

@@ -355,8 +355,8 @@ extension Supervisor {
         }
     }
 
-    /// Tries until the kernel has them: another device's call may hold netlink up, say. False once the disk is
-    /// off the books, or the device no longer its own.
+    /// Tries until the kernel has them: another device's call may hold netlink up, say. False once the disk
+    /// is off the books, or the device no longer its own.
     private func reconnectWithPatience(
         _ disk: AttachedDisk, _ device: KernelDevice, _ record: DiskRecord, _ queues: [DiskShard]
     ) -> Bool {

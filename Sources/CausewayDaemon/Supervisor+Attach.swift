@@ -165,9 +165,9 @@ extension Supervisor {
         }
     }
 
-    /// What the lane of a queue is told: the queue's paths of the plan, and in the first one a fence for every
-    /// session on record beside those of all queues that may be writing to the disk's LUN. Their routes are
-    /// made known to the lane.
+    /// What the lane of a queue is told: the queue's paths of the plan, and in the first one a fence for
+    /// every session on record beside those of all queues that may be writing to the disk's LUN. Their routes
+    /// are made known to the lane.
     func makeSpecification(
         _ disk: AttachedDisk, _ shard: DiskShard, _ plan: [PlannedPath], _ lun: LogicalUnitNumber,
         _ settings: DiskSettings, _ login: DiskLogin

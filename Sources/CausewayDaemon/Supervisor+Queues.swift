@@ -22,8 +22,8 @@ extension Supervisor {
             if disk.isDetaching { throw .detachedMeanwhile(disk.name) }
             guard waited < Self.fenceMilliseconds else {
                 throw .busy(
-                    "an earlier session of this machine at \(path.portal) may still be writing, and it is not "
-                        + "fenced within \(Self.fenceMilliseconds / 1000) s"
+                    "an earlier session of this machine at \(path.portal) may still be writing, and it is "
+                        + "not fenced within \(Self.fenceMilliseconds / 1000) s"
                         + (path.reason.map { ": \($0.escapedForTerminal)" } ?? ""))
             }
             Pause.milliseconds(Self.stepMilliseconds)
@@ -71,8 +71,8 @@ extension Supervisor {
             return
         }
         logger.warning(
-            "\(disk.name): it has \(disk.shards.count) queues, and the kernel uses no more than this machine's "
-                + "\(processors) processors")
+            "\(disk.name): it has \(disk.shards.count) queues, and the kernel uses no more than this "
+                + "machine's \(processors) processors")
     }
 }
 

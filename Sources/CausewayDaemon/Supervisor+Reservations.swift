@@ -13,7 +13,8 @@ extension Supervisor {
         let disk = try find(request.name)
         guard disk.shards.count == 1 else {
             throw .invalidArgument(
-                "\(request.name) has \(disk.shards.count) queues: persistent reservations are for disks of one",
+                "\(request.name) has \(disk.shards.count) queues, and persistent reservations are for disks "
+                    + "of one",
                 remedy: "detach the disk and attach it with one queue")
         }
         let promise = Promise<Result<ReservationReport, ReservationError>>()

@@ -7,8 +7,8 @@ import Synchronization
 /// Sessions and their records: whatever may be open at a target when a path is made is handed to the lane
 /// with it, and the lane fences what is not its own.
 extension Supervisor {
-    /// What the lane of a queue and its runner have to know of the queue's planned paths. Their sessions are on
-    /// record afterwards.
+    /// What the lane of a queue and its runner have to know of the queue's planned paths. Their sessions are
+    /// on record afterwards.
     func specify(
         _ plan: [PlannedPath], _ disk: AttachedDisk, _ shard: DiskShard
     ) throws(ControlError) -> SpecifiedPaths {

@@ -22,7 +22,7 @@ public struct LaneRunner: ~Copyable {
     private var listenAgainAt = Instant.never
     /// When the timer goes off.
     private var armedFor = Instant.never
-    private var listeners: [Listener?] = []
+    private var listeners: [LaneListener?] = []
     private var routes: [RouteID: Route] = [:]
     private let vectors: UnsafeMutablePointer<IOVector>
     private var now = Instant(nanoseconds: 0)
@@ -36,20 +36,6 @@ public struct LaneRunner: ~Copyable {
     private var lookUps: Set<StreamID> = []
     private var lookUpThreads = 0
     private static let lookUpThreadsMax = 8
-
-    /// Where a target has sent a login to.
-    private struct Redirection: Sendable {
-        var id: StreamID
-        var route: RouteID
-        var userTimeout: UInt32
-        var portal: PortalAddress
-    }
-
-    private struct Listener {
-        var descriptor: Int32
-        var disk: DiskID
-        var passOn: (@Sendable (Int32) -> Bool)?
-    }
 
     public init(
         settings: LaneSettings, mailbox: Mailbox<Work>, onNotice: @escaping @Sendable (LaneNotice) -> Void
@@ -489,7 +475,7 @@ public struct LaneRunner: ~Copyable {
             throw SystemError(call: "listen", errno: .tooManyOpenFiles, subject: "too many export sockets")
         }
         try poller.add(descriptor, slot: listenerSlot + index, for: .readable)
-        let listener = Listener(descriptor: descriptor, disk: disk, passOn: passOn)
+        let listener = LaneListener(descriptor: descriptor, disk: disk, passOn: passOn)
         if index == listeners.count { listeners.append(listener) } else { listeners[index] = listener }
     }
 
