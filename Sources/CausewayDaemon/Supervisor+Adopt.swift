@@ -247,11 +247,11 @@ extension Supervisor {
             specification.registration = record.registration?.registration
             try attachToLane(disk, shard, specification)
         }
-        return try awaitQueues(disk)
+        return awaitQueues(disk)
     }
 
     /// Waits, for as long as it takes, until every queue has a path. nil: it was detached meanwhile.
-    private func awaitQueues(_ disk: AttachedDisk) throws(ControlError) -> DiskDescription? {
+    private func awaitQueues(_ disk: AttachedDisk) -> DiskDescription? {
         var descriptions: [DiskDescription] = []
         // A detach that is refused leaves it to be served; one that is done takes it off the books.
         while state.withLock({ $0.disks[disk.name.text] === disk }) {
@@ -259,7 +259,8 @@ extension Supervisor {
             case .success(let description):
                 descriptions.append(description)
                 guard descriptions.count == disk.shards.count else { continue }
-                return try DiskDescription(agreeing: descriptions)
+                // Each lane has compared what its paths show with the record.
+                return (try? DiskDescription(agreeing: descriptions)) ?? description
             case .failure: return nil
             case nil: continue
             }

@@ -18,9 +18,12 @@ extension Supervisor {
     func awaitFences(_ disk: AttachedDisk) throws(ControlError) {
         guard disk.shards.count > 1 else { return }
         var waited = 0
-        while let path = firstUnfenced(disk) {
+        while true {
+            let paths = unfencedPaths(disk)
+            if paths?.isEmpty == true { return }
             if disk.isDetaching { throw .detachedMeanwhile(disk.name) }
             guard waited < Self.fenceMilliseconds else {
+                guard let path = paths?.first else { throw .internalFailure("the lane did not answer") }
                 throw .busy(
                     "an earlier session of this machine at \(path.portal) may still be writing, and it is "
                         + "not fenced within \(Self.fenceMilliseconds / 1000) s"
@@ -35,11 +38,10 @@ extension Supervisor {
     func awaitFencesWithPatience(_ disk: AttachedDisk) -> Bool {
         guard disk.shards.count > 1 else { return true }
         var waited = 0
-        while let path = firstUnfenced(disk) {
-            guard state.withLock({ $0.disks[disk.name.text] === disk }), disk.isInAnyLane else {
-                return false
-            }
-            if waited == Self.quietMilliseconds {
+        while state.withLock({ $0.disks[disk.name.text] === disk }), disk.isInAnyLane {
+            let paths = unfencedPaths(disk)
+            if paths?.isEmpty == true { return true }
+            if waited == Self.quietMilliseconds, let path = paths?.first {
                 complain(
                     disk,
                     "the daemon before may still be writing through \(path.portal)"
@@ -48,13 +50,13 @@ extension Supervisor {
             Pause.milliseconds(Self.stepMilliseconds)
             waited += Self.stepMilliseconds
         }
-        return state.withLock { $0.disks[disk.name.text] === disk }
+        return false
     }
 
-    /// A path with a session, of whichever queue, that owes a fence or is there for one alone.
-    private func firstUnfenced(_ disk: AttachedDisk) -> PathSnapshot? {
-        // Where a lane does not answer, the caller's next question is answered with an error.
-        (disk.snapshots() ?? []).flatMap(\.paths).first { path in
+    /// The paths with a session, of whichever queue, that owes a fence or is there for one alone; nil where
+    /// that is not known.
+    private func unfencedPaths(_ disk: AttachedDisk) -> [PathSnapshot]? {
+        disk.snapshots()?.flatMap(\.paths).filter { path in
             switch path.standing {
             case .fencing, .removing: true
             case .down, .connecting, .loggingIn, .verifying, .active, .suspect, .quarantined, .standby,
