@@ -96,6 +96,12 @@ import Testing
             try #require(
                 try Self.problems("queues = 2\n[disk]\nall-paths-down-timeout = \"1m\"\n").disk)
         ]
-        #expect(configuration.check(files: ConfigurationFiles(adapter: "/etc/causeway.toml")).isEmpty)
+        let files = ConfigurationFiles(adapter: "/etc/causeway.toml")
+        #expect(configuration.check(files: files).isEmpty)
+        configuration.adapter.lanes = 1
+        #expect(
+            configuration.check(files: files).map(\.reason) == [
+                "2 queues need as many lanes, and lanes is 1 in /etc/causeway.toml"
+            ])
     }
 }
