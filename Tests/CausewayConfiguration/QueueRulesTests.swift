@@ -98,7 +98,8 @@ import Testing
         ]
         let files = ConfigurationFiles(adapter: "/etc/causeway.toml")
         #expect(configuration.check(files: files).isEmpty)
-        configuration.adapter.lanes = 1
+        configuration.adapter = AdapterConfiguration(
+            "lanes = 1\n", file: "causeway.toml", problems: &problems)
         #expect(
             configuration.check(files: files).map(\.reason) == [
                 "2 queues need as many lanes, and lanes is 1 in /etc/causeway.toml"
