@@ -82,7 +82,8 @@ final class Lanes: Sendable {
             state.made.append(try Self.make(state.made.count, settings, onNotice))
             return state.made.count - 1
         } catch {
-            logger.error("no lane more: \(error)" + (choice == nil ? "" : "; targets share one"))
+            let outcome = choice == nil ? "" : "; targets share one"
+            logger.error("no lane more: \(error)\(outcome)")
             return choice
         }
     }

@@ -20,13 +20,15 @@ extension Supervisor {
         func byKey(_ texts: [String]) -> [String: String] {
             Dictionary(zip(rows.map(\.key.name), texts)) { first, _ in first }
         }
-        let paths = answers.enumerated().flatMap { queue, answer in
-            (answer ?? []).map { (answers.count > 1 ? UInt32(queue) : nil, $0) }
-        }.map { queue, path in
-            ParametersReport.Path(
-                queue: queue, interface: path.interface.isEmpty ? nil : path.interface,
-                portal: (try? PortalAddress(parsing: path.portal)) ?? PortalAddress(host: path.portal),
-                wanted: byKey(path.wanted), negotiated: path.negotiated.map(byKey))
+        var paths: [ParametersReport.Path] = []
+        for (queue, answer) in answers.enumerated() {
+            paths += (answer ?? []).map { path in
+                ParametersReport.Path(
+                    queue: answers.count > 1 ? UInt32(queue) : nil,
+                    interface: path.interface.isEmpty ? nil : path.interface,
+                    portal: (try? PortalAddress(parsing: path.portal)) ?? PortalAddress(host: path.portal),
+                    wanted: byKey(path.wanted), negotiated: path.negotiated.map(byKey))
+            }
         }
         return ParametersReport(keys: keys, paths: paths)
     }
