@@ -147,6 +147,7 @@ holder=$!
 target_holds() { [ -e "$SLOW_PWRITE.held" ]; }
 copy_ended() { [ -e "$SLOW_PWRITE.ended" ]; }
 holder_ended() { ! kill -0 "$holder" 2>/dev/null; }
+connected_again() { grep -q 'the kernel is connected again' "$work/causewayd.log"; }
 gave_up() { grep -q 'the kernel closed its connection' "$work/causewayd.log"; }
 wait_until 20 'the target holds the write' target_holds
 wait_until 20 'the kernel gives up on the socket' gave_up
@@ -161,7 +162,7 @@ holder=''
 store "$work/new"
 cmp "$work/new" <(medium) || fail 'the old write overtook the new one on the medium'
 echo 100000 >"/sys/block/$name/queue/io_timeout"
-wait_until 30 'both sockets are served again' served
+wait_until 30 'both sockets are served again' connected_again
 
 if [ "$hardware" = 2 ]; then
     # What two queues are worth here: both processors are emulated, and the target runs on them as well.
