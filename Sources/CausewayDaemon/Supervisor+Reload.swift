@@ -157,10 +157,11 @@ extension Supervisor {
         guard let login = reloading.login, let old = disk.state.withLock({ $0.login }) else { return }
         let names = login.differences(from: old)
         guard !names.isEmpty else { return }
-        let isDone = disk.ask { runner, id in
+        let isDone = disk.ask { runner, id -> Bool in
             runner.lane.change(
                 id, authentication: login.authentication, parameters: login.parameters, depth: login.depth,
                 now: runner.time)
+            return true
         }
         guard isDone != nil else {
             reloading.result.problems.append("its login settings stay as they are: the lane did not answer")
