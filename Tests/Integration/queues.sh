@@ -33,7 +33,7 @@ test_queues() {
     refused 'a path that is none' p1/198.18.1.1 -- causeway set disk1 policy=fixed,preferred=p7
     refused 'waiting for ever' all-paths-down-timeout -- causeway set disk1 all-paths-down-timeout=forever
     refused 'waiting for longer' 'detach and attach' -- causeway set disk1 command-timeout=10m
-    causeway set disk1 | grep -qx 'command-timeout=1m' || fail 'a refused setting changed something'
+    causeway set disk1 | grep -qx 'command-timeout=60s' || fail 'a refused setting changed something'
     refused 'reservations' queues -- causeway reserve disk1 register
 
     # Clients on both queues; a link is cut under them.
