@@ -11,6 +11,7 @@ internal import Synchronization
 ///   while another shard has an older one that half of that time has not ended.
 ///
 /// Atomics, for a shard must know before it sends, and not when its lane next looks at its mailbox.
+@safe
 public final class DiskShares: @unchecked Sendable {
     // Unchecked, for the memory of `ledger` and `cells` is reached by pointers. It lives as long as this
     // object, which every shard's disk holds, and nothing in it is anything but atomic.
@@ -85,7 +86,7 @@ struct ShareLink: BitwiseCopyable {
     private let count: Int32
     private let patience: UInt64
 
-    static let none = ShareLink(nil)
+    static var none: ShareLink { ShareLink(nil) }
 
     init(_ share: DiskShare?) {
         unsafe ledger = share?.shares.ledger
