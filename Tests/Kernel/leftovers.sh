@@ -49,8 +49,8 @@ heal 2
 wait_until 30 'once it is reached again, the target has no session left' no_sessions tgt
 
 say '--- an attach under way is given up by detach'
-cut 1 silence
-cut 2 silence
+# Connections are made and logins never answered. (Where packets are lost, an attach may end by itself: no neighbour.)
+kill -STOP "$tgtd"
 causeway attach disk1 --target "$iqn" --portal "$portal1" --bind p1 --lun 1 >"$work/attach.out" 2>&1 &
 attacher=$!
 wait_until 10 'the attach has begun' attached
@@ -58,16 +58,22 @@ causeway detach disk1
 if wait "$attacher"; then fail 'the attach succeeded although the disk was detached'; fi
 attacher=''
 not_attached || fail 'the disk is still there'
-heal 1
-heal 2
+kill -CONT "$tgtd"
+wait_until 10 'tgtd answers' tgt_answers
 
 say '--- detach twice at once'
 attach disk1
-causeway detach disk1 &
+# Either may be the first; the other succeeds as well, or finds no such disk.
+causeway detach disk1 2>"$work/first" &
 attacher=$!
-causeway detach disk1 2>"$work/second" || grep -q 'no disk' "$work/second" || fail "$(cat "$work/second")"
-wait "$attacher"
+second=0
+causeway detach disk1 2>"$work/second" || second=$?
+first=0
+wait "$attacher" || first=$?
 attacher=''
+[ "$first" = 0 ] || [ "$second" = 0 ] || fail "both failed: $(cat "$work/first" "$work/second")"
+[ "$first" = 0 ] || grep -q 'no disk' "$work/first" || fail "$(cat "$work/first")"
+[ "$second" = 0 ] || grep -q 'no disk' "$work/second" || fail "$(cat "$work/second")"
 wait_until 10 'no device is left' no_nbd_devices
 
 say '--- detach --force without a daemon'
