@@ -91,11 +91,13 @@ test-adopt: deps build
 			|| exit 1; \
 	done; done
 
-# The lane in simulated worlds. A failing seed is printed with its trace; `Simulator --seed N --trace` shows it again.
+# The lane in simulated worlds, both kinds at once: each is one thread. A failing seed is printed with its trace; `Simulator --seed N --trace` shows it again.
 simulate: build-deps
 	swift build -c release --product Simulator -Xswiftc -assert-config -Xswiftc Debug --scratch-path .build-simulator
-	.build-simulator/release/Simulator --seeds $(SEEDS) --start $(START)
-	.build-simulator/release/Simulator --seeds $(CONNECTIONS) --start $(START) --connections
+	@cd .build-simulator; trap 'kill $$other 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
+	release/Simulator --seeds $(CONNECTIONS) --start $(START) --connections >connections.log 2>&1 & other=$$!; \
+	status=0; release/Simulator --seeds $(SEEDS) --start $(START) || status=$$?; \
+	wait $$other || status=$$?; cat connections.log; exit $$status
 
 # Seconds for each of the targets in Sources/FuzzTargets.
 SECONDS ?= 60
