@@ -17,7 +17,7 @@ enum Samples {
         paths: [
             .init(
                 interface: "eth1", portal: PortalAddress(host: "10.0.1.1"), wanted: ["InitialR2T": "No"],
-                negotiated: ["InitialR2T": "Yes"])
+                negotiated: ["InitialR2T": "Yes"], authentication: "CHAP SHA-256, mutual")
         ])
     static var reload: ReloadReport {
         var disk = ReloadedDisk(name: name(), outcome: .changed)
