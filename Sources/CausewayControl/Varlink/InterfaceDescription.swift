@@ -160,8 +160,8 @@ public enum InterfaceDescription {
         # A key of RFC 7143: what it may be set to, the standard's default, and how its value comes about.
         type ParameterKey (key: string, allowed: string, standard: ?string, rule: string)
 
-        # What logins on a path ask for, and what the latest one settled, by key; and how the sides proved in it who they
-        # are: None, or CHAP with its hash function.
+        # What logins on a path ask for, and what the latest one settled, by key; and how the sides proved in it
+        # who they are: None, or CHAP with its hash function.
         type PathParameters (
           interface: ?string,
           portal: string,
@@ -216,7 +216,8 @@ public enum InterfaceDescription {
         method Attach(
           name: string,
           target: string,
-          portals: []string,
+          portals: ?[]string,
+          discovery: ?string,
           interfaces: ?[]string,
           lun: int,
           socket: ?string,
