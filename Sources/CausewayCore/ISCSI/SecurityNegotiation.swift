@@ -161,7 +161,7 @@ struct SecurityNegotiation: Sendable {
     }
 
     /// CHAP_N and CHAP_R of the target.
-    private func judge(_ due: Due, _ options: CHAPOptions, _ keys: inout Keys) throws(LoginError) {
+    private mutating func judge(_ due: Due, _ options: CHAPOptions, _ keys: inout Keys) throws(LoginError) {
         guard let mutualSecret = options.mutualSecret else { return }
         guard keys.pairs[.chapN] != nil || keys.pairs[.chapR] != nil else {
             guard options.mutualLevel != .required else { throw .authentication(.targetProvesNothing) }
