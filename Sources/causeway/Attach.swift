@@ -95,8 +95,8 @@ struct Attach: ParsableCommand {
             !portals.isEmpty || discovery != nil
         else {
             throw ValidationError(
-                "--target, --portal or --discovery, and --lun or --all-luns go together; leave all options out "
-                    + "to attach the disk as its file says")
+                "--target, --portal or --discovery, and --lun or --all-luns go together; leave all options "
+                    + "out to attach the disk as its file says")
         }
         let suffix = number.map { "-lun\($0)" } ?? ""
         return AttachRequest(

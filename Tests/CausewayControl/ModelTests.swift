@@ -14,6 +14,7 @@ import Testing
             Samples.attach,
             """
             {"chap":{"secretFile":"/etc/causeway/host1.secret","user":"host1"},
+            "discovery":"10.0.1.1:3260",
             "force":true,
             "interfaces":["eth1","eth2"],
             "lun":1,
