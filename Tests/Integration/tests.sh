@@ -1156,6 +1156,8 @@ END
 . "$(dirname "$(realpath "$0")")/stress.sh"
 # shellcheck source=Tests/Integration/connections.sh
 . "$(dirname "$(realpath "$0")")/connections.sh"
+# shellcheck source=Tests/Integration/queues.sh
+. "$(dirname "$(realpath "$0")")/queues.sh"
 
 # shellcheck source=Tests/Integration/peers.sh
 . "$(dirname "$(realpath "$0")")/peers.sh"

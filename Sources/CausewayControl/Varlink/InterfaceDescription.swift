@@ -97,6 +97,9 @@ public enum InterfaceDescription {
           heldWrites: int
         )
 
+        # A queue of a disk that has several: its session on each path. In Disk, paths has the sum of them.
+        type Queue (paths: []Path)
+
         # Requests since the disk was attached; held counts those that wait now.
         type Counters (
           reads: int,
@@ -152,6 +155,7 @@ public enum InterfaceDescription {
           policy: string,
           settings: [string]string,
           paths: []Path,
+          queues: ?[]Queue,
           counters: Counters,
           notes: []string,
           events: []Event
@@ -160,8 +164,10 @@ public enum InterfaceDescription {
         # A key of RFC 7143: what it may be set to, the standard's default, and how its value comes about.
         type ParameterKey (key: string, allowed: string, standard: ?string, rule: string)
 
-        # What logins on a path ask for, and what the latest one settled, by key.
+        # What logins on a path ask for, and what the latest one settled, by key. A disk with several queues has
+        # each path once for each of them.
         type PathParameters (
+          queue: ?int,
           interface: ?string,
           portal: string,
           wanted: [string]string,
@@ -225,6 +231,7 @@ public enum InterfaceDescription {
           queueDepth: ?int,
           waitForInterfaces: ?bool,
           persist: ?bool,
+          queues: ?int,
           chap: ?CHAP
         ) -> (disk: Disk)
 

@@ -20,6 +20,8 @@ public struct DiskSpecification: Sendable {
     /// What its sessions ask for; the digests are among the settings.
     public var parameters = WantedParameters()
     public var settings: DiskSettings
+    /// nil for a disk of one queue.
+    public var share: DiskShare?
 
     public init(
         name: String, target: ISCSIName, initiatorName: ISCSIName, lun: LogicalUnitNumber,
