@@ -158,6 +158,7 @@ extension Lane {
                 requests[request].mustSynchronize = true
             }
             streams[index].writing = request
+            if diskQueues[disk].share.isSome { openShardWrite(request) }
         default:
             startOther(request, header)
         }
@@ -263,6 +264,7 @@ extension Lane {
             if streams[stream].requests == 0 { giveChunkBack(stream) }
         }
         let disk = requests[request].disk
+        if requests[request].isOpenWrite { closeShardWrite(request) }
         if requests[request].isAwaited {
             diskQueues[disk].fenceDebts -= 1
             hasPending = true
