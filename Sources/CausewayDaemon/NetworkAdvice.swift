@@ -4,9 +4,10 @@ import LinuxSystem
 ///
 /// The kernel regards addresses as the machine's, not the interface's: with `arp_ignore` at 0 any interface
 /// answers for the address of any other, and replies come in where the connection is not bound. With
-/// `arp_announce` below 2 an interface asks with another's address, and whoever is asked takes its hardware
-/// address for that one's. And where the reverse path is filtered strictly, a packet is dropped unless the
-/// route back leads through the interface that it came in by, which is true of one interface of a subnet only.
+/// `arp_announce` below 2 an interface asks with another's address, and whoever is asked takes its
+/// hardware address for that one's. And where the reverse path is filtered strictly, a packet is dropped
+/// unless the route back leads through the interface that it came in by, which is true of one interface of a
+/// subnet only.
 enum NetworkAdvice {
     /// - Parameters:
     ///   - interfaces: bound interfaces by portal: those whose subnet it is in.

@@ -337,14 +337,18 @@ extension Supervisor {
                             sockets: pairs.kernelEnds)))
                 pairs.closeKernelEnds()
                 var left: [DiskShard] = []
+                var isRefused = false
                 for (place, shard) in queues.enumerated() {
                     if KernelSocketPair.verifyAdopted(daemonEnd: pairs.daemonEnds[place]) == .dropped {
                         left.append(shard)
                     } else if !serve(shard, pairs.takeDaemonEnd(place)) {
-                        throw .helperFailed(.unintelligible)
+                        left.append(shard)
+                        isRefused = true
                     }
                 }
                 queues = left
+                // The others keep what they have.
+                if isRefused { throw .helperFailed(.unintelligible) }
             } catch {
                 throw ControlError(error)
             }

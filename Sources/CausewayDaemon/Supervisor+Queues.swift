@@ -74,8 +74,8 @@ extension Supervisor {
         }
         logger.warning(
             """
-            \(disk.name): it has \(disk.shards.count) queues, and the kernel uses no more than this machine's \
-            \(processors) processors
+            \(disk.name): it has \(disk.shards.count) queues, and the kernel uses no more than this \
+            machine's \(processors) processors
             """)
     }
 }

@@ -122,7 +122,10 @@ public struct LaneRunner: ~Copyable {
                 watch(event.slot, writable: false)
             }
         }
-        if event.isClosed || event.readiness.contains(.peerClosed) { sockets[event.slot].hasEnded = true }
+        if event.isClosed || event.readiness.contains(.peerClosed) {
+            sockets[event.slot].hasEnded = true
+            lane.peerHasClosed(id, now: now)
+        }
         if event.isReadable || event.isClosed, !sockets[event.slot].isReadable {
             sockets[event.slot].isReadable = true
             sockets.appendReadable(id)

@@ -57,8 +57,8 @@ struct CacheLedger: BitwiseCopyable {
     /// Writes answered while the LUN had a volatile cache, and how many of them a FLUSH has covered.
     var acknowledged: UInt64 = 0
     var flushed: UInt64 = 0
-    /// How often the target restarted and may have lost acknowledged writes, and of how many of these losses a
-    /// FLUSH has told.
+    /// How often the target restarted and may have lost acknowledged writes, and of how many of these losses
+    /// a FLUSH has told.
     var losses: UInt64 = 0
     var lossesTold: UInt64 = 0
 }
@@ -81,6 +81,10 @@ extension DiskQueue {
         share.isSome
             ? share.acknowledgedWrites > share.flushedWrites : cache.acknowledged > cache.flushed
     }
+
+    /// Whether the LUN's cache may hold what a FLUSH is for. Another shard may have been told of a cache that
+    /// was switched on, and this one not yet.
+    var mayBeCached: Bool { writeCacheEnabled || share.isSome && hasUnflushedWrites }
 
     /// Counts the losses. A FLUSH promises what was acknowledged before it only if none came meanwhile.
     var losses: UInt64 { share.isSome ? share.losses : cache.losses }

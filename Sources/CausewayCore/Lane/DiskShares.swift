@@ -1,9 +1,10 @@
 internal import Synchronization
 
-/// What the shards of a disk with several queues have in common. Each shard is a disk of a lane of its own, and
-/// the kernel may send to any of them; what one has answered binds the others.
+/// What the shards of a disk with several queues have in common. Each shard is a disk of a lane of its own,
+/// and the kernel may send to any of them; what one has answered binds the others.
 ///
-/// * A FLUSH through one covers what all have acknowledged, and fails for a loss that any of them has noticed.
+/// * A FLUSH through one covers what all have acknowledged, and fails for a loss that any of them has
+///   noticed.
 /// * Once a shard has answered a write with an error that may still reach the medium, or its client is gone
 ///   while one is under way, none sends another before the fence.
 /// * The kernel sends a request again through another socket when its time-out is over (`NBD_ATTR_TIMEOUT`
@@ -31,6 +32,12 @@ public final class DiskShares: @unchecked Sendable {
         unsafe ledger.initialize(to: Ledger())
         unsafe cells = .allocate(capacity: count)
         for index in 0..<count { unsafe (cells + index).initialize(to: Cell()) }
+    }
+
+    /// The target lost acknowledged writes, and no FLUSH has said so.
+    public var hasUntoldLoss: Bool {
+        unsafe ledger.pointee.losses.load(ordering: .sequentiallyConsistent)
+            > ledger.pointee.lossesTold.load(ordering: .sequentiallyConsistent)
     }
 
     deinit {
@@ -112,6 +119,11 @@ struct ShareLink: BitwiseCopyable {
     func publish(oldest: Instant?) {
         guard let cells = unsafe cells else { return }
         unsafe cells[Int(index)].oldest.store(oldest?.nanoseconds ?? .max, ordering: .sequentiallyConsistent)
+    }
+
+    func publish(oldestAtMost oldest: Instant) {
+        guard let cells = unsafe cells else { return }
+        unsafe cells[Int(index)].oldest.min(oldest.nanoseconds, ordering: .sequentiallyConsistent)
     }
 
     // MARK: The others' cells

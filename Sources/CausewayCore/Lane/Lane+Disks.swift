@@ -300,6 +300,7 @@ extension Lane {
             sendPlain(greeting, index)
         } else {
             streams[index].rules = RequestRules(export: export)
+            streams[index].mayBeGivenUp = diskQueues[disk].share.isSome
         }
         return streamID(index)
     }

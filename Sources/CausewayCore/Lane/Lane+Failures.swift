@@ -219,7 +219,7 @@ extension Lane {
 
     /// What sense data says beside the result.
     mutating func note(_ notices: TargetNotices, _ path: Path, _ disk: Int32) {
-        if notices.contains(.restarted) && diskQueues[disk].writeCacheEnabled { cacheIsLost(disk) }
+        if notices.contains(.restarted) && diskQueues[disk].mayBeCached { cacheIsLost(disk) }
         if notices.contains(.deferredError) {
             log(
                 .error,

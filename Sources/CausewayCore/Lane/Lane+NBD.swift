@@ -24,12 +24,16 @@ extension Lane {
                 streams[index].needed = NBDRequest.byteCount
                 return
             }
-            guard hasRoomForRequest(index) else { return block(index) }
+            guard hasRoomForRequest(index) || streams[index].isGivenUp else { return block(index) }
             let header = unsafe NBDRequest(copyingFrom: chunks.base(streams[index].chunk) + parsed)
             switch rules.validate(header) {
             case .accept:
                 streams[index].parsed = parsed &+ NBDRequest.byteCount
-                start(header, stream: index)
+                if streams[index].isGivenUp {
+                    pass(header, stream: index)
+                } else {
+                    start(header, stream: index)
+                }
             case .refuse(let error):
                 streams[index].parsed = parsed &+ NBDRequest.byteCount
                 refuse(header, with: error, stream: index)
@@ -167,6 +171,7 @@ extension Lane {
     /// A reply without data to a request that is not even begun.
     @inline(never)
     private mutating func refuse(_ header: NBDRequest, with error: NBDError, stream index: Int32) {
+        guard !streams[index].isGivenUp else { return }
         writeReply(header.cookie, isRead: header.command == .read, error, stream: index)
     }
 

@@ -67,9 +67,9 @@ extension Lane {
             failFlush(request)
             return reply(request)
         }
-        guard diskQueues[disk].writeCacheEnabled else { return reply(request) }
-        // Which writes this FLUSH covers, and which losses were told before it; a FLUSH has no range, so these
-        // fields are free.
+        guard diskQueues[disk].mayBeCached else { return reply(request) }
+        // Which writes this FLUSH covers, and which losses were told before it; a FLUSH has no range, so
+        // these fields are free.
         requests[request].issued = UInt32(truncatingIfNeeded: diskQueues[disk].losses)
         requests[request].offset = diskQueues[disk].acknowledgedWrites
         synchronize(request, lba: 0, blocks: 0)

@@ -32,11 +32,16 @@ extension Lane {
     mutating func openShardWrite(_ request: Int32) {
         let disk = requests[request].disk
         guard diskQueues[disk].share.isSome else { return }
+        // What could not be read at once may have come any time since: the kernel has counted from then on.
+        let began = min(now, streams[requests[request].stream].unreadSince)
         requests[request].isOpenWrite = true
-        requests[request].beganAt = now
+        requests[request].beganAt = began
         diskQueues[disk].openWrites += 1
-        guard diskQueues[disk].openWrites == 1 else { return }
-        diskQueues[disk].share.publish(oldest: now)
+        guard diskQueues[disk].openWrites == 1 else {
+            if began < now { diskQueues[disk].share.publish(oldestAtMost: began) }
+            return
+        }
+        diskQueues[disk].share.publish(oldest: began)
         wake(at: Instant(nanoseconds: now.nanoseconds &+ diskQueues[disk].share.refreshInterval))
     }
 
@@ -49,18 +54,52 @@ extension Lane {
         if diskQueues[disk].openWrites == 0 { diskQueues[disk].share.publish(oldest: nil) }
     }
 
+    /// What comes on a stream is not read for now.
+    @inline(never)
+    mutating func staysUnread(_ index: Int32) {
+        guard streams[index].mayBeGivenUp else { return }
+        streams[index].unreadSince = min(streams[index].unreadSince, now)
+    }
+
+    /// All that had come meanwhile is read. Where nothing had, it takes the next request to show that, which
+    /// then counts as older than it is.
+    @inline(never)
+    mutating func hasCaughtUp(_ id: StreamID) {
+        guard isCurrent(id), !streams[id.index].isBlocked, !streams[id.index].stopsAtBoundary else { return }
+        streams[id.index].unreadSince = .never
+    }
+
+    /// The other end of a stream is closed. Where the kernel has done that, it sends elsewhere what it has no
+    /// answer to, and what of it has not begun must not begin here: it could end after that other copy, and
+    /// after what is written next. To be told before anything is read that came with these news.
+    public mutating func peerHasClosed(_ id: StreamID, now: Instant) {
+        guard isCurrent(id), streams[id.index].mayBeGivenUp, !streams[id.index].isGivenUp else { return }
+        self.now = now
+        streams[id.index].isGivenUp = true
+        guard streams[id.index].isBlocked else { return }
+        // Or the end would not be read either.
+        removeBlocked(id.index)
+        parse(id.index)
+    }
+
+    /// Does nothing for a request of a socket that the kernel has given up.
+    @inline(never)
+    mutating func pass(_ header: NBDRequest, stream index: Int32) {
+        if header.command == .write { streams[index].skipping = Int(header.length) }
+    }
+
     mutating func tickShard(_ cold: Disk) {
         let disk = cold.index
         guard diskQueues[disk].share.isSome else { return }
         if diskQueues[disk].openWrites > 0 { refreshOldest(cold) }
         guard !diskQueues[disk].pending.isEmpty else { return }
         pumpPending()
-        awaitShards(disk)
+        if !diskQueues[disk].pending.isEmpty { awaitShards(disk) }
     }
 
-    /// Another lane does not say when its debts are paid: this one looks.
+    /// Another lane does not say when its writes have ended: this one looks, as long as anything waits. Asked
+    /// again here, it might say that nothing is in the way any more of what has just been put aside for it.
     mutating func awaitShards(_ disk: Int32) {
-        guard othersHold(disk) else { return }
         wake(at: now.adding(milliseconds: Self.shardPollMilliseconds))
     }
 

@@ -9,18 +9,20 @@ struct LaneShardTests {
 
     private func shards(hasWriteCache: Bool = false) -> (World, World) {
         let shares = DiskShares(count: 2, kernelTimeoutMilliseconds: Self.kernelTimeoutMilliseconds)
-        let worlds = (0..<2).map { index in
-            var options = WorldOptions()
-            options.seed = UInt64(index) + 1
-            options.share = DiskShare(shares: shares, index: index)
-            options.unit.hasWriteCache = hasWriteCache
-            options.settings.commandTimeoutMilliseconds = 600_000
-            return ready(options)
-        }
+        let worlds = (0..<2).map { shard($0, of: shares, hasWriteCache: hasWriteCache) }
         // They came up after different times.
         let latest = max(worlds[0].elapsed, worlds[1].elapsed)
         for world in worlds { world.run(limit: latest - world.elapsed) }
         return (worlds[0], worlds[1])
+    }
+
+    private func shard(_ index: Int, of shares: DiskShares, hasWriteCache: Bool) -> World {
+        var options = WorldOptions()
+        options.seed = UInt64(index) + 1
+        options.share = DiskShare(shares: shares, index: index)
+        options.unit.hasWriteCache = hasWriteCache
+        options.settings.commandTimeoutMilliseconds = 600_000
+        return ready(options)
     }
 
     private func run(_ worlds: (World, World), for time: UInt64) {
@@ -147,6 +149,93 @@ struct LaneShardTests {
         }
         #expect(errors == [NBDError.inputOutput.rawValue, 0, 0])
         settle(worlds)
+    }
+
+    @Test("what the kernel sent to a socket that it has given up is not begun")
+    func givenUp() {
+        let worlds = shards()
+        let before = worlds.0.snapshot()?.counters.writes
+        worlds.0.client.submit(.write, lba: 8, blocks: 8)
+        worlds.0.client.submit(.trim, lba: 80, blocks: 8)
+        worlds.0.giveUpSocket(of: worlds.0.disks[0])
+        run(worlds, for: 1 * .second)
+        #expect(worlds.0.snapshot()?.counters.writes == before)
+        #expect(worlds.0.snapshot()?.counters.trims == 0)
+        #expect(worlds.0.snapshot()?.requests == 0)
+        #expect(worlds.0.lane.clients(of: DiskID(rawValue: 0)).isEmpty)
+        // Sent again, it is.
+        worlds.0.loseClient(of: worlds.0.disks[0], connectsAfter: 1 * .second)
+        settle(worlds)
+        #expect(worlds.0.client.errors == 0)
+    }
+
+    @Test("requests that there was no room to read count from when reading stopped")
+    func unread() {
+        let worlds = shards()
+        for path in 0..<2 { worlds.0.blackHole(interface: path, .both) }
+        for number in 0..<70 { worlds.0.client.submit(.write, lba: 8 * number, blocks: 8) }
+        // Behind all those that fill the lane's table, and long inside the target once it gets there.
+        worlds.0.client.submit(.write, lba: 800, blocks: 16)
+        worlds.0.holdFirstWrite(for: 10 * .second, bytes: 16 * 512)
+        run(worlds, for: 12 * .second)
+        #expect(worlds.0.snapshot()?.counters.writes ?? 70 < 70)
+        for path in 0..<2 { worlds.0.heal(interface: path) }
+        var waited: UInt64 = 0
+        while worlds.0.client.inFlight > 1 && waited < 60 * .second {
+            run(worlds, for: 100 * .millisecond)
+            waited += 100 * .millisecond
+        }
+        #expect(worlds.0.client.inFlight == 1, "the last one is held")
+        var written = false
+        worlds.1.client.submit(.write, lba: 800, blocks: 8) { _ in written = true }
+        run(worlds, for: 1 * .second)
+        #expect(!written)
+        run(worlds, for: 12 * .second)
+        #expect(written)
+        settle(worlds)
+    }
+
+    @Test(
+        "a FLUSH goes to the LUN for what another shard has written to a cache that this one knows nothing of"
+    )
+    func cacheSwitchedOn() {
+        let shares = DiskShares(count: 2, kernelTimeoutMilliseconds: Self.kernelTimeoutMilliseconds)
+        let worlds = (shard(0, of: shares, hasWriteCache: true), shard(1, of: shares, hasWriteCache: false))
+        func commands() -> UInt64 {
+            worlds.1.snapshot()?.paths.reduce(0) { $0 + $1.counters.commands } ?? 0
+        }
+        worlds.1.client.submit(.flush, lba: 0, blocks: 1)
+        worlds.1.run(limit: 1 * .second)
+        let before = commands()
+        worlds.0.client.submit(.write, lba: 8, blocks: 8)
+        worlds.0.run(limit: 1 * .second)
+        for _ in 0..<2 {
+            worlds.1.client.submit(.flush, lba: 0, blocks: 1)
+            worlds.1.run(limit: 1 * .second)
+        }
+        #expect(worlds.1.client.isIdle)
+        #expect(commands() == before + 1, "the second one has nothing to flush")
+        CausewayCoreTests.settle(worlds.0)
+        CausewayCoreTests.settle(worlds.1)
+    }
+
+    @Test("whoever keeps the books sees a loss until it is told, whichever shard says so")
+    func record() {
+        let shares = DiskShares(count: 2, kernelTimeoutMilliseconds: Self.kernelTimeoutMilliseconds)
+        let worlds = (shard(0, of: shares, hasWriteCache: true), shard(1, of: shares, hasWriteCache: true))
+        worlds.0.client.mayFail = true
+        worlds.1.client.mayFail = true
+        worlds.0.client.submit(.write, lba: 8, blocks: 8)
+        worlds.0.run(limit: 1 * .second)
+        #expect(!shares.hasUntoldLoss)
+        worlds.0.restartTarget(downFor: 100 * .millisecond, losesCache: true)
+        worlds.0.run(limit: 10 * .second)
+        #expect(shares.hasUntoldLoss)
+        worlds.1.client.submit(.flush, lba: 0, blocks: 1)
+        worlds.1.run(limit: 1 * .second)
+        #expect(!shares.hasUntoldLoss)
+        CausewayCoreTests.settle(worlds.0)
+        CausewayCoreTests.settle(worlds.1)
     }
 
     @Test("a FLUSH covers what every shard has acknowledged")
