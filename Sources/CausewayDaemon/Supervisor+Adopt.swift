@@ -187,6 +187,11 @@ extension Supervisor {
             $0.origin = .adopted
             $0.complaint = nil
         }
+        if let device = disk.state.withLock({ $0.device }),
+            disk.shards.contains(where: { $0.state.withLock { $0.isCutOff } })
+        {
+            reconnectCutOff(disk, device)
+        }
         disk.remember("taken over from the daemon before")
         logger.info("\(disk.name): adopted as \(disk.place)")
         // One that appeared while there was no daemon will not do so again.
@@ -389,14 +394,16 @@ extension Supervisor {
     /// The kernel gave up on the socket of a queue without being told to: it gets another one.
     func kernelHungUp(_ queue: ServedQueue) {
         let (disk, shard) = (queue.disk, queue.shard)
-        let device = disk.state.withLock { state in
-            state.origin == .adopting ? nil : state.device
-        }
-        guard let device else { return }
+        guard let device = disk.state.withLock({ $0.device }) else { return }
         let text = disk.text("the kernel closed its connection", of: shard)
         disk.remember(text)
         logger.error("\(disk.name): \(text); it is given another")
         shard.state.withLock { $0.isCutOff = true }
+        // Whoever takes it back looks once that is done.
+        if disk.state.withLock({ $0.origin }) != .adopting { reconnectCutOff(disk, device) }
+    }
+
+    private func reconnectCutOff(_ disk: AttachedDisk, _ device: KernelDevice) {
         // One thread for all queues: the slots of the device are filled in their order.
         let isFirst = disk.state.withLock { state in
             guard !state.isReconnecting else { return false }

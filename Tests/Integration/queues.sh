@@ -78,14 +78,6 @@ test_queues() {
     wait_until 20 'the path is back' path_active disk1 p1
     wait_until 10 'in both queues' sessions_are 4
 
-    # A second disk of the target with one queue shares the sessions of the first queue.
-    truncate -s 16M "$work/lun2"
-    tgt_admin --op new --mode logicalunit --tid 1 --lun 2 --backing-store "$work/lun2"
-    causeway attach disk2 "${options[@]:0:10}" --lun 2 --socket "$work/disk2.sock"
-    sessions_are 4 || fail "two disks of one target have $(tgt_sessions) sessions"
-    causeway detach disk2
-    sessions_are 4 || fail "the sessions went with another disk: $(tgt_sessions)"
-
     # The sessions of a daemon that was killed are fenced in all queues before clients are served again.
     verified_fio before --rw=write --bs=64k --size=4M --end_fsync=1
     kill -9 "$daemon"
@@ -96,6 +88,14 @@ test_queues() {
     wait_until 10 'all sessions are back' sessions_are 4
     verified_fio before --rw=write --bs=64k --size=4M --verify_only
     verified_fio after --rw=write --bs=64k --size=4M
+
+    # A second disk of the target with one queue shares the sessions of the first queue.
+    truncate -s 16M "$work/lun2"
+    tgt_admin --op new --mode logicalunit --tid 1 --lun 2 --backing-store "$work/lun2"
+    causeway attach disk2 "${options[@]:0:10}" --lun 2 --socket "$work/disk2.sock"
+    sessions_are 4 || fail "two disks of one target have $(tgt_sessions) sessions"
+    causeway detach disk2
+    sessions_are 4 || fail "the sessions went with another disk: $(tgt_sessions)"
     disk_down
     daemon_start_again_finds_nothing
     [ "$wrong" = 0 ] || fail "$wrong answers were not as they should be"
