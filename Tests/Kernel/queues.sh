@@ -26,6 +26,8 @@ TGT_PRELOAD=$work/slow-pwrite.so tgt_start 256M
 "${CC:-cc}" -O1 -o "$work/fdstore" "$(dirname "$0")/fdstore.c"
 mkdir -p "${configuration%/*}"
 printf 'lanes = 2\n' >"$configuration"
+# Under User Mode Linux every page of memory takes its time, and each lane has its own.
+DAEMON_START_SECONDS=30
 daemon_start
 # Times as short as they may be: so long the kernel waits after a crash before it sends again what was in flight.
 attach disk1 --queues 2 --set all-paths-down-timeout=8s --set command-timeout=1m --set recovery-timeout=2s
