@@ -29,8 +29,9 @@ printf 'lanes = 2\n' >"$configuration"
 # Under User Mode Linux every page of memory takes its time, and each lane has its own.
 DAEMON_START_SECONDS=30
 daemon_start
-# Times as short as they may be: so long the kernel waits after a crash before it sends again what was in flight.
-attach disk1 --queues 2 --set all-paths-down-timeout=8s --set command-timeout=1m --set recovery-timeout=2s
+# So long the kernel waits after a crash before it sends again what was in flight: 160 s. Short, and yet a write may be
+# inside the target for longer than half of it.
+attach disk1 --queues 2 --set all-paths-down-timeout=8s --set command-timeout=2m --set recovery-timeout=2s
 name=${device#/dev/}
 causeway status disk1
 sleep 1 # udev and the like have read what they want
@@ -39,7 +40,7 @@ processors=$(nproc)
 hardware=$(find "/sys/block/$name/mq" -mindepth 1 -maxdepth 1 | wc -l)
 say "$hardware hardware queues on $processors processors"
 [ "$hardware" = $((processors < 2 ? processors : 2)) ] || fail "/sys/block/$name/mq has $hardware queues"
-[ "$(cat "/sys/block/$name/queue/io_timeout")" = 100000 ] || fail "io_timeout is $(cat "/sys/block/$name/queue/io_timeout")"
+[ "$(cat "/sys/block/$name/queue/io_timeout")" = 160000 ] || fail "io_timeout is $(cat "/sys/block/$name/queue/io_timeout")"
 [ "$("${target}_sessions")" = 4 ] || fail "the target has $("${target}_sessions") sessions"
 refused 'waiting for ever' all-paths-down-timeout -- causeway set disk1 all-paths-down-timeout=forever
 refused 'reservations' queues -- causeway reserve disk1 register
@@ -119,7 +120,7 @@ daemon_start
 wait_until 60 'the disk is served again' served
 [ "$("${target}_sessions")" = 4 ] || fail "after the kill the target has $("${target}_sessions") sessions"
 # What was in flight comes again when the kernel's time-out is over.
-load_goes_on 150 'the daemon was killed'
+load_goes_on 220 'the daemon was killed'
 say "the load goes on $(grep -c 'adopted as' "$work/causewayd.log") adoption later"
 
 before=$(dmesg | grep -c 'block nbd' || true)
@@ -135,13 +136,15 @@ load_stop
 
 # A write is held in the target. Its kernel is made impatient: it gives the socket up and sends the write again on the
 # other one, which must not answer it before the first copy has ended: whoever wrote would go on, and the first copy
-# would overwrite what is written next.
+# would overwrite what is written next. Not so impatient that the daemon could not know: a write is held back on one
+# queue for an older one on another from half of the time on that the daemon has given the kernel, for the news of a
+# socket that was given up may come later than the second copy.
 readonly block=51200 # of 4096 bytes
 store() { dd if="$1" of="$device" bs=4096 seek=$block count=1 oflag=direct conv=notrunc status=none; }
 medium() { dd if="$backing" bs=4096 skip=$block count=1 status=none; }
 printf '%-4096s' 'GHOST WRITE of old data' >"$work/old"
 printf '%-4096s' 'new data' >"$work/new"
-impatience=3000
+impatience=90000
 echo $impatience >"/sys/block/$name/queue/io_timeout"
 : >"$SLOW_PWRITE.armed"
 store "$work/old" &
@@ -152,7 +155,7 @@ holder_ended() { ! kill -0 "$holder" 2>/dev/null; }
 connected_again() { grep -q 'the kernel is connected again' "$work/causewayd.log"; }
 gave_up() { grep -q 'the kernel closed its connection' "$work/causewayd.log"; }
 wait_until 20 'the target holds the write' target_holds
-wait_until 20 'the kernel gives up on the socket' gave_up
+wait_until 120 'the kernel gives up on the socket' gave_up
 say 'the kernel has given up on a socket while the target holds its write'
 sleep 8
 ! holder_ended || fail 'the write that the kernel sent again was answered while its first copy was inside the target'
@@ -163,7 +166,7 @@ wait "$holder" || fail 'the write failed'
 holder=''
 store "$work/new"
 cmp "$work/new" <(medium) || fail 'the old write overtook the new one on the medium'
-echo 100000 >"/sys/block/$name/queue/io_timeout"
+echo 160000 >"/sys/block/$name/queue/io_timeout"
 wait_until 30 'both sockets are served again' connected_again
 
 if [ "$hardware" = 2 ]; then
