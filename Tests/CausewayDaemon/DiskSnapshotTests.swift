@@ -46,7 +46,7 @@ import Testing
         #expect(disk.paths.map(\.reason) == [nil, "1 of its 2 sessions: refused"])
         #expect(disk.paths.map(\.counters.commands) == [8, 5])
         #expect(disk.paths.map(\.inFlight) == [4, 4])
-        #expect(disk.paths.allSatisfy(\.hasSession))
+        #expect(disk.paths.map(\.hasSession) == [true, true])
         #expect(disk.counters.writes == 20)
         #expect(disk.requests == 6)
         #expect(disk.notes == ["a note"])
