@@ -111,10 +111,10 @@ extension World {
     }
 
     /// The kernel gives up a socket, and what it has sent there is still to be read; the lane hears of it
-    /// first. The client itself knows nothing of that before `loseClient`.
+    /// first. It gets no other before `loseClient`.
     public func giveUpSocket(of disk: SimulatedDisk) {
         let client = disk.clients[0]
-        client.toLane.finish(.finished)
+        client.giveUp()
         for socket in sockets.compactMap({ $0 }) where socket.incoming === client.toLane {
             lane.peerHasClosed(socket.id, now: instant)
         }
