@@ -29,9 +29,9 @@ printf 'lanes = 2\n' >"$configuration"
 # Under User Mode Linux every page of memory takes its time, and each lane has its own.
 DAEMON_START_SECONDS=30
 daemon_start
-# So long the kernel waits after a crash before it sends again what was in flight: 160 s. Short, and yet a write may be
+# So long the kernel waits after a crash before it sends again what was in flight: 164 s. Short, and yet a write may be
 # inside the target for longer than half of it.
-attach disk1 --queues 2 --set all-paths-down-timeout=8s --set command-timeout=2m --set recovery-timeout=2s
+attach disk1 --queues 2 --set all-paths-down-timeout=12s --set command-timeout=2m --set recovery-timeout=2s
 name=${device#/dev/}
 causeway status disk1
 sleep 1 # udev and the like have read what they want
@@ -40,7 +40,7 @@ processors=$(nproc)
 hardware=$(find "/sys/block/$name/mq" -mindepth 1 -maxdepth 1 | wc -l)
 say "$hardware hardware queues on $processors processors"
 [ "$hardware" = $((processors < 2 ? processors : 2)) ] || fail "/sys/block/$name/mq has $hardware queues"
-[ "$(cat "/sys/block/$name/queue/io_timeout")" = 160000 ] || fail "io_timeout is $(cat "/sys/block/$name/queue/io_timeout")"
+[ "$(cat "/sys/block/$name/queue/io_timeout")" = 164000 ] || fail "io_timeout is $(cat "/sys/block/$name/queue/io_timeout")"
 [ "$("${target}_sessions")" = 4 ] || fail "the target has $("${target}_sessions") sessions"
 refused 'waiting for ever' all-paths-down-timeout -- causeway set disk1 all-paths-down-timeout=forever
 refused 'reservations' queues -- causeway reserve disk1 register
@@ -157,7 +157,8 @@ gave_up() { grep -q 'the kernel closed its connection' "$work/causewayd.log"; }
 wait_until 20 'the target holds the write' target_holds
 wait_until 120 'the kernel gives up on the socket' gave_up
 say 'the kernel has given up on a socket while the target holds its write'
-sleep 8
+# Less than all-paths-down-timeout: after that it fails instead.
+sleep 4
 ! holder_ended || fail 'the write that the kernel sent again was answered while its first copy was inside the target'
 : >"$SLOW_PWRITE.release"
 wait_until 20 'the held write ends in the target' copy_ended
@@ -166,7 +167,7 @@ wait "$holder" || fail 'the write failed'
 holder=''
 store "$work/new"
 cmp "$work/new" <(medium) || fail 'the old write overtook the new one on the medium'
-echo 160000 >"/sys/block/$name/queue/io_timeout"
+echo 164000 >"/sys/block/$name/queue/io_timeout"
 wait_until 30 'both sockets are served again' connected_again
 
 if [ "$hardware" = 2 ]; then
