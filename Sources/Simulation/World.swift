@@ -19,6 +19,7 @@ public struct WorldOptions: Sendable {
     public var impostorPortals: Set<Int> = []
     public var lane = WorldOptions.smallLane
     public var settings = DiskSettings()
+    public var parameters = WantedParameters()
     public var weather = Weather()
     public var clientWeather = Weather()
     /// A receive takes at most so many bytes, and a send as well.
@@ -229,6 +230,7 @@ public final class World {
             settings: options.settings)
         specification.registration = registration
         specification.settings.multipathing = multipathing
+        specification.parameters = options.parameters
         specification.authentication = options.target.chap.authentication(seed: options.seed)
         if life > 0, let description = disk.description {
             specification.expected = ExpectedUnit(

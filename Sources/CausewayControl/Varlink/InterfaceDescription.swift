@@ -94,7 +94,8 @@ public enum InterfaceDescription {
           fencesByBarrier: int,
           fencesByLogin: int,
           lastFenceMicroseconds: ?int,
-          heldWrites: int
+          heldWrites: int,
+          reassigned: int
         )
 
         # Requests since the disk was attached; held counts those that wait now.
