@@ -237,7 +237,8 @@ public struct LaneRunner: ~Copyable {
     @inline(never)
     private mutating func lose(_ id: StreamID, _ errno: Int32) {
         let reason = errno == 0 ? "the other end closed the connection" : "\(Errno(rawValue: errno))"
-        lane.closed(id, reason: reason, now: now)
+        let byPeer = [0, ECONNRESET, EPIPE].contains(errno)
+        lane.closed(id, reason: reason, byPeer: byPeer, now: now)
         drainEffects()
     }
 

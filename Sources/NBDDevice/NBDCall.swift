@@ -33,7 +33,11 @@ public enum NBDCall: Equatable, Sendable {
     }
 
     /// Makes the call here and now, in this thread; it may block for as long as the kernel likes.
-    public func perform(in system: SystemRoot = .live) throws(NBDDeviceError) -> NBDCallResult {
+    ///
+    /// - Parameter caller: the socket at whose other end the answer is awaited, in a process of its own.
+    public func perform(
+        in system: SystemRoot = .live, for caller: Int32? = nil
+    ) throws(NBDDeviceError) -> NBDCallResult {
         switch self {
         case .connect(let request):
             return .connected(index: try openControl().connect(request, in: system))
@@ -41,7 +45,7 @@ public enum NBDCall: Equatable, Sendable {
             try openControl().reconnect(request)
             return .done
         case .resize(let request):
-            try openControl().resize(request)
+            try openControl().resize(request, for: caller)
             return .done
         case .disconnect(let index):
             try openControl().disconnect(index: index)

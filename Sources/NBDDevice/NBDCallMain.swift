@@ -7,6 +7,7 @@ import Glibc
 /// the daemon; it cannot end a call that hangs in the kernel; and where it could end one, between two system
 /// calls, it would leave half a job. A helper that outlives its daemon holds nothing that a successor waits
 /// for, and the device that it may still make carries the backend identifier by which a successor finds it.
+/// A resize alone may wait for the daemon (`NBDControl.resize`): it is not begun when that has ended.
 public enum NBDCallMain {
     /// The hidden argument.
     public static let argument = "--nbd-call"
@@ -32,7 +33,7 @@ public enum NBDCallMain {
             _ = unsafe write(2, words, words.utf8.count)
             _exit(64)
         }
-        let result = Result { () throws(NBDDeviceError) in try call.perform() }
+        let result = Result { () throws(NBDDeviceError) in try call.perform(for: answerDescriptor) }
         let answer = NBDAnswer(result).encoded()
         // Whether the daemon is still there to read it makes no difference to what was done.
         let sent = unsafe send(answerDescriptor, answer, answer.count, Int32(MSG_NOSIGNAL))

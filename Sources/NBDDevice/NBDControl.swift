@@ -75,7 +75,10 @@ public struct NBDControl: ~Copyable {
 
     /// Changes the size of a live device. Drain its requests first: from Linux 6.12 on the kernel waits for
     /// them.
-    public func resize(_ request: ResizeRequest) throws(NBDDeviceError) {
+    ///
+    /// - Parameter caller: a socket whose other end the device's server holds. Nothing is done when that is
+    ///   closed: the kernel would wait for answers that nobody gives, and no successor could get in.
+    public func resize(_ request: ResizeRequest, for caller: Int32? = nil) throws(NBDDeviceError) {
         if let reason = fault(of: request.backendIdentifier) ?? fault(ofSizeBytes: request.sizeBytes) {
             throw .invalid(.resize, reason: reason)
         }
@@ -83,6 +86,9 @@ public struct NBDControl: ~Copyable {
         message.put(NBD_ATTR_INDEX, request.index)
         message.put(NBD_ATTR_BACKEND_IDENTIFIER, request.backendIdentifier)
         message.put(NBD_ATTR_SIZE_BYTES, request.sizeBytes)
+        if let caller, isHungUp(caller) {
+            throw .invalid(.resize, reason: "the device's server has ended")
+        }
         _ = try exchange(message, .resize, index: request.index)
     }
 
@@ -165,6 +171,11 @@ public struct NBDControl: ~Copyable {
         }
         return nil
     }
+}
+
+private func isHungUp(_ descriptor: Int32) -> Bool {
+    var polled = pollfd(fd: descriptor, events: 0, revents: 0)
+    return unsafe poll(&polled, 1, 0) == 1 && polled.revents & Int16(POLLHUP) != 0
 }
 
 extension ConnectRequest {

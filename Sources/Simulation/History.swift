@@ -37,6 +37,7 @@ public final class History {
     private let random: RandomStream
     private let lives: RandomStream
     private let changes: RandomStream
+    private let siblings: RandomStream
     private var isCalm = false
     /// Deaths and restarts of the daemon that are still to come.
     private var livesLeft = 0
@@ -85,6 +86,7 @@ public final class History {
         world = World(swarm.options)
         random = RandomStream(seed: seed, "faults")
         changes = RandomStream(seed: seed, "what changes")
+        siblings = RandomStream(seed: seed, "siblings")
     }
 
     public func run() -> Verdict {
@@ -351,8 +353,11 @@ public final class History {
                 .scsiEvent, .logoutRequest, .connectionDrop, .sessionDrop, .negotiationRequest,
                 AsynchronousMessage.Event(rawValue: 250), AsynchronousMessage.Event(rawValue: 77),
             ]
+            // A connection of several may bring what concerns another.
+            let other = siblings.chance(300) ? siblings.below(swarm.options.paths.count) : nil
             world.tell(
-                path: path, random.pick(events), seconds: (random.below(3), random.number(1...3)))
+                path: path, random.pick(events), seconds: (random.below(3), random.number(1...3)),
+                about: other)
         case .reject:
             let reasons: [UInt8] = [2, 4, 5, 6, 7, 9, 0x0a, 0x0c, 0x55]
             world.rejectNext(path: path, reason: random.pick(reasons))

@@ -34,6 +34,14 @@ final class Network {
         self.weather = weather
     }
 
+    /// The world is no more: what waits at a gate, which it knows itself, goes.
+    func forget() {
+        for point in interfaces + portals {
+            point.toTarget.forget()
+            point.toInitiator.forget()
+        }
+    }
+
     var living: [Connection] { connections.filter { $0.isOpenAtInitiator && $0.isAccepted } }
 
     /// Begins a connection; `done` tells the initiator how it went, nil for well. A SYN that is lost is sent

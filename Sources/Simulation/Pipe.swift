@@ -9,6 +9,8 @@ final class Gate {
 
     func wait(_ pipe: Pipe) { waiting.append(pipe) }
 
+    func forget() { waiting = [] }
+
     func shut() { isShut = true }
 
     func limit(_ bytes: Int) { largestSegment = bytes }

@@ -18,7 +18,7 @@ public final class SimulatedTarget {
     var impostors: [Int: SimulatedUnit] = [:]
     private(set) var sessions: [TargetSession] = []
     /// Ended sessions whose tasks still run.
-    private var draining: [TargetSession] = []
+    private(set) var draining: [TargetSession] = []
     private var waitingLogins: [TargetConnection] = []
     private(set) var connections: [TargetConnection] = []
     private(set) var pausedUntil: UInt64 = 0

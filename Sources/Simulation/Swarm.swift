@@ -196,7 +196,11 @@ public struct Swarm: Sendable, CustomStringConvertible {
         options.target.accessGroups = options.target.accessGroups.map { _ in 5 }
         options.target.maxConnections = random.chance(700) ? 32 : random.number(1...4)
         options.target.connectionLoss =
-            options.target.isLIO ? .sessionEnds : random.pick(TargetOptions.ConnectionLoss.allCases)
+            options.target.isLIO
+            ? .sessionEnds
+            : random.pick([.sessionGoesOn, .sessionGoesOnAndLogoutMistakes, .sessionEnds])
+        let endsAtOnce = RandomStream(seed: options.seed, "session ends at once").chance(100)
+        if endsAtOnce && !options.target.isLIO { options.target.connectionLoss = .sessionEndsAtOnce }
     }
 
     private mutating func makeLIO() {

@@ -44,7 +44,21 @@ extension TargetConnection {
         }
     }
 
+    /// ABORT TASK for a command whose turn has not come: its number counts as received, and no more of it
+    /// (RFC 7143 §11.6.1). Not every target knows that.
+    func abortEarly(_ header: BasicHeaderSegment, _ session: TargetSession) -> Bool {
+        let number = header[8]
+        guard target.options.connectionLoss != .sessionGoesOnAndLogoutMistakes,
+            let early = session.early[number], early.connection === self, early.header[4] == header[5],
+            Int32(bitPattern: number &- header[6]) < 0
+        else { return false }
+        session.early[number]?.isAborted = true
+        abortedTags.insert(header[5])
+        return true
+    }
+
     private func deliver(_ early: EarlyRequest, _ session: TargetSession) {
+        if early.isAborted { return }
         // Of a connection that is gone, what came in full may still be carried out.
         let isWhole = early.header.isFinal && Int(early.header[5]) == early.data.count
         if isClosed {
@@ -96,6 +110,7 @@ extension TargetConnection {
 extension SimulatedTarget {
     func connectionLost(_ cid: UInt16, of session: TargetSession) {
         session.lost.insert(cid)
+        if options.connectionLoss == .sessionEndsAtOnce { end(session, "closed for a lost connection") }
         guard options.connectionLoss == .sessionEnds else { return }
         timeline.after(random.nanoseconds(2_000_000_000...2_500_000_000)) { [weak self] in
             if let self, session.lost.contains(cid) { end(session, "closed for a lost connection") }

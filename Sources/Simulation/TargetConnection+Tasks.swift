@@ -193,6 +193,47 @@ extension TargetConnection {
         }
     }
 
+    // MARK: Task management
+
+    func receivedTaskManagement(_ header: BasicHeaderSegment, _ session: TargetSession) {
+        let function = header[byte: 1] & 0x7f
+        let tag = header[4]
+        target.managementCounts[function, default: 0] += 1
+        switch function {
+        case 1:
+            guard let task = session.tasks[header[5]] else {
+                return answerManagement(tag, abortEarly(header, session) ? 0 : 1)
+            }
+            guard header.lun == task.unit.lun else { return fail("ABORT TASK for LUN \(header.lun)") }
+            target.abort(task) { [weak self] response in self?.answerManagement(tag, response) }
+        case 5:
+            guard target.options.resetsUnits else { return answerManagement(tag, 5) }
+            guard let unit = target.unit(header.lun, portal: connection.portal) else {
+                return answerManagement(tag, 2)
+            }
+            target.reset(unit, by: session) { [weak self] in self?.answerManagement(tag, 0) }
+        case 6:
+            guard target.options.resetsUnits else { return answerManagement(tag, 5) }
+            let units = target.allUnits
+            var left = units.count
+            for unit in units {
+                target.reset(unit, by: session) { [weak self] in
+                    left -= 1
+                    if left == 0 { self?.answerManagement(tag, 0) }
+                }
+            }
+        default: fail("task management function \(function)")
+        }
+    }
+
+    private func answerManagement(_ tag: UInt32, _ response: UInt8) {
+        guard phase == .fullFeature else { return }
+        var answer = header(.taskManagementResponse, countsStatus: true)
+        answer[4] = tag
+        answer[byte: 2] = response
+        send(answer)
+    }
+
     // MARK: Answers
 
     /// A LUN that is not there: REPORT LUNS to LUN 0 and INQUIRY are answered all the same.

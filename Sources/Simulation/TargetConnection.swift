@@ -378,49 +378,19 @@ final class TargetConnection {
         send(echo, target.options.echoesPings ? data : [])
     }
 
-    private func receivedTaskManagement(_ header: BasicHeaderSegment, _ session: TargetSession) {
-        let function = header[byte: 1] & 0x7f
-        let tag = header[4]
-        target.managementCounts[function, default: 0] += 1
-        switch function {
-        case 1:
-            guard let task = session.tasks[header[5]] else { return answerManagement(tag, 1) }
-            guard header.lun == task.unit.lun else { return fail("ABORT TASK for LUN \(header.lun)") }
-            target.abort(task) { [weak self] response in self?.answerManagement(tag, response) }
-        case 5:
-            guard target.options.resetsUnits else { return answerManagement(tag, 5) }
-            guard let unit = target.unit(header.lun, portal: connection.portal) else {
-                return answerManagement(tag, 2)
-            }
-            target.reset(unit, by: session) { [weak self] in self?.answerManagement(tag, 0) }
-        case 6:
-            guard target.options.resetsUnits else { return answerManagement(tag, 5) }
-            let units = target.allUnits
-            var left = units.count
-            for unit in units {
-                target.reset(unit, by: session) { [weak self] in
-                    left -= 1
-                    if left == 0 { self?.answerManagement(tag, 0) }
-                }
-            }
-        default: fail("task management function \(function)")
-        }
-    }
-
-    private func answerManagement(_ tag: UInt32, _ response: UInt8) {
-        guard phase == .fullFeature else { return }
-        var answer = header(.taskManagementResponse, countsStatus: true)
-        answer[4] = tag
-        answer[byte: 2] = response
-        send(answer)
-    }
-
     /// What a target says of its own accord (RFC 7143 §11.9).
-    func tell(_ event: AsynchronousMessage.Event, lun: UInt64 = 0, seconds: (wait: Int, time: Int) = (0, 0)) {
+    ///
+    /// - Parameter other: the connection that it is about.
+    func tell(
+        _ event: AsynchronousMessage.Event, lun: UInt64 = 0, seconds: (wait: Int, time: Int) = (0, 0),
+        about other: TargetConnection? = nil
+    ) {
+        let isFitting = other?.phase == .fullFeature && other?.session === session
+        let about = isFitting ? other ?? self : self
         guard phase == .fullFeature else { return }
         var message = header(.asynchronousMessage, countsStatus: true)
         message[4] = reservedTag
-        message[9] = UInt32(event.rawValue) << 24 | (event == .connectionDrop ? UInt32(cid) : 0)
+        message[9] = UInt32(event.rawValue) << 24 | (event == .connectionDrop ? UInt32(about.cid) : 0)
         message[10] = UInt32(seconds.wait) << 16 | UInt32(seconds.time)
         var data: [UInt8] = []
         if event == .scsiEvent {
@@ -430,7 +400,7 @@ final class TargetConnection {
         }
         send(message, data)
         switch event {
-        case .connectionDrop: target.timeline.after(1_000_000) { [weak self] in self?.lostByTarget() }
+        case .connectionDrop: target.timeline.after(1_000_000) { [weak about] in about?.lostByTarget() }
         case .sessionDrop:
             if let session { target.end(session, "dropped") }
         case .logoutRequest, .negotiationRequest:

@@ -71,6 +71,8 @@ public struct TargetOptions: Sendable {
         case sessionGoesOnAndLogoutMistakes
         /// All of it is closed 2 to 2.5 s later (as LIO does).
         case sessionEnds
+        /// All of it is closed at once.
+        case sessionEndsAtOnce
     }
 
     public enum Abortion: String, CaseIterable, Sendable {

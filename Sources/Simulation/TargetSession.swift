@@ -65,6 +65,19 @@ struct EarlyRequest {
     var data: [UInt8]
     var connection: TargetConnection
     var dataOuts: [(header: BasicHeaderSegment, data: [UInt8])] = []
+    var isAborted = false
+}
+
+extension SimulatedTarget {
+    /// The world is no more: sessions, connections, tasks and units, which know each other, go.
+    func forget() {
+        for session in sessions + draining {
+            session.connections = [:]
+            session.early = [:]
+            session.tasks = [:]
+        }
+        for unit in allUnits { unit.tasks = [] }
+    }
 }
 
 /// A command inside the target.

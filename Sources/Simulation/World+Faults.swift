@@ -41,10 +41,17 @@ extension World {
     }
 
     /// An Asynchronous Message on a path.
+    ///
+    /// - Parameter other: the path whose connection it is about.
     public func tell(
-        path index: Int, _ event: AsynchronousMessage.Event, seconds: (wait: Int, time: Int) = (0, 2)
+        path index: Int, _ event: AsynchronousMessage.Event, seconds: (wait: Int, time: Int) = (0, 2),
+        about other: Int? = nil
     ) {
-        for end in targetEnds(ofPath: index) { end.tell(event, lun: Self.lun.rawValue, seconds: seconds) }
+        for end in targetEnds(ofPath: index) {
+            end.tell(
+                event, lun: Self.lun.rawValue, seconds: seconds,
+                about: other.flatMap { targetEnds(ofPath: $0).first })
+        }
     }
 
     /// The next command on a path is rejected.

@@ -181,11 +181,15 @@ public final class World {
 
     deinit {
         timeline.clear()
+        network.forget()
+        target.forget()
         unsafe vectors.deallocate()
     }
 
     static let targetName = "iqn.2026-01.example:simulated"
     static let lun = LogicalUnitNumber(rawValue: 1 << 48)
+    /// The field of a PDU that names the first LUN.
+    public static var firstLUN: UInt64 { lun.rawValue }
     var instant: Instant { Instant(nanoseconds: timeline.now) }
     /// Virtual nanoseconds since the beginning.
     public var elapsed: UInt64 { timeline.now - 1_000_000_000 }

@@ -58,6 +58,7 @@ guest 'systemctl show -P StatusText causewayd' | grep -q '3 disks: data 1/3 path
 check 'the units' 'cd /lib/systemd/system && systemd-analyze verify --man=no causewayd.service causeway.target \
     causeway-shutdown.service causeway-release.service causeway@data.service'
 say "exposure: $(guest 'systemd-analyze security --no-pager causewayd | tail -n 1' | grep -oE '[0-9]+\.[0-9]+')"
+hardened
 check 'attach --persist writes, detach --forget removes' "causeway detach vault --forget &&
     test ! -e /etc/causeway/disks/vault.toml &&
     causeway attach vault --target $iqn --lun 3 --portal 10.0.1.2:$port 10.0.2.2:$port --bind eth0 --bind eth1 \

@@ -134,7 +134,7 @@ boot_with() {
     local name number=0 entries=''
     for name; do
         number=$((number + 1))
-        file_system "$number"
+        file_system "$number" "${disk_size:-64M}"
         disk "$name" "$number"
         entries+="/dev/causeway/$name /srv/$name ext4 _netdev,X-mount.mkdir 0 2"$'\n'
     done
@@ -153,7 +153,7 @@ power_on() {
     [ "${1:-}" != eth1 ] || more=(-netdev "$(network 1)" -device 'virtio-net-pci,netdev=net1,id=eth1,addr=9')
     started=$(date +%s.%N)
     qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -M pc -accel tcg,thread=multi \
-        -cpu qemu64,+rdrand -smp 2 -m 768 -kernel "$BOOT_IMAGE/vmlinux" -initrd "$BOOT_IMAGE/initrd" \
+        -cpu qemu64,+rdrand -smp 2 -m "${memory:-768}" -kernel "$BOOT_IMAGE/vmlinux" -initrd "$BOOT_IMAGE/initrd" \
         -append 'console=ttyS0 panic=-1 mitigations=off quiet net.ifnames=0 systemd.show_status=0' \
         -chardev "file,id=console,path=$work/console$runs.log" -serial chardev:console \
         -device virtio-serial-pci -chardev "file,id=journal,path=$work/journal$runs.log" \
@@ -194,10 +194,10 @@ guest() {
     fail "the machine does not answer: $1"
 }
 
-# check WHAT COMMAND: in the machine, or the test fails.
+# check WHAT COMMAND [SECONDS]: in the machine, or the test fails.
 check() {
     local answer
-    answer=$(guest "$2") || fail "$1: $answer"
+    answer=$(guest "$2" "${3:-120}") || fail "$1: $answer"
 }
 
 monitor() { printf '%s\n' "$1" >&"$to_monitor"; }
@@ -246,6 +246,35 @@ before() {
 no_io_error() {
     ! tr -d '\r' <"$journal" | grep -E 'I/O error|EXT4-fs error|EXT4-fs warning|Buffer I/O|Remounting filesystem read-only' ||
         fail 'an I/O error'
+}
+
+# hardened: the running daemon has what keeps it alive under its own disks, and nothing that it does not need.
+hardened() {
+    local process
+    process=/proc/$(guest 'systemctl show -P MainPID causewayd')
+    # PF_MEMALLOC_NOIO and PF_LOCAL_THROTTLE (prctl PR_SET_IO_FLUSHER) of every thread.
+    check 'every thread may write back' \
+        "awk '{ sub(/.*\\) /, \"\"); if (int(\$7 / 524288) % 4 != 3) exit 1 }' $process/task/*/stat"
+    # Pages as they are used, so fewer than are mapped: none that is in memory is left unlocked.
+    check 'locked memory' "awk '/^VmLck/ { locked = \$2 } /^VmRSS/ { resident = \$2 }
+        END { exit !(locked >= resident && resident > 1000) }' $process/status"
+    check 'the last to be killed' "[ \$(cat $process/oom_score_adj) = -1000 ]"
+    check 'the limits' "grep -q '^Max locked memory  *unlimited  *unlimited' $process/limits &&
+        awk '/^Max open files/ { exit !(\$4 >= 65536) }' $process/limits"
+    # causewayd.service: CapabilityBoundingSet=, NoNewPrivileges=, SystemCallFilter=.
+    check 'capabilities' "awk '/^Cap(Prm|Eff|Bnd)/ { right += \$2 == \"0000000001287005\" }
+        /^Cap(Inh|Amb)/ { right += \$2 ~ /^0+\$/ } END { exit right != 5 }' $process/status"
+    check 'no new privileges' "grep -qE '^NoNewPrivs:\\s1\$' $process/status"
+    check 'a filter of system calls' "grep -qE '^Seccomp:\\s2\$' $process/status"
+    # ProtectSystem=, ProtectHome=, ProtectKernelTunables=, ReadWritePaths=: as the daemon sees the machine.
+    local enter="nsenter -t ${process#/proc/} -m" folder
+    for folder in /usr /etc /var /home /root; do
+        check "$folder is read-only" "$enter touch $folder/new 2>&1 | grep -q 'Read-only file system'"
+    done
+    check 'tunables are, too' "$enter sh -c 'echo 0 >/proc/sys/kernel/sysrq' 2>&1 | grep -q 'Read-only file system'"
+    for folder in /etc/causeway /run/causeway; do
+        check "$folder is not" "$enter sh -c 'touch $folder/.new && rm $folder/.new'"
+    done
 }
 
 # ---- what is under load

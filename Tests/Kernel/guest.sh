@@ -24,7 +24,7 @@ guest_command() {
     {
         printf 'cd %q\n' "$PWD"
         # What a test may be told from outside.
-        for name in CI CAUSEWAY_BIN CAUSEWAY_LOG_LEVEL SHOW_LOG DISKS; do
+        for name in CI CAUSEWAY_BIN CAUSEWAY_LOG_LEVEL SHOW_LOG DISKS CYCLES; do
             [ -z "${!name:-}" ] || printf 'export %s=%q\n' "$name" "${!name}"
         done
         printf 'exec'

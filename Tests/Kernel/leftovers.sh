@@ -43,8 +43,10 @@ causeway detach disk1 --force
 if wait "$reader"; then fail 'the request that waited was not answered with an error'; fi
 reader=''
 wait_until 10 'no device is left' no_nbd_devices
+say "the target has $(tgt_sessions) sessions"
 heal 1
 heal 2
+wait_until 30 'once it is reached again, the target has no session left' no_sessions tgt
 
 say '--- an attach under way is given up by detach'
 # Connections are made and logins never answered. (Where packets are lost, an attach may end by itself: no neighbour.)

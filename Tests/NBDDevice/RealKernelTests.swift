@@ -124,6 +124,22 @@ struct RealKernelTests {
         try finish(device, server)
     }
 
+    /// From Linux 6.12 on the kernel would wait for what that server has not answered, for ever.
+    @Test func aServerThatHasEndedIsGivenNoNewSize() throws {
+        let (device, server) = try connected()
+        let larger = NBDCall.resize(
+            ResizeRequest(index: device.index, backendIdentifier: Self.backend, sizeBytes: 65 << 20))
+        let caller = try KernelSocketPair().takeDaemonEnd()
+        defer { close(caller) }
+        #expect(throws: NBDDeviceError.invalid(.resize, reason: "the device's server has ended")) {
+            try larger.perform(for: caller)
+        }
+        #expect(try device.sizeBytes == 64 << 20)
+        #expect(try larger.perform() == .done)
+        #expect(try device.sizeBytes == 65 << 20)
+        try finish(device, server)
+    }
+
     @Test func aConfiguredIndexIsBusyAtOnce() throws {
         let (device, server) = try connected(21)
         #expect(device.index == 21)

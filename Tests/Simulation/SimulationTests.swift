@@ -58,6 +58,7 @@ struct HistoryTests {
         (1188, "a FLUSH from before a write promised what was told to be lost (the oracle's own fault)"),
         (1848, "news told on a connection that had shown nothing did not reach those that carried I/O"),
         (1897, "a command that waited for its turn was discarded by a logout, and its number stayed a gap"),
+        (34907, "ABORT TASK did not find a command that waited for its turn: its answer ended the session"),
         (
             2729,
             "a barrier that another LUN had answered, for its number was another's for a moment, was a fence"

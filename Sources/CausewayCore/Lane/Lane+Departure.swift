@@ -94,7 +94,8 @@ extension Lane {
     private mutating func postpone(_ path: Path, seconds: UInt16) {
         let wait = UInt64(min(seconds, Self.longestWaitSeconds)) * 1000
         guard path.stateIsDown else { return }
-        path.retryAt = max(path.retryAt ?? now, now.adding(milliseconds: wait))
+        path.notBefore = max(path.notBefore, now.adding(milliseconds: wait))
+        path.retryAt = max(path.retryAt ?? now, path.notBefore)
         wake(at: path.retryAt ?? .never)
     }
 
@@ -127,15 +128,24 @@ extension Lane {
             depart(path, "\(pdu.event)", milliseconds: UInt64(pdu.parameter3) * 1000)
         case .sessionDrop:
             connectionLost(path, "\(pdu.event)", endsSession: true)
-            postpone(path, seconds: pdu.parameter2)
-        case .connectionDrop where pdu.parameter1 == path.cid:
-            connectionLost(path, "\(pdu.event)")
-            postpone(path, seconds: pdu.parameter2)
+            for member in members(with: path) { postpone(member, seconds: pdu.parameter2) }
+        case .connectionDrop: connectionDropped(pdu, path)
         // Only where TaskReporting=FastAbort was negotiated, which is never offered.
         case .taskTermination: violation(path.index, stream, .unexpected(.asynchronousMessage))
-        // Of a connection that is not ours, of a vendor, or of a time to come.
+        // Of a vendor, or of a time to come.
         default: break
         }
+    }
+
+    /// Any connection of a session may bring the news of another's end.
+    private mutating func connectionDropped(_ pdu: AsynchronousMessage, _ path: Path) {
+        let dropped = members(with: path).first {
+            pathQueues[$0.index].isFullFeature && $0.cid == pdu.parameter1
+        }
+        // It may be gone already, or not be ours.
+        guard let dropped else { return }
+        connectionLost(dropped, "\(pdu.event)")
+        postpone(dropped, seconds: pdu.parameter2)
     }
 
     /// Sense data that no command asked for.

@@ -100,6 +100,7 @@ extension Lane {
         if status != 0 { note(tidings(verdict), paths[Int(index)], disk) }
         switch verdict.errorClass {
         case .good:
+            paths[Int(index)].lateBarriers = 0
             guard !needsWitness(index, disk) else { return askWitness(task, index) }
             return barrierHolds(task, path, disk)
         case .retry where tasks[task].attempts < 16:
@@ -195,6 +196,7 @@ extension Lane {
             path.fenced.took = max(path.fenced.took, took)
             if member.debts.contains(disk) { path.fenced.wasOwed = true }
             member.barriers[disk] = nil
+            member.lateBarriers = 0
             member.diskProblems[disk] = nil
             member.accessDebts.remove(disk)
             member.unfenced.remove(diskQueues[disk].lun)

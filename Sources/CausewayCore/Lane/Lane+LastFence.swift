@@ -171,7 +171,7 @@ extension Lane {
         if path.proof == .waitsForTasks {
             // It answers once every command has ended, and may not be sent ORDERED ones. Those of this
             // session that were sent before are over (RFC 7143 §11.5.1).
-            sweep(reset.taken, path, disk)
+            sweep(reset.taken.filter { tasks[$0.task].cmdSN < pdu.expCmdSN }, path, disk)
             resetIsProved(cold)
         }
         for other in targets[Int(path.target)].paths where pathQueues[other].isFullFeature {

@@ -49,8 +49,9 @@ extension Lane {
         path.fenceBegan =
             pathQueues[index].held.isEmpty ? nil : heldBefore ? (path.fenceBegan ?? now) : now
         let delay = isShort ? path.retries.nextAfterShortSession() : 0
-        path.retryAt = now.adding(milliseconds: delay)
-        wake(at: path.retryAt ?? now)
+        path.notBefore = now.adding(milliseconds: delay)
+        path.retryAt = path.notBefore
+        wake(at: path.notBefore)
         let held = pathQueues[index].held.count
         pathQueues[index].counters.heldWrites &+= UInt64(held)
         tellLoss(path)

@@ -100,8 +100,8 @@ extension Lane {
     /// Some targets let a login wait until the old session's writes have ended: then patience is the proof.
     private func loginTimeout(_ path: Path) -> UInt64 {
         let usual = targets[Int(path.target)].timers.loginTimeoutMilliseconds
-        let owes = path.session == nil ? owesFence(path) : sessionOwesFence(path)
-        return owes ? max(usual, settings.fenceLoginTimeoutMilliseconds) : usual
+        let isPatient = path.session.map { mayWait(for: $0, path) } ?? owesFence(path)
+        return isPatient ? max(usual, settings.fenceLoginTimeoutMilliseconds) : usual
     }
 
     @inline(never)
@@ -111,9 +111,9 @@ extension Lane {
         attemptFailed(path, .unreachable, reason, wasRefused: false)
     }
 
-    /// The other end closed the stream, or the kernel gave it up.
+    /// The other end closed the stream, or the kernel gave it up (`byPeer` false).
     @inline(never)
-    public mutating func closed(_ id: StreamID, reason: String, now: Instant) {
+    public mutating func closed(_ id: StreamID, reason: String, byPeer: Bool = true, now: Instant) {
         self.now = now
         guard isCurrent(id) else { return }
         switch streams[id.index].kind {
@@ -126,7 +126,7 @@ extension Lane {
             } else {
                 // A target that does not like ping data.
                 if path.ping.isFullSize { path.segments.ended() }
-                connectionLost(path, reason)
+                connectionLost(path, reason, byTarget: byPeer)
             }
         case .negotiation, .nbd: clientIsGone(id.index)
         case .free: break
@@ -138,13 +138,15 @@ extension Lane {
         _ path: Path, _ kind: PathProblem.Kind, _ reason: String, wasRefused: Bool
     ) {
         if let attempt = path.attempt {
+            if attempt.leads { path.hasLedInVain = true }
             closeStream(attempt.stream)
             path.attempt = nil
         }
         let downMilliseconds = now.nanoseconds(since: path.downSince) / 1_000_000
         let delay = path.retries.next(wasRefused: wasRefused, downMilliseconds: downMilliseconds)
-        path.retryAt = now.adding(milliseconds: delay)
-        wake(at: path.retryAt ?? .never)
+        path.notBefore = now.adding(milliseconds: delay)
+        path.retryAt = path.notBefore
+        wake(at: path.notBefore)
         // Beside a session that is only silent.
         if path.isUp { return }
         // That a lost path cannot be reached is no news.
@@ -180,6 +182,7 @@ extension Lane {
         // At once: whatever becomes of this login, and for those that are under way.
         remember(Array(machine.challenges.dropFirst(known)), target)
         attempt.phase = .loggingIn(machine)
+        attempt.heard = now
         path.attempt = attempt
         take(step, path)
     }

@@ -73,17 +73,52 @@ extension Lane {
     // MARK: Login
 
     /// Another path whose login is to begin the session.
-    private func isLed(_ session: Session, besides path: Path) -> Bool {
-        members(with: path).contains { $0 !== path && $0.attempt?.leads == true }
+    private func leader(of session: Session, besides path: Path) -> Path? {
+        members(with: path).first { $0 !== path && $0.attempt?.leads == true }
+    }
+
+    /// Whether the target may let a login wait for what earlier connections of the session have sent: one
+    /// that is known to do so, or not known at all.
+    func mayWait(for session: Session, _ path: Path) -> Bool {
+        sessionOwesFence(path) && (!session.hasStood || session.proof == .waitsForTasks)
+    }
+
+    /// Whether the login of a leader has been without a word for so long that `path` may lead in its place.
+    private func isOverdue(_ leader: Path, for path: Path) -> Bool {
+        guard let session = path.session, let attempt = leader.attempt else { return true }
+        var patience = session.leaderPatience
+        if mayWait(for: session, path) {
+            patience = max(patience, targets[Int(path.target)].timers.loginTimeoutMilliseconds)
+        }
+        // Who has not tried yet comes first.
+        if path.hasLedInVain { patience += 4 * Self.leaderMilliseconds }
+        return attempt.heard.adding(milliseconds: patience) <= now
+    }
+
+    /// Gives up the login of a leader: the connection of another path stands. Of a target that is slow on all
+    /// paths more and more is waited for.
+    private mutating func takeTheLead(from leader: Path, _ session: Session) {
+        let milliseconds = leader.attempt.map { now.nanoseconds(since: $0.heard) / 1_000_000 } ?? 0
+        let most = targets[Int(leader.target)].timers.loginTimeoutMilliseconds
+        session.leaderPatience = min(2 * session.leaderPatience, most)
+        attemptFailed(
+            leader, .timedOut,
+            "the login was without an answer for \(milliseconds) ms, and another path tries",
+            wasRefused: false)
+    }
+
+    private mutating func lookAgain(_ path: Path) {
+        path.retryAt = now.adding(milliseconds: Self.leaderMilliseconds)
+        wake(at: path.retryAt ?? .never)
     }
 
     /// Whether a path of a session with several connections may connect now; if not, it looks again.
     mutating func mayConnect(_ path: Path) -> Bool {
         guard let session = path.session else { return true }
         path.standsBy = false
-        if isLed(session, besides: path) || session.cleanUp != nil {
-            path.retryAt = now.adding(milliseconds: Self.leaderMilliseconds)
-            wake(at: path.retryAt ?? .never)
+        let isLed = leader(of: session, besides: path).map { !isOverdue($0, for: path) } ?? false
+        if isLed || session.cleanUp.map({ !isStuck($0) }) ?? false {
+            lookAgain(path)
             return false
         }
         guard isFull(session, besides: path), let limit = session.standing?.maxConnections else {
@@ -112,18 +147,29 @@ extension Lane {
     /// The connection of a path stands: it leads the login, or joins. False if another leads just now.
     mutating func takesPart(_ path: Path, _ attempt: inout Path.Attempt) -> Bool {
         guard let session = path.session else { return true }
+        if let cleanUp = session.cleanUp, isStuck(cleanUp) {
+            // This attempt is not the session's yet.
+            path.attempt = nil
+            giveUpCleanUp(session, "silent, and another connection can be made")
+            path.retryAt = nil
+            path.attempt = attempt
+        }
         attempt.leads = session.standing == nil
+        attempt.heard = now
         // That of a lost connection is still to be logged out.
         if session.cleanUp?.lost != path.index {
             session.cid &+= 1
             path.cid = session.cid
         }
-        let mustWait = attempt.leads ? isLed(session, besides: path) : session.cleanUp != nil
+        var mustWait = session.cleanUp != nil
+        if attempt.leads, let leader = leader(of: session, besides: path) {
+            mustWait = !isOverdue(leader, for: path)
+            if !mustWait { takeTheLead(from: leader, session) }
+        }
         guard mustWait || isFull(session, besides: path) else { return true }
         closeStream(attempt.stream)
         path.attempt = nil
-        path.retryAt = now.adding(milliseconds: Self.leaderMilliseconds)
-        wake(at: path.retryAt ?? .never)
+        lookAgain(path)
         return false
     }
 
@@ -176,8 +222,11 @@ extension Lane {
             session.began = now
             session.portalGroupTag = tag
             session.plugged = nil
+            session.logoutCarrier = nil
+            session.leaderPatience = Session.firstLeaderPatience
             session.proof = proof(of: attempt, target: path.target)
             sessionQueues[session.index].begin(parameters)
+            for member in members(with: path) { member.hasLedInVain = false }
             for member in members(with: path) where member.attempt == nil && member !== path {
                 if member.retryAt != nil || member.standsBy { hurry(member) }
             }
@@ -201,11 +250,11 @@ extension Lane {
             + "\(earlier): no fence"
     }
 
-    /// A path need not wait any longer for others.
-    private mutating func hurry(_ path: Path) {
+    /// A path need not wait any longer for others; its own back-off goes on.
+    mutating func hurry(_ path: Path) {
         guard path.stateIsDown, path.intent == .inUse || owesFence(path) else { return }
-        path.retryAt = now
-        wake(at: now)
+        path.retryAt = min(path.retryAt ?? .never, max(now, path.notBefore))
+        wake(at: path.retryAt ?? .never)
     }
 
     /// The target has refused that a connection joins its session. False if that is a failure like others.
@@ -227,9 +276,11 @@ extension Lane {
     /// - Parameters:
     ///   - endsSession: only a new session settles what the connection owes.
     ///   - isLoggedOut: the target has let go of it in order.
+    ///   - byTarget: it was the target that closed it.
     @inline(never)
     mutating func connectionLost(
-        _ path: Path, _ reason: String, endsSession: Bool = false, isLoggedOut: Bool = false
+        _ path: Path, _ reason: String, endsSession: Bool = false, isLoggedOut: Bool = false,
+        byTarget: Bool = false
     ) {
         guard pathQueues[path.index].stream >= 0 else { return }
         if case .loggingOut = path.state { return sessionEnded(path) }
@@ -237,12 +288,12 @@ extension Lane {
             loseConnection(path, reason, isCulprit: true)
             return pumpPending()
         }
-        if let cleanUp = session.cleanUp, cleanUp.via == path.index, case .fencing = cleanUp.phase {
-            session.logoutIsVoid = true
-        }
+        let isMistaken = byTarget && hasCarriedLogout(path, session)
+        // A target may end a session for the loss of one connection: the others are not to blame.
+        let isFallout = isMistaken || byTarget && session.cleanUp != nil
         let isOver = isLoggedOut && !leavesTrace(path, session)
-        let cleanUp = endsSession || isOver ? nil : planCleanUp(path, session)
-        loseConnection(path, reason, isCulprit: true)
+        let cleanUp = endsSession || isOver || isMistaken ? nil : planCleanUp(path, session)
+        loseConnection(path, reason, isCulprit: !isFallout)
         if let cleanUp {
             begin(cleanUp, session)
         } else if isOver {
@@ -258,12 +309,6 @@ extension Lane {
     private func leavesTrace(_ path: Path, _ session: Session) -> Bool {
         !pathQueues[path.index].inFlight.isEmpty || session.cleanUp != nil || owesFence(path)
             || !path.barriers.isEmpty || plugger(session) == path.index
-    }
-
-    /// The path whose NOP-Outs in place of lost commands have not all arrived yet.
-    private func plugger(_ session: Session) -> Int32? {
-        guard let plugged = session.plugged else { return nil }
-        return sessionQueues[session.index].expCmdSN <= plugged.cmdSN ? plugged.path : nil
     }
 
     /// A connection has ended in order.
@@ -327,141 +372,5 @@ extension Lane {
         let member = target.paths.first { paths[Int($0)].session != nil && pathQueues[$0].isFullFeature }
         guard let member else { return }
         connectionLost(paths[Int(member)], "logged in anew for other settings", endsSession: true)
-    }
-
-    // MARK: One connection alone
-
-    /// How a lost connection may be cleaned up while its session goes on; nil if that cannot be.
-    private func planCleanUp(_ path: Path, _ session: Session) -> ConnectionCleanUp? {
-        // A login alone waits for such a target's tasks.
-        guard session.cleanUp == nil, !session.logoutIsVoid, session.proof != .waitsForTasks,
-            !owesFence(path), path.barriers.isEmpty, plugger(session) == nil
-        else { return nil }
-        let others = members(with: path).filter { $0 !== path }
-        guard others.allSatisfy({ !owesFence($0) && $0.barriers.isEmpty }) else { return nil }
-        let trusted = others.filter { $0.isUp && !$0.isSuspect }
-        guard let via = trusted.first ?? others.first(where: { $0.isUp }) else { return nil }
-        let numbers = numbersUnderWay(path)
-        guard streams[pathQueues[via.index].stream].send.room > numbers.count + 32 else { return nil }
-        return ConnectionCleanUp(
-            lost: path.index, via: via.index, began: now,
-            phase: .loggingOut(deadline: now.adding(milliseconds: ConnectionCleanUp.milliseconds)),
-            numbers: numbers)
-    }
-
-    /// The numbers of the commands on a path that have no answer, in their order.
-    func numbersUnderWay(_ path: Path) -> [CmdSN] {
-        var numbers: [CmdSN] = []
-        var task = pathQueues[path.index].inFlight.first
-        while task >= 0 {
-            numbers.append(tasks[task].cmdSN)
-            task = tasks[task].next
-        }
-        return numbers.sorted { $0 < $1 }
-    }
-
-    /// Fills what numbers of a closed connection the target has not delivered, through any other one. False
-    /// if that cannot be.
-    mutating func fill(_ numbers: [CmdSN], _ session: Session, besides path: Path) -> Bool {
-        let missing = numbers.filter { sessionQueues[session.index].expCmdSN <= $0 }
-        let others = members(with: path).filter { $0 !== path && pathQueues[$0.index].isFullFeature }
-        // With its last connection goes the session.
-        guard !missing.isEmpty, !others.isEmpty else { return true }
-        guard plugger(session) == nil, let via = others.first(where: \.isUp) else { return false }
-        return fill(missing, session, through: via)
-    }
-
-    /// The target counts a NOP-Out as it would have counted the command.
-    private mutating func fill(_ numbers: [CmdSN], _ session: Session, through via: Path) -> Bool {
-        let stream = pathQueues[via.index].stream
-        guard streams[stream].send.room > numbers.count else { return false }
-        for number in numbers {
-            let ping = NOPOut(
-                immediate: false,
-                initiatorTaskTag: ConnectionCleanUp.plugTagBase | number.value & 0x7fff, cmdSN: number,
-                expStatSN: pathQueues[via.index].expStatSN)
-            sendCold(ping.header, [], stream)
-            session.plugged = (via.index, number)
-        }
-        return true
-    }
-
-    private mutating func begin(_ cleanUp: ConnectionCleanUp, _ session: Session) {
-        session.cleanUp = cleanUp
-        wake(at: now.adding(milliseconds: ConnectionCleanUp.milliseconds))
-        let via = paths[Int(cleanUp.via)]
-        let request = LogoutRequest(
-            reason: .closeConnection, initiatorTaskTag: ConnectionCleanUp.tag,
-            cid: paths[Int(cleanUp.lost)].cid, cmdSN: cmdSN(via),
-            expStatSN: pathQueues[cleanUp.lost].expStatSN)
-        sendCold(request.header, [], pathQueues[cleanUp.via].stream)
-    }
-
-    /// The target has answered the logout for a lost connection: nothing that is still on its way there
-    /// counts any more. Commands that it had not delivered it has discarded (RFC 7143 §11.14): NOP-Outs take
-    /// their numbers, and behind them goes the barrier.
-    mutating func cleanUpAnswered(_ pdu: LogoutResponse, _ session: Session) {
-        guard var cleanUp = session.cleanUp, case .loggingOut = cleanUp.phase else { return }
-        let (path, via) = (paths[Int(cleanUp.lost)], paths[Int(cleanUp.via)])
-        guard pdu.response == .closed || pdu.response == .cidNotFound else {
-            return giveUpCleanUp(session, "the logout of the connection is answered: \(pdu.response)")
-        }
-        let missing = cleanUp.numbers.filter { sessionQueues[session.index].expCmdSN <= $0 }
-        guard fill(missing, session, through: via) else {
-            return giveUpCleanUp(session, "no room to send what takes the place of lost commands")
-        }
-        cleanUp.phase = .fencing
-        session.cleanUp = cleanUp
-        for disk in targets[Int(path.target)].disks where owesFence(path, disk) {
-            if settings.skipsBarrier {
-                fenceDone(path, disk)
-            } else if !sendBarrier(path, disk, through: via) {
-                return giveUpCleanUp(session, "no task is free for the barrier")
-            }
-        }
-        goOn(after: session)
-    }
-
-    private mutating func sendBarrier(_ path: Path, _ disk: Int32, through via: Path) -> Bool {
-        guard let task = freeTasks.take() else { return false }
-        fillTask(
-            task, .barrier, request: -1, disk: disk, lba: UInt64(path.index) + 1, blocks: 0, byteCount: 0)
-        tasks[task].path = via.index
-        path.barriers[disk] = Barrier(task: task, via: via.index)
-        sendInternal(task, via)
-        return true
-    }
-
-    private mutating func giveUpCleanUp(_ session: Session, _ reason: String) {
-        guard let cleanUp = session.cleanUp else { return }
-        connectionLost(paths[Int(cleanUp.via)], reason, endsSession: true)
-    }
-
-    /// Once every barrier is answered, the lost connection may join again.
-    mutating func goOn(after session: Session) {
-        guard let cleanUp = session.cleanUp, case .fencing = cleanUp.phase,
-            paths[Int(cleanUp.lost)].barriers.isEmpty
-        else { return }
-        session.cleanUp = nil
-        let path = paths[Int(cleanUp.lost)]
-        if path.attempt == nil { hurry(path) }
-        // There is room for another connection.
-        for other in members(with: path) where other.standsBy && other.attempt == nil { hurry(other) }
-    }
-
-    /// A barrier of a clean-up is answered with something else than GOOD, or lost: a new session settles it.
-    mutating func cleanUpFailed(_ path: Path, _ reason: String) -> Bool {
-        guard let session = path.session, session.cleanUp?.lost == path.index else { return false }
-        path.barriers = [:]
-        giveUpCleanUp(session, reason)
-        return true
-    }
-
-    mutating func tickSession(_ target: Target) {
-        guard let session = target.session, let cleanUp = session.cleanUp,
-            case .loggingOut(let deadline) = cleanUp.phase
-        else { return }
-        guard deadline <= now else { return wake(at: deadline) }
-        giveUpCleanUp(session, "the logout of another connection was not answered")
     }
 }

@@ -5,7 +5,7 @@
 ///
 /// The resets only where the disk's `reset-on-timeout` allows them, for they take away everyone's tasks. A
 /// read that was aborted is sent again at once; a write after the barrier, for some targets answer ABORT TASK
-/// while the command still runs in their backend.
+/// while the command still runs in their backend. A barrier is not aborted: the session is made anew.
 
 /// A task as it was when something was asked about it: its slot may be another's by the time of the answer.
 struct TaskReference: BitwiseCopyable {
@@ -66,14 +66,23 @@ extension Lane {
     private static var abortLimit: UInt8 { 5 }
     /// The longest that a write may take whose client is gone.
     private static var orphanMilliseconds: UInt64 { 60_000 }
+    /// So long a barrier may take at least, and where it is given no longer than a command.
+    private static var barrierMilliseconds: UInt64 { 10_000 }
+    private static var longestBarrierMilliseconds: UInt64 { 600_000 }
 
     /// Looks for commands that are too old, on a path that is alive: silence is `PathHealth`'s business.
     mutating func checkCommandAges(_ path: Path) {
+        let index = path.index
         if let management = path.management {
             guard management.deadline <= now else { return wake(at: management.deadline) }
+            guard !streams[pathQueues[index].stream].send.holds(initiatorTaskTag: management.tag) else {
+                // It has not even gone out: what was put in line before it takes its time.
+                let deadline = now.adding(milliseconds: settings.taskManagementTimeoutMilliseconds)
+                path.management?.deadline = deadline
+                return wake(at: deadline)
+            }
             return escalate(path, management.function, "was not answered")
         }
-        let index = path.index
         if let sentAt = path.ping.sentAt, pathQueues[index].lastReceived < sentAt { return }
         let shortest = shortestPatience(path)
         var task = pathQueues[index].inFlight.first
@@ -82,7 +91,7 @@ extension Lane {
             let earliest = issued.adding(milliseconds: shortest)
             guard earliest <= now else { return wake(at: earliest) }
             let due = deadline(of: task, path)
-            if due <= now { return abort(task, path) }
+            if due <= now { return isBarrier(task) ? barrierIsLate(task, path) : abort(task, path) }
             wake(at: due)
             task = tasks[task].next
         }
@@ -125,11 +134,28 @@ extension Lane {
 
     private func deadline(of task: Int32, _ path: Path) -> Instant {
         let disk = tasks[task].disk
-        let patience = patience(disk)
+        var patience = patience(disk)
+        if isBarrier(task) && patience < Self.longestBarrierMilliseconds {
+            // It waits by its nature, and what a new session could not mend is not mended by many.
+            let late = members(with: path).reduce(0) { max($0, $1.lateBarriers) }
+            patience = max(patience, Self.barrierMilliseconds) << min(late, 4)
+        }
         // All writes of the next client wait for it.
         let isAwaited = isOrphanedWrite(task, disk)
         return tasks[task].issuedAt.adding(
             milliseconds: isAwaited ? min(patience, Self.orphanMilliseconds) : patience)
+    }
+
+    private func isBarrier(_ task: Int32) -> Bool { [.barrier, .resetBarrier].contains(tasks[task].kind) }
+
+    /// No ABORT TASK for a barrier: tgt dies of one for a command that waits for others (seen with tgt
+    /// 1.0.85). And somebody's reset may have taken it away: then only a new session helps.
+    private mutating func barrierIsLate(_ task: Int32, _ path: Path) {
+        path.lateBarriers &+= 1
+        let milliseconds = now.nanoseconds(since: tasks[task].issuedAt) / 1_000_000
+        reinstate(
+            path,
+            "the LUN did not finish earlier commands in \(milliseconds) ms (ORDERED TEST UNIT READY)")
     }
 
     private mutating func abort(_ task: Int32, _ path: Path) {
@@ -175,7 +201,11 @@ extension Lane {
         // A late answer to a function that was given up for the next one.
         guard let management = path.management, management.tag == pdu.initiatorTaskTag else { return }
         path.management = nil
+        let reached = pdu.expCmdSN < management.cmdSN ? pdu.expCmdSN : management.cmdSN
         switch (management.function, pdu.response) {
+        case (.abortTask(let task, _), .taskDoesNotExist)
+        where isUnderWay(task, path) && pdu.expCmdSN <= tasks[task.slot].cmdSN:
+            commandIsWaiting(task.slot, path)
         case (.abortTask(let task, _), .taskDoesNotExist)
         where isUnderWay(task, path) && tasks[task.slot].kind.isWrite && path.proof == .waitsForTasks:
             // Somebody's reset may have taken it out of the task set and not have seen its end: for that only
@@ -185,13 +215,24 @@ extension Lane {
             // Its own answer may have come before.
             if isUnderWay(task, path) { aborted(task.slot, path) }
         case (.logicalUnitReset(let disk), .functionComplete):
-            resetDone(path, disk: disk, management.cmdSN)
+            resetDone(path, disk: disk, reached)
         case (.targetWarmReset, .functionComplete):
-            for disk in targets[Int(path.target)].disks { resetDone(path, disk: disk, management.cmdSN) }
+            for disk in targets[Int(path.target)].disks { resetDone(path, disk: disk, reached) }
         default: return escalate(path, management.function, "is answered: \(pdu.response)")
         }
         wake(at: now)
         pumpPending()
+    }
+
+    /// The target has not come to a command yet: it waits for lower numbers, on other connections of the
+    /// session. It should know of it (RFC 7143 §11.6.1), and does not: it will answer it in its turn.
+    private mutating func commandIsWaiting(_ task: Int32, _ path: Path) {
+        guard tasks[task].aborts < Self.abortLimit else {
+            return reinstate(path, "the target waits for commands before one that is late")
+        }
+        tasks[task].issuedAt = now
+        pathQueues[path.index].inFlight.remove(task, tasks)
+        pathQueues[path.index].inFlight.append(task, tasks)
     }
 
     private func isUnderWay(_ task: TaskReference, _ path: Path) -> Bool {
@@ -219,7 +260,8 @@ extension Lane {
     }
 
     /// A reset took away all tasks of a disk that came before it, on all sessions of everyone. Here no answer
-    /// to them follows. On the siblings one may be on its way: a sweep tells.
+    /// to them follows; to those that wait for their turn (from `cmdSN` on) one does. On the siblings one may
+    /// be on its way: a sweep tells.
     private mutating func resetDone(_ path: Path, disk: Int32, _ cmdSN: CmdSN) {
         var gone: [Int32] = []
         var task = pathQueues[path.index].inFlight.first
@@ -335,6 +377,7 @@ extension Lane {
     private mutating func abortBarrierDone(_ path: Path, _ disk: Int32) {
         guard let barrier = path.abortBarriers.removeValue(forKey: disk) else { return }
         pathQueues[path.index].counters.fences &+= 1
+        path.lateBarriers = 0
         path.lastFence = "ABORT TASK and barrier, \(barrier.covers.count) writes"
         release(barrier.covers, path)
         beginAbortBarrier(path, disk)

@@ -42,6 +42,8 @@ final class Path {
         var beganElsewhere = false
         /// Its login begins the session that other paths join.
         var leads = false
+        /// When the login began, or the target last had a word in it.
+        var heard = Instant(nanoseconds: 0)
     }
 
     /// A loss that is told once its fence is had, or after a moment: one line for both.
@@ -69,6 +71,8 @@ final class Path {
     var cid: UInt16 = 0
     /// The session has as many connections as the target allows.
     var standsBy = false
+    /// It has led the login since the session stood last, and nothing came of it.
+    var hasLedInVain = false
 
     /// What the administrator wants of it.
     enum Intent { case inUse, disabled, removed }
@@ -80,6 +84,8 @@ final class Path {
     var attempt: Attempt?
     /// When the next attempt begins, if none is under way.
     var retryAt: Instant? = Instant(nanoseconds: 0)
+    /// As its back-off and the target's Time2Wait have it, whatever else becomes of the session.
+    var notBefore = Instant(nanoseconds: 0)
     var retries = RetryDelay()
     var sessionBegan = Instant(nanoseconds: 0)
     /// Attempts since the path was lost, so that a fence tries one route after the other.
@@ -163,6 +169,8 @@ final class Path {
     var abortBarriers: [Int32: AbortBarrier] = [:]
     /// Writes that were aborted after that barrier was sent.
     var unbarred: [Int32: [TaskReference]] = [:]
+    /// Barriers since the last that was answered for which a new session had to be made.
+    var lateBarriers: UInt64 = 0
     /// Why the session is to end.
     var mustReinstate: String?
     var depthLimit: Int32 = 128

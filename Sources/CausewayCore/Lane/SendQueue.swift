@@ -186,6 +186,17 @@ struct SendQueue: BitwiseCopyable {
         }
     }
 
+    /// Whether the PDU with an Initiator Task Tag, or a part of it, is still to be sent.
+    func holds(initiatorTaskTag tag: UInt32) -> Bool {
+        var position = head
+        while position != tail {
+            let words = unsafe entry(position).pointee.header[2]
+            if UInt32(bigEndian: UInt32(truncatingIfNeeded: words)) == tag { return true }
+            position &+= 1
+        }
+        return false
+    }
+
     /// Takes the first entry away without sending it, for when the stream is lost.
     /// Returns the task whose command it carried and whether any of it was given to the kernel.
     mutating func dropFirst(chunks: inout ChunkPool) -> (task: Int32, touched: Bool)? {

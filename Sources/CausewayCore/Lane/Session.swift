@@ -19,8 +19,11 @@ final class Session {
     var cleanUp: ConnectionCleanUp?
     /// Who has sent NOP-Outs in place of lost commands, and the highest CmdSN of these.
     var plugged: (path: Int32, cmdSN: CmdSN)?
-    /// The target has closed the connection that carried a logout for another.
-    var logoutIsVoid = false
+    /// Who has carried a logout for another connection last, and when that was answered.
+    var logoutCarrier: (path: Int32, time: Instant)?
+    /// How long its leading login may go without a word before another path leads, milliseconds.
+    var leaderPatience = firstLeaderPatience
+    static let firstLeaderPatience: UInt64 = 200
     /// The newest record of it, for whoever keeps it.
     var recordNumber: UInt64 = 0
 
@@ -38,6 +41,9 @@ struct ConnectionCleanUp {
     }
 
     static let milliseconds: UInt64 = 2000
+    /// Some targets close the connection that brings a logout for another (tgt does so): so soon after they
+    /// have answered it, and without a word between.
+    static let mistakeNanoseconds: UInt64 = 20_000_000
     static let tag = PingState.tagBase - 2
     /// Tags of those NOP-Outs, which a target echoes, lie above all task slots.
     static let plugTagBase: UInt32 = 0xfffc_8000

@@ -72,6 +72,27 @@ struct LaneFenceTests {
     }
 
     @Test(
+        "is not hurried by ABORT TASK: where the barrier takes too long the session is made anew",
+        arguments: Multipathing.allCases)
+    func lateBarrier(_ multipathing: Multipathing) {
+        var options = Self.options
+        options.settings.multipathing = multipathing
+        options.settings.commandTimeoutMilliseconds = 1000
+        options.target.maxConnections = 4
+        let (world, carrier) = heldWrite(options, for: 25 * .second)
+        world.cut(path: carrier, ghost: true)
+        world.run(limit: 9 * .second)
+        let logins = world.target.loginCount
+        #expect(world.client.inFlight == 1, "the write was answered without a fence")
+        world.run(limit: 10 * .second)
+        #expect(world.target.loginCount == logins + 1, "no new session, or one after the other")
+        #expect(world.run(limit: 10 * .second) { world.client.inFlight == 0 })
+        settle(world)
+        #expect(world.target.managementCounts.isEmpty)
+        #expect(world.run(limit: 10 * .second) { world.pathsUp == 2 })
+    }
+
+    @Test(
         "a barrier that another LUN has answered is none",
         arguments: [World.Replacement.otherIdentity, .otherSerial])
     func strangersBarrier(_ stranger: World.Replacement) {

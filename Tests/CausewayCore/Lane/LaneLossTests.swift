@@ -150,7 +150,7 @@ struct LaneLossTests {
         world.run(limit: 2 * .second)
         #expect(world.pathsUp == 2)
         #expect(world.snapshot()?.notes.contains { $0.contains("1024000 bytes now") } == true)
-        #expect(world.snapshot()?.sizeBytes == 4096 * 512)
+        #expect(world.snapshot()?.sizeBytes == UInt64(4096 * 512))
         world.resizeUnit(8192)
         #expect(read(world, within: 5 * .second) == 0)
         world.run(limit: 2 * .second)

@@ -268,6 +268,24 @@ struct LaneUnusualTests {
             world.failure?.contains("returned write") == true || world.failure?.contains("medium") == true)
     }
 
+    @Test("A function that waits in line behind data is not taken for unanswered")
+    func managementInLine() {
+        var options = WorldOptions()
+        options.paths = [(0, 0)]
+        options.weather.latency = 5_000_000...5_000_000
+        options.weather.capacity = 4096
+        options.settings.commandTimeoutMilliseconds = 100
+        options.settings.resetOnTimeout = .target
+        options.lane.taskManagementTimeoutMilliseconds = 50
+        let world = ready(options)
+        world.client.mayFail = true
+        for lba in 0..<40 { world.client.submit(.write, lba: 16 * lba, blocks: 16) }
+        settle(world)
+        #expect(world.target.managementCounts[1] ?? 0 > 0)
+        #expect(world.target.managementCounts[5] == nil)
+        #expect(world.snapshot()?.paths.first?.counters.losses == 0)
+    }
+
     @Test("A silent path is not a slow command")
     func silenceIsNoTimeout() {
         var options = WorldOptions()
