@@ -1,6 +1,7 @@
 # make            release build, nothing of Swift needed at run time
 # make demo       a file system over two links, one of them cut: see it work
 # make test       every test but the long ones: test-boot, test-adopt, sanitize
+# make unit-tests  the tests of the modules; make worlds: those of the lane in simulated worlds
 # make bench      speed, beside qemu-nbd
 # make bench-failover  the stall when a path fails, beside open-iscsi with dm-multipath: RUNS=7 OTHERS=3
 # make test-adopt  the daemon killed and restarted under load: TIMES=50
@@ -33,13 +34,16 @@ BOOT_PACKAGES := $(DEB_PACKAGES) busybox-static cpio e2fsprogs fdisk kmod lz4 mm
 OPEN_ISCSI_PACKAGES := kpartx libaio1 libisns0 libopeniscsiusr libsgutils2-1.46-2 liburcu8 multipath-tools open-iscsi \
 	sg3-utils sg3-utils-udev udev
 
+# Of the tests and the simulator: optimised, with assertions.
+TEST_BUILD := -c release -Xswiftc -enable-testing -Xswiftc -assert-config -Xswiftc Debug --scratch-path .build-release-tests
+
 # Histories that `make simulate` lives through, and where it begins: a number or a commit hash.
 SEEDS ?= 1000
 START ?= 1
 # As many of them with the paths as connections of one session.
 CONNECTIONS ?= $(SEEDS)
 
-.PHONY: build deps build-deps demo test bench bench-failover simulate test-adopt fuzz sanitize lint install deb \
+.PHONY: build deps build-deps demo test test-build unit-tests worlds bench bench-failover simulate test-adopt fuzz sanitize lint install deb \
 	test-boot clean
 
 build: build-deps
@@ -69,6 +73,17 @@ test: deps
 	$(call need,$(BOOT_PACKAGES))
 	Tests/run
 
+test-build: build-deps
+	swift build $(TEST_BUILD) --build-tests
+
+# Those that take worlds of hours of virtual time, and the count of a lane's allocations, have the machine to themselves.
+WORLDS := SimulationTests|Lane[A-Za-z]*Tests|HostileTarget|SteadyState
+unit-tests: test-build
+	swift test $(TEST_BUILD) --skip-build --parallel --skip '$(WORLDS)|RealKernelTests'
+
+worlds: test-build
+	swift test $(TEST_BUILD) --skip-build --filter '$(WORLDS)'
+
 bench: deps build
 	swift run -c release --static-swift-stdlib Bench
 
@@ -91,11 +106,13 @@ test-adopt: deps build
 			|| exit 1; \
 	done; done
 
-# The lane in simulated worlds. A failing seed is printed with its trace; `Simulator --seed N --trace` shows it again.
+# The lane in simulated worlds, both kinds at once: each is one thread. A failing seed is printed with its trace; `Simulator --seed N --trace` shows it again.
 simulate: build-deps
-	swift build -c release --product Simulator -Xswiftc -assert-config -Xswiftc Debug --scratch-path .build-simulator
-	.build-simulator/release/Simulator --seeds $(SEEDS) --start $(START)
-	.build-simulator/release/Simulator --seeds $(CONNECTIONS) --start $(START) --connections
+	swift build $(TEST_BUILD) --product Simulator
+	@cd .build-release-tests; trap 'kill $$other 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
+	release/Simulator --seeds $(CONNECTIONS) --start $(START) --connections >connections.log 2>&1 & other=$$!; \
+	status=0; release/Simulator --seeds $(SEEDS) --start $(START) || status=$$?; \
+	wait $$other || status=$$?; cat connections.log; exit $$status
 
 # Seconds for each of the targets in Sources/FuzzTargets.
 SECONDS ?= 60
@@ -156,4 +173,4 @@ test-boot: deb
 
 clean:
 	swift package clean
-	rm -rf .build/kernel-tests .build/integration-tests .build/kernels .build/test-logs
+	rm -rf .build-release-tests .build/kernel-tests .build/integration-tests .build/kernels .build/test-logs

@@ -17,6 +17,10 @@ let tested: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
 ]
 
+/// What is tested is optimised, for worlds of hours are lived through in seconds; the tests themselves, of
+/// which there is as much code, need not be, and take a third of the time to build.
+let tests: [SwiftSetting] = tested + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
+
 /// `make fuzz` alone: the fuzzer needs a linker and a sanitizer that nothing else does.
 let fuzzers: [Target] =
     Context.environment["FUZZ"] == nil
@@ -76,7 +80,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz", exclude: ["corpus", "run"],
-            swiftSettings: tested),
+            swiftSettings: tests),
         .target(name: "Simulation", dependencies: ["CausewayCore"], swiftSettings: strict),
         .executableTarget(
             name: "Simulator", dependencies: ["CausewayCore", "Simulation"], swiftSettings: strict),
@@ -90,30 +94,30 @@ let package = Package(
         .testTarget(
             name: "CausewayCoreTests", dependencies: ["CausewayCore", "Simulation", "MallocCounter"],
             path: "Tests/CausewayCore",
-            swiftSettings: tested),
+            swiftSettings: tests),
         .testTarget(
             name: "LinuxSystemTests", dependencies: ["LinuxSystem", "CLinux"], path: "Tests/LinuxSystem",
-            swiftSettings: tested),
+            swiftSettings: tests),
         .testTarget(
             name: "NBDDeviceTests", dependencies: ["NBDDevice", "CLinux"], path: "Tests/NBDDevice",
-            swiftSettings: tested),
+            swiftSettings: tests),
         .testTarget(
             name: "CausewayControlTests", dependencies: ["CausewayControl"], path: "Tests/CausewayControl",
-            swiftSettings: tested),
+            swiftSettings: tests),
         .testTarget(
             name: "CausewayConfigurationTests", dependencies: ["CausewayConfiguration"],
-            path: "Tests/CausewayConfiguration", swiftSettings: tested),
+            path: "Tests/CausewayConfiguration", swiftSettings: tests),
         .testTarget(
             name: "CausewayDaemonTests", dependencies: ["CausewayDaemon", "CCrypto"],
             path: "Tests/CausewayDaemon",
-            swiftSettings: tested),
+            swiftSettings: tests),
         .testTarget(
             name: "SimulationTests", dependencies: ["Simulation"], path: "Tests/Simulation",
-            swiftSettings: tested),
+            swiftSettings: tests),
         .target(name: "MallocCounter", path: "Tests/MallocCounter"),
         .testTarget(
             name: "TidyTests", dependencies: ["MallocCounter"], path: "Tests/Tidy",
-            exclude: ["hot-path-gate.sh", "hot-functions.txt"], swiftSettings: tested),
-        .testTarget(name: "BenchTests", dependencies: ["Bench"], path: "Tests/Bench", swiftSettings: tested),
+            exclude: ["hot-path-gate.sh", "hot-functions.txt"], swiftSettings: tests),
+        .testTarget(name: "BenchTests", dependencies: ["Bench"], path: "Tests/Bench", swiftSettings: tests),
     ] + fuzzers
 )

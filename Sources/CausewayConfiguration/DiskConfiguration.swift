@@ -30,6 +30,8 @@ public struct DiskConfiguration: Sendable {
         name = request.name
         self.target = target
         portals = request.portals
+        findsPortals = request.portals.isEmpty
+        discovery = request.discovery
         interfaces = request.interfaces
         lun = request.lun
         socket = request.socket
@@ -89,8 +91,8 @@ public struct DiskConfiguration: Sendable {
     /// What attaches it.
     public func request(_ settings: InheritedSettings) -> AttachRequest {
         AttachRequest(
-            name: name, target: target.text, portals: portals, interfaces: interfaces, lun: lun,
-            socket: socket, readOnly: isReadOnly, settings: settings.disk,
+            name: name, target: target.text, portals: portals, discovery: discovery, interfaces: interfaces,
+            lun: lun, socket: socket, readOnly: isReadOnly, settings: settings.disk,
             queueDepth: settings.queueDepth)
     }
 

@@ -15,6 +15,11 @@ extension Supervisor {
         // Those of files are checked where they are read.
         _ = try changed(DiskSettings(), request.allSettings)
         let disk = DiskConfiguration(request, target: try targetName(request))
+        if request.persist, let address = request.discovery, !adapter.discoveryAddresses.contains(address) {
+            throw .invalidArgument(
+                "a file cannot name \(address): there is no [discovery.\"\(address)\"] in \(files.adapter)",
+                remedy: "add that section and type: causeway reload; or give the target's portals instead")
+        }
         // Its file will name the secrets' files; without one they are on record.
         let chap = request.persist ? nil : request.chap
         let report = try attach(disk, force: request.force, waits: request.waitForInterfaces, chap: chap)

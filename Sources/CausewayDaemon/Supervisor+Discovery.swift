@@ -52,7 +52,8 @@ extension Supervisor {
         of disk: DiskConfiguration
     ) throws(ControlError) -> [CausewayControl.PortalAddress] {
         let found = adapter.discoveryAddress(of: disk.target, portals: [], named: disk.discovery)
-        guard let address = found else {
+        // A command may name one that has no section.
+        guard let address = found ?? disk.discovery else {
             throw .invalidArgument(
                 "\(disk.name) names neither a portal nor a discovery address", remedy: "name one in its file")
         }

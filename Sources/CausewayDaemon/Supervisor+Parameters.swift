@@ -26,7 +26,8 @@ extension Supervisor {
             ParametersReport.Path(
                 interface: path.interface.isEmpty ? nil : path.interface,
                 portal: (try? PortalAddress(parsing: path.portal)) ?? PortalAddress(host: path.portal),
-                wanted: byKey(path.wanted), negotiated: path.negotiated.map(byKey))
+                wanted: byKey(path.wanted), negotiated: path.negotiated.map(byKey),
+                authentication: path.authentication)
         }
         return ParametersReport(keys: keys, paths: paths)
     }

@@ -26,6 +26,13 @@ struct Attach: ParsableCommand {
     var portals: [PortalAddress] = []
 
     @Option(
+        help: ArgumentHelp(
+            "An address that lists the target's portals (SendTargets), in place of them.", valueName: "portal"
+        ),
+        transform: PortalAddress.argument)
+    var discovery: PortalAddress?
+
+    @Option(
         name: .customLong("bind"), parsing: .upToNextOption,
         help: ArgumentHelp("An interface to bind paths to. May be repeated.", valueName: "interface"),
         completion: .networkInterfaces)
@@ -82,18 +89,20 @@ struct Attach: ParsableCommand {
             interfaces.isEmpty && socket == nil && !readOnly && !force && policy == nil && queueDepth == nil
             && settings.isEmpty && !persist && !allLuns
         let chap = try chap.request()
-        if target == nil, portals.isEmpty, lun == nil, chap == nil, isPlain { return nil }
+        if target == nil, portals.isEmpty, discovery == nil, lun == nil, chap == nil, isPlain { return nil }
         guard lun == nil || !allLuns else { throw ValidationError("--lun and --all-luns do not go together") }
-        guard let target, let lun = number ?? (allLuns ? 0 : lun), !portals.isEmpty else {
+        guard let target, let lun = number ?? (allLuns ? 0 : lun),
+            !portals.isEmpty || discovery != nil
+        else {
             throw ValidationError(
-                "--target, --portal and --lun or --all-luns go together; leave all options out to attach the "
-                    + "disk as its file says")
+                "--target, --portal or --discovery, and --lun or --all-luns go together; leave all options "
+                    + "out to attach the disk as its file says")
         }
         let suffix = number.map { "-lun\($0)" } ?? ""
         return AttachRequest(
             name: try usage { () throws(ControlError) in try DiskName(name.text + suffix) }, target: target,
-            portals: portals.withoutRepeats, interfaces: interfaces.withoutRepeats, lun: lun,
-            socket: socket.map { FilePath.absolute($0) + suffix }, readOnly: readOnly, force: force,
+            portals: portals.withoutRepeats, discovery: discovery, interfaces: interfaces.withoutRepeats,
+            lun: lun, socket: socket.map { FilePath.absolute($0) + suffix }, readOnly: readOnly, force: force,
             policy: policy, settings: try usage { () throws(ControlError) in try Setting.byKey(settings) },
             queueDepth: queueDepth, waitForInterfaces: waitForInterfaces, persist: persist,
             chap: chap)
@@ -121,7 +130,8 @@ struct Attach: ParsableCommand {
     private func attachAll() throws {
         guard let target else { return }
         let question = DiscoverRequest(
-            portals: portals.withoutRepeats, interfaces: interfaces.withoutRepeats, luns: true,
+            portals: portals.isEmpty ? [discovery].compactMap { $0 } : portals.withoutRepeats,
+            interfaces: interfaces.withoutRepeats, luns: true,
             chap: try chap.request())
         let discovery = try connection.ask { client throws(ControlClientError) in
             try client.discover(question)

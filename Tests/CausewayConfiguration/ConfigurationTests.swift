@@ -277,6 +277,20 @@ import Testing
         #expect(problems[0].hasSuffix("it may be \(DiskSetting.all[0].allowed)"))
     }
 
+    @Test func `A disk whose portals are found keeps its discovery address`() throws {
+        var request = AttachRequest(
+            name: try DiskName("d"), target: Self.iqn, portals: [], discovery: try Self.portal("192.0.2.9"),
+            lun: 7)
+        var disk = DiskConfiguration(request, target: try ISCSIName(Self.iqn))
+        #expect(disk.findsPortals)
+        #expect(disk.text.contains("discovery = \"192.0.2.9:3260\"") && !disk.text.contains("portals"))
+        // As it is on record once they are found.
+        disk.portals = [try Self.portal("192.0.2.1")]
+        request.portals = disk.portals
+        #expect(disk.request(InheritedSettings()) == request)
+        #expect(!DiskConfiguration(request, target: disk.target).findsPortals)
+    }
+
     @Test func `A disk's file is written as it is read`() throws {
         var request = AttachRequest(
             name: try DiskName("d"), target: Self.iqn,

@@ -14,6 +14,7 @@ import Testing
             Samples.attach,
             """
             {"chap":{"secretFile":"/etc/causeway/host1.secret","user":"host1"},
+            "discovery":"10.0.1.1:3260",
             "force":true,
             "interfaces":["eth1","eth2"],
             "lun":1,
@@ -58,6 +59,13 @@ import Testing
             attach
                 == AttachRequest(
                     name: Samples.name("d"), target: "t", portals: [PortalAddress(host: "1.2.3.4")], lun: 0))
+        let found = try MessageCodec.decode(
+            AttachRequest.self, from: Array(#"{"name":"d","target":"t","discovery":"1.2.3.4","lun":0}"#.utf8))
+        #expect(found.portals == [] && found.discovery == PortalAddress(host: "1.2.3.4"))
+        #expect(throws: Never.self) { try found.validate() }
+        var lost = found
+        lost.discovery = nil
+        #expect(throws: ControlError.self) { try lost.validate() }
         let discover = try MessageCodec.decode(
             DiscoverRequest.self,
             from: Array(#"{"portals":["1.2.3.4"],"interfaces":null,"later":{"x":[1]}}"#.utf8))

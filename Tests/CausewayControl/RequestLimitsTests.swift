@@ -4,6 +4,7 @@ import Testing
 @Suite struct RequestLimitsTests {
     private func refusal(_ change: (inout AttachRequest) -> Void) -> ControlError.Kind? {
         var request = Samples.attach
+        request.discovery = nil
         change(&request)
         do throws(ControlError) {
             try request.validate()

@@ -17,7 +17,7 @@ enum Samples {
         paths: [
             .init(
                 interface: "eth1", portal: PortalAddress(host: "10.0.1.1"), wanted: ["InitialR2T": "No"],
-                negotiated: ["InitialR2T": "Yes"])
+                negotiated: ["InitialR2T": "Yes"], authentication: "CHAP SHA-256, mutual")
         ])
     static var reload: ReloadReport {
         var disk = ReloadedDisk(name: name(), outcome: .changed)
@@ -44,7 +44,8 @@ enum Samples {
         return status
     }
     static let attach = AttachRequest(
-        name: name(), target: iqn, portals: [portal, portal6], interfaces: ["eth1", "eth2"], lun: 1,
+        name: name(), target: iqn, portals: [portal, portal6], discovery: portal,
+        interfaces: ["eth1", "eth2"], lun: 1,
         socket: "/run/data1.sock", readOnly: true, force: true, policy: "round-robin",
         settings: ["fence": "barrier"], queueDepth: 64, waitForInterfaces: true, persist: true,
         chap: CHAPRequest(user: "host1", secretFile: "/etc/causeway/host1.secret"))

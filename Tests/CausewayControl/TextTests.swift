@@ -199,6 +199,7 @@ import Testing
         #expect(
             Samples.parameters.lines == [
                 "eth1 -> 10.0.1.1:3260",
+                "  Authentication  CHAP SHA-256, mutual",
                 "  KEY         WANTED  NEGOTIATED  ALLOWED  STANDARD  RULE",
                 "  InitialR2T  No      Yes         Yes, No  Yes       Yes if either wants it",
             ])

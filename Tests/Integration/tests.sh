@@ -59,6 +59,27 @@ test_discover() {
     causeway discover "$portal1" --bind p1 --json | jq -e --arg iqn "$iqn" 'any(..; . == $iqn)' >/dev/null ||
         fail 'discover --json does not name the target'
     wait_until 10 'discovery leaves no session' no_sessions tgt
+    # A disk whose portals are found (tgt lists the one that it is asked at); its address needs a section where it is
+    # asked again.
+    causeway attach disk1 --target "$iqn" --discovery "$portal1" --bind p1 --bind p2 --lun 1 --socket "$socket"
+    path_active disk1 p1 || fail 'the portal that was found has no path'
+    causeway detach disk1
+    if causeway attach disk1 --target "$iqn" --discovery "$portal1" --lun 1 --persist 2>"$work/said"; then
+        fail 'a file names a discovery address that has no section'
+    fi
+    grep -qF "there is no [discovery.\"$portal1\"]" "$work/said" || fail "$(cat "$work/said")"
+    mkdir -p "$work/etc/disks"
+    printf '[discovery."%s".disk]\npolicy = "service-time"\n' "$portal1" >"$configuration"
+    causeway reload
+    causeway attach disk1 --target "$iqn" --discovery "$portal1" --bind p1 --lun 1 --socket "$socket" --persist
+    grep -qxF "discovery = \"$portal1\"" "$work/etc/disks/disk1.toml" || fail 'the file does not name the address'
+    causeway status disk1 | grep -q '^  Policy  *service-time' || fail 'the disk does not inherit from the address'
+    causeway detach disk1 --forget
+    if causeway attach disk1 --target "$iqn-2" --discovery "$portal2" --bind p2 --lun 1 --socket "$socket" \
+        2>"$work/said"; then
+        fail 'a target is attached that the address does not list'
+    fi
+    grep -q "has no target" "$work/said" || fail "$(cat "$work/said")"
 }
 
 # Bytes that an interface of the initiator has sent.

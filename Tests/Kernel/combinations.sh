@@ -8,6 +8,7 @@
 #   target_keys KEY=VALUE…   what the target wants of the sessions from now on; `receives` is the
 #                            MaxRecvDataSegmentLength that it declares
 #   target_chap WAY          none, one-way or mutual
+#   $chap_algorithm          what it chooses of those that are offered, or can
 
 our_secret='secret of host1' their_secret='secret of the array'
 readonly matrix_portal6='[fd00:18:1::1]:3260'
@@ -46,6 +47,9 @@ matrix_row() {
     case $chap in one-way | mutual) options+=(--chap-user host1 --chap-secret-file "$work/our.secret") ;; esac
     case $chap in mutual) options+=(--mutual-chap-secret-file "$work/their.secret") ;; esac
 
+    local proof=None
+    [ "$chap" = none ] || proof="CHAP $chap_algorithm, $chap"
+
     target_chap "$chap"
     local its_digest=CRC32C,None
     [ "$digests" != none ] || its_digest=None
@@ -72,18 +76,22 @@ MaxRecvDataSegmentLength=${our[0]}/${its[0]} FirstBurstLength=$first MaxBurstLen
     causeway attach disk1 --target "$iqn" --portal "$portal" --bind p1 --lun 1 --socket "$socket" "${options[@]}" \
         >"$work/said" 2>&1 || fail "attach with $* says: $(cat "$work/said")"
     matrix_data "$sizes" || problem="the data of a write came back as something else"
-    local negotiated
-    negotiated=$(causeway params disk1 --json | jq -r --arg first "$first" '.paths[0].negotiated |
+    local negotiated authentication
+    causeway params disk1 --json >"$work/params"
+    authentication=$(jq -r '.paths[0].authentication' "$work/params")
+    [ "$authentication" = "$proof" ] || problem="authentication is $authentication, and must be $proof"
+    negotiated=$(jq -r --arg first "$first" '.paths[0].negotiated |
         "HeaderDigest=\(.HeaderDigest) DataDigest=\(.DataDigest) InitialR2T=\(.InitialR2T)" +
         " ImmediateData=\(.ImmediateData)" +
         " MaxRecvDataSegmentLength=\(.MaxRecvDataSegmentLength | sub(", the target.s "; "/"))" +
         " FirstBurstLength=\(if $first == "-" then $first else .FirstBurstLength end)" +
-        " MaxBurstLength=\(.MaxBurstLength)"')
+        " MaxBurstLength=\(.MaxBurstLength)"' "$work/params")
     [ "$negotiated" = "$expected" ] || problem="it must be $expected"
     causeway detach disk1
     ! grep 'path lost' "$work/causewayd.log" || problem='the path was lost meanwhile'
-    printf '| %s | %s | CHAP %s | digests %s | ours %s/%s, its %s/%s | %s/%s | %s:%s/%s:%s | %s |\n' "$target" "$portal" \
-        "$chap" "$digests" "$our_r2t" "$our_immediate" "$its_r2t" "$its_immediate" "${our[0]}" "${its[0]}" \
+    printf '| %s | %s | %s | digests %s | ours %s/%s, its %s/%s | %s/%s | %s:%s/%s:%s | %s |\n' "$target" "$portal" \
+        "${authentication/None/CHAP none}" "$digests" "$our_r2t" "$our_immediate" "$its_r2t" "$its_immediate" \
+        "${our[0]}" "${its[0]}" \
         "${our[1]}" "${our[2]}" "${its[1]}" "${its[2]}" "$negotiated"
     [ -z "$problem" ] || fail "that row: $problem"
     matrix_rows=$((matrix_rows + 1))

@@ -5,8 +5,8 @@ set -eu -o pipefail
 . "$(dirname "$0")/lib.sh"
 lab_begin
 
-tests=$repository/.build/debug/causewayPackageTests.xctest
-[ -x "$tests" ] || skip 'there is no test build; type: swift build --build-tests'
+tests=$repository/.build-release-tests/release/causewayPackageTests.xctest
+[ -x "$tests" ] || skip 'there is no test build; type: make test-build'
 there_are=$(grep -c '^    @Test' "$repository/Tests/NBDDevice/RealKernelTests.swift")
 # They load the driver themselves.
 "$tests" --testing-library swift-testing --filter RealKernelTests 2>&1 | tee "$work/said"

@@ -17,6 +17,9 @@ target_chap() { # WAY
     esac
 }
 
+# The first that is offered.
+export chap_algorithm=SHA3-256
+
 modprobe -a veth ipv6
 links_up
 ipv6_up

@@ -104,12 +104,17 @@ if [ -z "$freezes" ]; then turn busy before; else turn idle before; fi
 # One processor does nothing else while it is in the call.
 within=0
 if [ "$(nproc)" -gt 1 ]; then
-    for delay in 0 0 20000 100000; do
-        # From Linux 6.11 on the call waits for what is in flight, and who is killed then answers nothing (README).
-        if [ -z "$freezes" ]; then turn busy "within $delay"; else turn idle "within $delay"; fi
+    # From Linux 6.11 on the call waits for what is in flight, and who is killed then answers nothing (README): the load
+    # pauses, and the call is so short that it is not always met.
+    turns=0 least=4
+    [ -z "$freezes" ] || least=1
+    for delay in 0 0 20000 100000 0 0 0 0; do
+        if [ -z "$freezes" ]; then turn busy "within $delay"; else turn idle 'within 0'; fi
+        turns=$((turns + 1))
         [ "$when" != within ] || within=$((within + 1))
+        if [ $within -gt 0 ] && [ $turns -ge $least ]; then break; fi
     done
-    say "$within of 4 times within the call"
+    say "$within of $turns times within the call"
     [ $within -gt 0 ] || fail 'the daemon was never killed within the call'
 fi
 

@@ -25,15 +25,18 @@ public struct ParametersReport: Codable, Equatable, Sendable {
         public var wanted: [String: String]
         /// By key: what the latest login settled; absent before the first.
         public var negotiated: [String: String]?
+        /// How the sides proved who they are in the latest login: `None`, or CHAP with its hash function.
+        public var authentication: String?
 
         public init(
             interface: String?, portal: PortalAddress, wanted: [String: String],
-            negotiated: [String: String]?
+            negotiated: [String: String]?, authentication: String?
         ) {
             self.interface = interface
             self.portal = portal
             self.wanted = wanted
             self.negotiated = negotiated
+            self.authentication = authentication
         }
     }
 
@@ -52,6 +55,9 @@ public struct ParametersReport: Codable, Equatable, Sendable {
             if !lines.isEmpty { lines.append("") }
             let interface = path.interface.map { "\($0) -> " } ?? ""
             lines.append("\(interface)\(path.portal)".escapedForTerminal)
+            if let authentication = path.authentication {
+                lines.append("  Authentication  \(authentication)")
+            }
             var table = TextTable([
                 .left("KEY"), .left("WANTED"), .left("NEGOTIATED"), .left("ALLOWED"), .left("STANDARD"),
                 .left("RULE"),

@@ -38,7 +38,10 @@ public struct AttachRequest: Codable, Equatable, Sendable {
     public var name: DiskName
     /// The target's iSCSI name.
     public var target: String
+    /// Empty: those that the discovery address lists for the target.
     public var portals: [PortalAddress]
+    /// The address that the target was found at: the disk inherits its settings.
+    public var discovery: PortalAddress?
     /// Names of the bound interfaces; empty: one path a portal, as the routing table says.
     public var interfaces: [String]
     public var lun: UInt64
@@ -62,7 +65,8 @@ public struct AttachRequest: Codable, Equatable, Sendable {
     public var chap: CHAPRequest?
 
     public init(
-        name: DiskName, target: String, portals: [PortalAddress], interfaces: [String] = [], lun: UInt64,
+        name: DiskName, target: String, portals: [PortalAddress], discovery: PortalAddress? = nil,
+        interfaces: [String] = [], lun: UInt64,
         socket: String? = nil, readOnly: Bool = false, force: Bool = false, policy: String? = nil,
         settings: [String: String] = [:], queueDepth: UInt32? = nil, waitForInterfaces: Bool = false,
         persist: Bool = false,
@@ -71,6 +75,7 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         self.name = name
         self.target = target
         self.portals = portals
+        self.discovery = discovery
         self.interfaces = interfaces
         self.lun = lun
         self.socket = socket
@@ -88,7 +93,8 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         name = try values.decode(DiskName.self, forKey: .name)
         target = try values.decode(String.self, forKey: .target)
-        portals = try values.decode([PortalAddress].self, forKey: .portals)
+        discovery = try values.decodeIfPresent(PortalAddress.self, forKey: .discovery)
+        portals = try values.decodeIfPresent([PortalAddress].self, forKey: .portals) ?? []
         interfaces = try values.decodeIfPresent([String].self, forKey: .interfaces) ?? []
         lun = try values.decode(UInt64.self, forKey: .lun)
         socket = try values.decodeIfPresent(String.self, forKey: .socket)
@@ -104,7 +110,7 @@ public struct AttachRequest: Codable, Equatable, Sendable {
 
     /// What can be judged without a network.
     public func validate() throws(ControlError) {
-        try RequestLimits.check(portals: portals)
+        if discovery == nil || !portals.isEmpty { try RequestLimits.check(portals: portals) }
         try RequestLimits.check(interfaces: interfaces)
         try RequestLimits.check(target: target)
         try chap?.validate()

@@ -160,12 +160,14 @@ public enum InterfaceDescription {
         # A key of RFC 7143: what it may be set to, the standard's default, and how its value comes about.
         type ParameterKey (key: string, allowed: string, standard: ?string, rule: string)
 
-        # What logins on a path ask for, and what the latest one settled, by key.
+        # What logins on a path ask for, and what the latest one settled, by key; and how the sides proved in it
+        # who they are: None, or CHAP with its hash function.
         type PathParameters (
           interface: ?string,
           portal: string,
           wanted: [string]string,
-          negotiated: ?[string]string
+          negotiated: ?[string]string,
+          authentication: ?string
         )
 
         # Names, and paths of files that hold the secrets and that only root can read.
@@ -214,7 +216,8 @@ public enum InterfaceDescription {
         method Attach(
           name: string,
           target: string,
-          portals: []string,
+          portals: ?[]string,
+          discovery: ?string,
           interfaces: ?[]string,
           lun: int,
           socket: ?string,

@@ -1,6 +1,6 @@
 /// The hash functions of CHAP, by their numbers on the wire (RFC 1994 §3, and IANA's registry of PPP
 /// authentication algorithms).
-public enum CHAPAlgorithm: UInt8, CaseIterable, Sendable, CustomStringConvertible {
+public enum CHAPAlgorithm: UInt8, CaseIterable, BitwiseCopyable, Sendable, CustomStringConvertible {
     case md5 = 5
     case sha1 = 6
     case sha256 = 7

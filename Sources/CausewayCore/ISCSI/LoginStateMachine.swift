@@ -248,6 +248,8 @@ public struct LoginStateMachine: Sendable {
             isNew ? response.tsih != 0 || options.sessionType == .discovery : response.tsih == options.tsih
         guard isLegal else { throw .protocolError(.tsih(response.tsih)) }
         var parameters = try operational.finish()
+        parameters.chap = security.algorithm
+        parameters.chapIsMutual = security.isMutual
         parameters.tsih = response.tsih
         parameters.expStatSN = response.statSN.next
         parameters.expCmdSN = response.expCmdSN

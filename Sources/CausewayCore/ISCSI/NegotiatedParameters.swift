@@ -26,6 +26,10 @@ public struct NegotiatedParameters: Equatable, BitwiseCopyable, Sendable {
     public var maxConnections = 1
     /// RFC 7144 §7.1.1; what comes with level 2 is not used.
     public var iscsiProtocolLevel = 1
+    /// The hash function of CHAP (RFC 7143 §12.1.3); nil where neither side had to prove who it is.
+    public var chap: CHAPAlgorithm?
+    /// The target has proved who it is, too.
+    public var chapIsMutual = false
     /// The portal group that answered; nil when the target did not say (RFC 7143 §13.9 obliges it to).
     public var targetPortalGroupTag: UInt16?
     public var tsih: UInt16 = 0
@@ -37,6 +41,11 @@ public struct NegotiatedParameters: Equatable, BitwiseCopyable, Sendable {
 
     /// The defaults of RFC 7143.
     public init() {}
+
+    /// How the sides have proved who they are, for people.
+    public var authentication: String {
+        chap.map { "CHAP \($0), \(chapIsMutual ? "mutual" : "one-way")" } ?? TextValue.none
+    }
 
     /// How much data may travel in a SCSI Command PDU.
     public var maxImmediateDataLength: Int {

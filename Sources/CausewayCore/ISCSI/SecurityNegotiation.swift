@@ -30,6 +30,8 @@ struct SecurityNegotiation: Sendable {
     private var authentication: Authentication
     /// What the target chose.
     private(set) var algorithm: CHAPAlgorithm?
+    /// The target has answered a challenge of ours.
+    private(set) var isMutual = false
     /// The challenges of this login.
     private(set) var challenges: [[UInt8]] = []
     /// This side's response is on its way: what follows is the target's judgement.
@@ -159,7 +161,7 @@ struct SecurityNegotiation: Sendable {
     }
 
     /// CHAP_N and CHAP_R of the target.
-    private func judge(_ due: Due, _ options: CHAPOptions, _ keys: inout Keys) throws(LoginError) {
+    private mutating func judge(_ due: Due, _ options: CHAPOptions, _ keys: inout Keys) throws(LoginError) {
         guard let mutualSecret = options.mutualSecret else { return }
         guard keys.pairs[.chapN] != nil || keys.pairs[.chapR] != nil else {
             guard options.mutualLevel != .required else { throw .authentication(.targetProvesNothing) }
@@ -177,6 +179,7 @@ struct SecurityNegotiation: Sendable {
         if let wanted = options.mutualUser, wanted != name {
             throw .authentication(.wrongTargetName(name, expected: wanted))
         }
+        isMutual = true
     }
 
     private func hash(

@@ -58,7 +58,16 @@ public enum TextValue {
     }
 
     /// `0x` and two digits a byte.
-    public static func hexadecimal(_ bytes: [UInt8]) -> String { "0x" + bytes.map(hexByte).joined() }
+    public static func hexadecimal(_ bytes: [UInt8]) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var text = Array("0x".utf8)
+        text.reserveCapacity(2 + 2 * bytes.count)
+        for byte in bytes {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
 
     /// What follows `0x` or `0b` (either case), or nil when the text does not begin so.
     private static func digits(of bytes: [UInt8], behind letter: Unicode.Scalar) -> ArraySlice<UInt8>? {

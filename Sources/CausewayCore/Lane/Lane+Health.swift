@@ -326,6 +326,18 @@ extension Lane {
         tellCarriers(target)
     }
 
+    /// Ends a quarantine before its time.
+    mutating func release(_ path: Path) {
+        guard path.quarantine.isActive else { return }
+        if path.quarantine.reason == .segments {
+            // Only its answer to a full-size ping lets it out: it is asked now.
+            path.quarantine.prolong(now: now, milliseconds: 0)
+            return wake(at: now)
+        }
+        pardon(path)
+        log(.information, "\(label(path)): enabled; its quarantine is over")
+    }
+
     /// The hold-off of a grey path has passed: back it comes, unless it is silent just now.
     mutating func checkQuarantine(_ path: Path) {
         guard let until = path.quarantine.until else { return }

@@ -71,13 +71,15 @@ extension Lane {
         if hasPending { pumpPending() }
     }
 
-    /// Takes disabled paths into use again.
+    /// Takes disabled and quarantined paths into use again.
     public mutating func enablePaths(
         _ id: DiskID, named names: [PathName], now: Instant
     ) throws(PathChangeError) {
         self.now = now
         let target = try target(of: id)
-        for path in try find(names, target) where path.intent != .removed { enable(path) }
+        for path in try find(names, target) where path.intent != .removed {
+            if path.intent == .inUse { release(path) } else { enable(path) }
+        }
     }
 
     mutating func enable(_ path: Path) {

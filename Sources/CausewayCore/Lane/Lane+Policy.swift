@@ -24,9 +24,10 @@ extension Lane {
         disk.settings = settings
         apply(settings, to: disk.index)
         joinHealth(targets[Int(disk.target)])
-        let old = before.texts
-        for (key, text) in settings.texts.sorted(by: { $0.key < $1.key }) where old[key] != text {
-            log(.information, "\(disk.name): \(key) is \(text) now")
+        for setting in DiskSetting.all {
+            let text = setting.text(settings)
+            guard setting.text(before) != text else { continue }
+            log(.information, "\(disk.name): \(setting.key) is \(text) now")
         }
         regroup(disk.index)
         wake(at: now)

@@ -142,6 +142,8 @@ public struct PathParameters: Sendable {
     public var wanted: [String]
     /// Of the session that stands, or stood last; nil before the first.
     public var negotiated: [String]?
+    /// How the latest login proved who the sides are.
+    public var authentication: String?
 }
 
 extension Lane {
@@ -174,7 +176,8 @@ extension Lane {
                 wanted: SessionParameter.all.map { $0.text(wanted) },
                 negotiated: path.negotiated.map { result in
                     SessionParameter.all.map { $0.negotiated(result) }
-                })
+                },
+                authentication: path.negotiated?.authentication)
         }
     }
 }

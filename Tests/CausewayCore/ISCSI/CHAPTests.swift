@@ -74,6 +74,7 @@ import Testing
         #expect(target.machine.challenges == [[0xab, 1]])
         #expect(target.respond().isSend)
         #expect(target.request.currentStage == .loginOperationalNegotiation)
+        #expect(target.respond(tsih: 7).parameters?.authentication == "CHAP SHA-256, one-way")
     }
 
     @Test func `Mutual, step by step; the order of keys does not matter`() {
@@ -92,6 +93,7 @@ import Testing
         ])
         #expect(step.isSend)
         #expect(target.request.currentStage == .loginOperationalNegotiation)
+        #expect(target.respond(tsih: 7).parameters?.authentication == "CHAP SHA3-256, mutual")
     }
 
     @Test func `A target may keep the stage open after its proof`() {
@@ -283,6 +285,7 @@ import Testing
     @Test func `Where it is only preferred, silence is taken and a wrong answer is not`() {
         var silent = Self.responded(Self.mutual { $0.mutualLevel = .preferred })
         #expect(silent.respond().isSend)
+        #expect(silent.respond(tsih: 7).parameters?.authentication == "CHAP MD5, one-way")
         var wrong = Self.responded(Self.mutual { $0.mutualLevel = .preferred })
         #expect(
             wrong.respond(["CHAP_N=array", "CHAP_R=0x00"]).error == .authentication(.wrongResponse(.md5)))

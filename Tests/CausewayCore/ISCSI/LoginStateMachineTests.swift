@@ -82,6 +82,7 @@ import Testing
         expected.maxCmdSN = CmdSN(2)
         #expect(parameters == expected)
         #expect(parameters.maxImmediateDataLength == 8192)
+        #expect(parameters.authentication == "None")
         #expect(target.machine.targetAlias == "tape\u{1b}")
     }
 

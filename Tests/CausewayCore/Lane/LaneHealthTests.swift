@@ -271,6 +271,28 @@ struct LaneHealthTests {
         stop(world)
     }
 
+    @Test("who enables a quarantined path ends its quarantine, and its hold-off begins anew")
+    func release() {
+        let world = ready(WorldOptions())
+        endlessLoad(world)
+        for _ in 0..<6 {
+            world.run(limit: 3 * .second)
+            world.cut(path: 0)
+        }
+        let isOut = world.run(limit: 2 * .second) { path(world, 0)?.standing == .quarantined }
+        #expect(isOut)
+        #expect(world.enablePath(interface: 0, portal: 0) == nil)
+        #expect(path(world, 0)?.standing == .active)
+        #expect(path(world, 0)?.quarantineLeft == nil)
+        // It is no longer on probation: once lost, it is back at once.
+        world.run(limit: 3 * .second)
+        world.cut(path: 0)
+        let isBack = world.run(limit: 2 * .second) { path(world, 0)?.standing == .active }
+        #expect(isBack)
+        #expect(path(world, 0)?.counters.quarantines == 1)
+        stop(world)
+    }
+
     @Test("a path that lies down once, or twice, is no grey path")
     func pardon() {
         let world = ready(WorldOptions())
