@@ -15,7 +15,8 @@ extension Supervisor {
         // Planned with all there are: an interface is paired with the portals that none is nearer to.
         let all = wanted.adding(interfaces: interfaces, portals: portals)
         let plan = try PathPlan.make(
-            interfaces: all.interfaces, portals: all.portals, disk.multipathing, lane: 0)
+            interfaces: all.interfaces, portals: all.portals, disk.multipathing,
+            queues: queues(ofTargetOf: disk).count)
         let asked = plan.paths.filter {
             portals.contains($0.portal) && ($0.interface.map(interfaces.contains) ?? interfaces.isEmpty)
         }
@@ -28,20 +29,19 @@ extension Supervisor {
         try addToLane(disk, asked)
         disk.state.withLock { $0.wanted = all }
         keepPaths(disk)
-        disk.remember("added \(asked.map { "\($0.interface ?? "") \($0.portal)" }.joined(separator: ", "))")
+        let ways = asked.filter { $0.queue == 0 }
+        disk.remember("added \(ways.map { "\($0.interface ?? "") \($0.portal)" }.joined(separator: ", "))")
         awaitOtherPaths(disk)
         return try report(disk)
     }
 
     func changePaths(_ request: ChangePathsRequest, _ change: PathChange) throws(ControlError) -> DiskReport {
         let disk = try find(request.name)
-        guard let id = disk.state.withLock({ $0.id }) else {
-            throw .busy("\(request.name) is being attached or detached")
-        }
+        guard disk.isInLanes else { throw .busy("\(request.name) is being attached or detached") }
         // An interface that is waited for has no path in the lane.
         let waiting = change == .remove ? disk.state.withLock { $0.wanted.waiting } : []
         let present = request.paths.filter { !waiting.contains($0) }
-        if !present.isEmpty { try changeInLane(disk, id, present, change, force: request.force) }
+        if !present.isEmpty { try changeInLanes(disk, present, change, force: request.force) }
         if change == .remove {
             disk.state.withLock { $0.wanted.waiting.removeAll(where: request.paths.contains) }
         }
@@ -50,11 +50,45 @@ extension Supervisor {
         return try report(disk)
     }
 
-    private func changeInLane(
-        _ disk: AttachedDisk, _ id: DiskID, _ paths: [String], _ change: PathChange, force: Bool
+    /// The queues that have sessions on the paths of a disk's target: its own, and where another disk of the
+    /// target has more, those too. Disks of one target share its paths.
+    func queues(ofTargetOf disk: AttachedDisk) -> [ServedQueue] {
+        let siblings = state.withLock { $0.disks.values.filter { $0.target == disk.target } }
+        let widest = siblings.filter(\.isInLanes).max { $0.shards.count < $1.shards.count }
+        let own = disk.shards.map { ServedQueue(disk: disk, shard: $0) }
+        guard let widest else { return own }
+        return own + widest.shards.dropFirst(own.count).map { ServedQueue(disk: widest, shard: $0) }
+    }
+
+    /// In all queues or in none.
+    private func changeInLanes(
+        _ disk: AttachedDisk, _ paths: [String], _ change: PathChange, force: Bool
     ) throws(ControlError) {
         let names = paths.map { PathName($0) }
-        let answer = disk.lane.ask { runner -> PathChangeError? in
+        let queues = queues(ofTargetOf: disk)
+        guard queues.count > 1, change != .enable else {
+            for queue in queues { try changeInLane(queue, names, change, force: force) }
+            return
+        }
+        // What a queue refuses is undone in the others, so a path is only disabled at first.
+        let before = queues.map { $0.enabledPaths(names) }
+        do throws(ControlError) {
+            for queue in queues { try changeInLane(queue, names, .disable, force: force) }
+            if change == .remove { try changeInLane(queues[0], names, .remove, force: true) }
+        } catch {
+            for (queue, enabled) in zip(queues, before) where !enabled.isEmpty {
+                try? changeInLane(queue, enabled, .enable, force: true)
+            }
+            throw error
+        }
+        guard change == .remove else { return }
+        for queue in queues.dropFirst() { try changeInLane(queue, names, .remove, force: true) }
+    }
+
+    private func changeInLane(
+        _ queue: ServedQueue, _ names: [PathName], _ change: PathChange, force: Bool
+    ) throws(ControlError) {
+        let answer = queue.shard.ask { runner, id -> PathChangeError? in
             do throws(PathChangeError) {
                 switch change {
                 case .enable: try runner.lane.enablePaths(id, named: names, now: runner.time)
@@ -68,38 +102,46 @@ extension Supervisor {
             }
         }
         guard let answer else { throw .internalFailure("the lane did not answer") }
-        if let error = answer { throw ControlError(error, disk.name) }
+        if let error = answer { throw ControlError(error, queue.disk.name) }
     }
 
     /// For the table that the command prints: most paths have drained in a moment.
     private func awaitRetirement(_ disk: AttachedDisk) {
         for _ in 0..<50 {
-            guard let id = disk.state.withLock({ $0.id }),
-                let snapshot = disk.lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil,
+            guard let snapshot = disk.snapshot(milliseconds: 1000),
                 snapshot.paths.contains(where: { $0.standing == .removing })
             else { return }
             Pause.milliseconds(20)
         }
     }
 
-    /// Has the lane make paths to a disk's target that are planned and that it has not got.
+    /// Has the lanes make paths to a disk's target that are planned and that they have not got, all or none.
     func addToLane(_ disk: AttachedDisk, _ plan: [PlannedPath]) throws(ControlError) {
-        let made = try specify(plan, disk)
-        let answer = disk.lane.ask { runner -> PathChangeError? in
-            guard let id = disk.state.withLock({ $0.id }) else { return .noSuchDisk }
-            for (id, route) in made.routes { runner.addRoute(id, route) }
-            do throws(PathChangeError) {
-                try runner.lane.addPaths(id, made.paths, now: runner.time)
-                return nil
-            } catch {
-                return error
+        var done: [ServedQueue] = []
+        for queue in queues(ofTargetOf: disk) where plan.contains(where: { $0.queue == queue.shard.index }) {
+            let made = try specify(plan, queue.disk, queue.shard)
+            let answer = queue.shard.lane.ask { runner -> PathChangeError? in
+                guard let id = queue.shard.id else { return .noSuchDisk }
+                for (id, route) in made.routes { runner.addRoute(id, route) }
+                do throws(PathChangeError) {
+                    try runner.lane.addPaths(id, made.paths, now: runner.time)
+                    return nil
+                } catch {
+                    return error
+                }
             }
+            guard let answer else { throw .internalFailure("the lane did not answer") }
+            if let error = answer {
+                withdraw(made, of: queue.disk)
+                let names = made.new.map { PathName("\($0.interface ?? "")/\($0.portal)") }
+                for other in done where !names.isEmpty {
+                    try? changeInLane(other, names, .remove, force: true)
+                }
+                throw ControlError(error, disk.name)
+            }
+            done.append(queue)
         }
-        guard let answer else { throw .internalFailure("the lane did not answer") }
-        if let error = answer {
-            withdraw(made, of: disk)
-            throw ControlError(error, disk.name)
-        }
+        if let other = done.last?.disk, other !== disk { keepPaths(other) }
     }
 
     /// A path is gone from the lane.
@@ -136,23 +178,25 @@ extension Supervisor {
     func interfaceAppeared(_ name: String) {
         let disks = state.withLock { Array($0.disks.values) }
         let concerned = disks.filter { disk in
-            disk.state.withLock { $0.id != nil && $0.wanted.interfaces.contains(name) }
+            disk.isInLanes && disk.state.withLock { $0.wanted.interfaces.contains(name) }
         }
         guard !concerned.isEmpty, let present = try? PathPlan.presentInterfaces() else { return }
         let identity = SessionIdentity.ofThisMachine()
         for disk in concerned {
             let wanted = disk.state.withLock { $0.wanted }
-            let plan = PathPlan(interfaces: wanted.interfaces, portals: wanted.portals, present: present) {
+            var plan = PathPlan(interfaces: wanted.interfaces, portals: wanted.portals, present: present) {
                 identity.isid(disk.multipathing, interface: $0, portal: $1, lane: 0)
             }
+            plan.multiply(disk.shards.count, disk.multipathing, identity)
             let own = plan.paths.filter { $0.interface == name }
             refreshRoutes(disk, own)
             guard wanted.waiting.contains(name), !own.isEmpty else { continue }
             do throws(ControlError) {
-                try addInBackground(disk, own)
+                for shard in disk.shards { try addInBackground(disk, shard, own) }
                 disk.state.withLock { state in state.wanted.waiting.removeAll { $0 == name } }
                 keepPaths(disk)
-                logger.info("\(disk.name): \(name) has appeared: \(own.count) paths more")
+                let count = own.count { $0.queue == 0 }
+                logger.info("\(disk.name): \(name) has appeared: \(count) paths more")
                 disk.remember("\(name) has appeared")
             } catch {
                 logger.error("\(disk.name): \(name) has appeared, but makes no path: \(error.message)")
@@ -161,10 +205,12 @@ extension Supervisor {
     }
 
     /// The watch thread waits for no lane.
-    private func addInBackground(_ disk: AttachedDisk, _ plan: [PlannedPath]) throws(ControlError) {
-        let made = try specify(plan, disk)
-        disk.lane.perform { [self] runner in
-            guard let id = disk.state.withLock({ $0.id }) else {
+    private func addInBackground(
+        _ disk: AttachedDisk, _ shard: DiskShard, _ plan: [PlannedPath]
+    ) throws(ControlError) {
+        let made = try specify(plan, disk, shard)
+        shard.lane.perform { [self] runner in
+            guard let id = shard.id else {
                 return inBackground("withdraw \(disk.name)") { [self] in withdraw(made, of: disk) }
             }
             for (id, route) in made.routes { runner.addRoute(id, route) }
@@ -196,13 +242,23 @@ extension Supervisor {
                 }
             }
         }
-        guard !routes.isEmpty else { return }
-        disk.lane.perform { runner in
-            for (id, path) in routes {
-                runner.addRoute(id, path.route)
-                runner.lane.sourceChanged(id, to: path.source?.description ?? "")
+        for (route, path) in routes {
+            route.lane.perform { runner in
+                runner.addRoute(route.id, path.route)
+                runner.lane.sourceChanged(route.id, to: path.source?.description ?? "")
             }
         }
+    }
+}
+
+extension ServedQueue {
+    /// The paths with one of these names that are in use, as `PathName` takes them.
+    fileprivate func enabledPaths(_ names: [PathName]) -> [PathName] {
+        let snapshot = shard.ask { $0.lane.snapshot($1) } ?? nil
+        return (snapshot?.paths ?? []).filter { path in
+            path.standing != .disabled && path.standing != .removing
+                && names.contains { $0.fits(interface: path.interface, portal: path.portal) }
+        }.map { PathName("\($0.interface)/\($0.portal)") }
     }
 }
 

@@ -37,7 +37,7 @@ extension Lane {
 
     /// Whether writes may be in the LUN's cache alone.
     private func owesFlush(_ disk: Int32) -> Bool {
-        let isFlushed = diskQueues[disk].acknowledgedWrites == diskQueues[disk].flushedWrites
+        let isFlushed = !diskQueues[disk].hasUnflushedWrites
         // What another host has taken is not this one's to synchronise.
         return disks[Int(disk)].wasReady && !diskQueues[disk].isEvicted && diskQueues[disk].writeCacheEnabled
             && !diskQueues[disk].isReadOnly && (diskQueues[disk].usable != 0 || !isFlushed)
@@ -50,7 +50,7 @@ extension Lane {
         let disk = id.rawValue
         guard disk >= 0, Int(disk) < disks.count, diskQueues[disk].isInUse else { return }
         if owesFlush(disk) && startOwnFlush(disk) { return }
-        effects.append(.notice(.flushed(id, error: diskQueues[disk].lostCache ? .inputOutput : .none)))
+        effects.append(.notice(.flushed(id, error: diskQueues[disk].hasUntoldLoss ? .inputOutput : .none)))
     }
 
     /// A FLUSH that comes from no client. False when no request is free.

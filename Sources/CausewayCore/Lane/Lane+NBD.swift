@@ -24,12 +24,16 @@ extension Lane {
                 streams[index].needed = NBDRequest.byteCount
                 return
             }
-            guard hasRoomForRequest(index) else { return block(index) }
+            guard hasRoomForRequest(index) || streams[index].isGivenUp else { return block(index) }
             let header = unsafe NBDRequest(copyingFrom: chunks.base(streams[index].chunk) + parsed)
             switch rules.validate(header) {
             case .accept:
                 streams[index].parsed = parsed &+ NBDRequest.byteCount
-                start(header, stream: index)
+                if streams[index].isGivenUp {
+                    pass(header, stream: index)
+                } else {
+                    start(header, stream: index)
+                }
             case .refuse(let error):
                 streams[index].parsed = parsed &+ NBDRequest.byteCount
                 refuse(header, with: error, stream: index)
@@ -158,6 +162,7 @@ extension Lane {
                 requests[request].mustSynchronize = true
             }
             streams[index].writing = request
+            if diskQueues[disk].share.isSome { openShardWrite(request) }
         default:
             startOther(request, header)
         }
@@ -166,6 +171,7 @@ extension Lane {
     /// A reply without data to a request that is not even begun.
     @inline(never)
     private mutating func refuse(_ header: NBDRequest, with error: NBDError, stream index: Int32) {
+        guard !streams[index].isGivenUp else { return }
         writeReply(header.cookie, isRead: header.command == .read, error, stream: index)
     }
 
@@ -263,6 +269,7 @@ extension Lane {
             if streams[stream].requests == 0 { giveChunkBack(stream) }
         }
         let disk = requests[request].disk
+        if requests[request].isOpenWrite { closeShardWrite(request) }
         if requests[request].isAwaited {
             diskQueues[disk].fenceDebts -= 1
             hasPending = true

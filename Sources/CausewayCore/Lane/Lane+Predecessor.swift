@@ -113,6 +113,7 @@ extension Lane {
     public mutating func quiesce(_ id: DiskID) {
         for client in clients(of: id) where streams[client.index].kind == .nbd {
             streams[client.index].stopsAtBoundary = true
+            staysUnread(client.index)
         }
     }
 
