@@ -6,7 +6,8 @@ public import CausewayCore
 /// The kernel waits for ever only for the answers of a device with one socket. With several it gives a socket
 /// up whose request has no answer within the device's time-out, and sends the request again on another one,
 /// where its first copy may still be alive. So every wait has an end, and the kernel's time-out is above all
-/// of them together.
+/// of them together. Where they begin anew, as when all paths are lost twice, it may be over all the same;
+/// then the shards keep the second copy waiting.
 public enum QueueRules {
     /// Above what the settings make of a request's wait: retries, a fence, a target that is busy.
     private static let reserveMilliseconds: UInt64 = 30_000
@@ -59,8 +60,8 @@ public enum QueueRules {
         let needed = kernelTimeoutSeconds(settings)
         guard needed > limit else { return }
         throw .invalidArgument(
-            "with these times a request may wait \(needed) s, and the kernel sends one again after "
-                + "\(limit) s, which is fixed while a disk with several queues is attached",
+            "with these times a request may wait \(needed) s, and a disk with several queues was attached "
+                + "with a limit of \(limit) s: after that the kernel sends it again",
             remedy: "shorten all-paths-down-timeout, command-timeout or recovery-timeout, or detach and "
                 + "attach the disk")
     }

@@ -53,6 +53,11 @@ struct ServedQueue: Sendable {
     var shard: DiskShard
 }
 
+extension ServedQueue {
+    /// As its lane has them; nil if that does not answer.
+    var paths: [PathSnapshot]? { (shard.ask { $0.lane.snapshot($1) } ?? nil)?.paths }
+}
+
 extension AttachedDisk {
     /// Whether every lane of its queues has it.
     var isInLanes: Bool { shards.allSatisfy { $0.id != nil } }

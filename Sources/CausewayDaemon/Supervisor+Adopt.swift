@@ -11,8 +11,10 @@ import Synchronization
 struct Adoption: Sendable {
     var disk: AttachedDisk
     var record: DiskRecord
-    /// The daemon's ends of its sockets, queue by queue, if the service manager has kept them.
-    var sockets: [Int32]?
+    /// The daemon's ends of its sockets, queue by queue, if the service manager has kept all of them.
+    var sockets: [Int32]
+    /// It has kept some.
+    var wasStored: Bool
 }
 
 /// Disks that were there before this daemon: finding them, proving that they are what they were, fencing the
@@ -59,7 +61,8 @@ extension Supervisor {
             // As many as there are queues, or the kernel gets new ones.
             if own.count < count { for descriptor in own { discard(descriptor) } }
             guard (try? reserve(disk)) != nil else { continue }
-            let adoption = Adoption(disk: disk, record: record, sockets: own.count == count ? own : nil)
+            let adoption = Adoption(
+                disk: disk, record: record, sockets: own.count == count ? own : [], wasStored: !own.isEmpty)
             state.withLock { $0.adoptions.append(adoption) }
         }
         for (name, descriptor) in sockets {
@@ -98,7 +101,7 @@ extension Supervisor {
         }
         for adoption in adoptions {
             // Taken back before a byte is read: should this daemon die too, the kernel is to hear of it.
-            for queue in adoption.sockets?.indices ?? 0..<0 {
+            for queue in 0..<(adoption.wasStored ? adoption.record.request.queueCount : 0) {
                 try? manager?.removeStored(name: Self.storedName(adoption.disk.name, queue: queue))
             }
             inBackground("adopt \(adoption.disk.name)") { [self] in takeBack(adoption) }
@@ -112,7 +115,7 @@ extension Supervisor {
     /// Tries for as long as the disk is on the books: what is in the way, say a secret that cannot be read,
     /// may be mended.
     private func takeBack(_ adoption: Adoption) {
-        var sockets = adoption.sockets ?? []
+        var sockets = adoption.sockets
         while true {
             do throws(ControlError) {
                 return try adopt(adoption.disk, adoption.record, sockets)
@@ -166,7 +169,10 @@ extension Supervisor {
             return end(disk)
         }
         let description = try attachAgain(disk, record)
-        guard let description, awaitFencesWithPatience(disk) else { return }
+        guard let description else {
+            // Detached while its queues came to their lanes one by one: those that came late go, too.
+            return leaveLane(disk, force: true, milliseconds: Self.lateDeviceMilliseconds)
+        }
         disk.state.withLock { $0.description = description }
         // What was set, reloaded or added while it waited stands there now.
         let wasDrained = diskRecords.read(disk.name)?.isDrained ?? record.isDrained
@@ -297,11 +303,14 @@ extension Supervisor {
 
     // MARK: Sockets
 
-    /// Hands the daemon's end of a socket to the lane of a queue.
+    /// Hands the daemon's end of a socket to the lane of a queue, or closes it.
     private func serve(_ shard: DiskShard, _ descriptor: Int32) -> Bool {
         // Before the lane has it, and may say that it is gone again.
         shard.state.withLock { $0.isCutOff = false }
-        if shard.ask({ $0.addClient($1, descriptor, negotiates: false) }) == true { return true }
+        let answer = shard.ask { $0.addClient($1, descriptor, negotiates: false) }
+        if answer == true { return true }
+        // A lane that does not take it closes it. One that has not been asked has not.
+        if answer == nil { discard(descriptor) }
         shard.state.withLock { $0.isCutOff = true }
         return false
     }
@@ -313,7 +322,6 @@ extension Supervisor {
         var others: [DiskShard] = []
         for shard in disk.shards {
             if shard.index < stored.count, serve(shard, stored[shard.index]) { continue }
-            if shard.index < stored.count { discard(stored[shard.index]) }
             others.append(shard)
         }
         guard others.isEmpty else { return reconnectWithPatience(disk, device, record, others) }

@@ -52,7 +52,6 @@ extension Supervisor {
             }
             let description = try awaitFirstPath(disk)
             try checkIdentity(disk, description)
-            try awaitFences(disk)
             try keep(DiskRecord(disk, plan.paths, description))
             try export(disk, description)
             try changeRecord(disk.name) { $0.isAttached = true }

@@ -60,29 +60,42 @@ extension Supervisor {
         return own + widest.shards.dropFirst(own.count).map { ServedQueue(disk: widest, shard: $0) }
     }
 
-    /// In all queues or in none.
+    /// In all queues that have the paths, or in none.
     private func changeInLanes(
         _ disk: AttachedDisk, _ paths: [String], _ change: PathChange, force: Bool
     ) throws(ControlError) {
         let names = paths.map { PathName($0) }
-        let queues = queues(ofTargetOf: disk)
-        guard queues.count > 1, change != .enable else {
-            for queue in queues { try changeInLane(queue, names, change, force: force) }
+        let all = queues(ofTargetOf: disk)
+        guard all.count > 1 else { return try changeInLane(all[0], names, change, force: force) }
+        var before: [QueuePaths] = []
+        for queue in all {
+            guard let paths = queue.paths else { throw .internalFailure("the lane did not answer") }
+            before.append(QueuePaths(queue, paths, names))
+        }
+        for name in names where !before.contains(where: { $0.known.contains(name) }) {
+            let existing = Set(before.flatMap(\.existing)).sorted()
+            throw ControlError(.noSuchPath(name.text, existing: existing), disk.name)
+        }
+        // The one with the fewest first: where that keeps a path, the others do.
+        let queues = before.filter { !$0.known.isEmpty }.sorted { $0.others < $1.others }
+        guard change != .enable else {
+            for each in queues { try changeInLane(each.queue, each.known, change, force: force) }
             return
         }
         // What a queue refuses is undone in the others, so a path is only disabled at first.
-        let before = queues.map { $0.enabledPaths(names) }
         do throws(ControlError) {
-            for queue in queues { try changeInLane(queue, names, .disable, force: force) }
-            if change == .remove { try changeInLane(queues[0], names, .remove, force: true) }
+            for each in queues { try changeInLane(each.queue, each.known, .disable, force: force) }
+            if change == .remove, let first = queues.first {
+                try changeInLane(first.queue, first.known, .remove, force: true)
+            }
         } catch {
-            for (queue, enabled) in zip(queues, before) where !enabled.isEmpty {
-                try? changeInLane(queue, enabled, .enable, force: true)
+            for each in queues where !each.enabled.isEmpty {
+                try? changeInLane(each.queue, each.enabled, .enable, force: true)
             }
             throw error
         }
         guard change == .remove else { return }
-        for queue in queues.dropFirst() { try changeInLane(queue, names, .remove, force: true) }
+        for each in queues.dropFirst() { try changeInLane(each.queue, each.known, .remove, force: true) }
     }
 
     private func changeInLane(
@@ -117,31 +130,39 @@ extension Supervisor {
 
     /// Has the lanes make paths to a disk's target that are planned and that they have not got, all or none.
     func addToLane(_ disk: AttachedDisk, _ plan: [PlannedPath]) throws(ControlError) {
-        var done: [ServedQueue] = []
+        var done: [(queue: ServedQueue, names: [PathName])] = []
         for queue in queues(ofTargetOf: disk) where plan.contains(where: { $0.queue == queue.shard.index }) {
-            let made = try specify(plan, queue.disk, queue.shard)
-            let answer = queue.shard.lane.ask { runner -> PathChangeError? in
-                guard let id = queue.shard.id else { return .noSuchDisk }
-                for (id, route) in made.routes { runner.addRoute(id, route) }
-                do throws(PathChangeError) {
-                    try runner.lane.addPaths(id, made.paths, now: runner.time)
-                    return nil
-                } catch {
-                    return error
-                }
-            }
-            guard let answer else { throw .internalFailure("the lane did not answer") }
-            if let error = answer {
-                withdraw(made, of: queue.disk)
-                let names = made.new.map { PathName("\($0.interface ?? "")/\($0.portal)") }
-                for other in done where !names.isEmpty {
+            do throws(ControlError) {
+                done.append((queue, try add(plan, to: queue)))
+            } catch {
+                for (other, names) in done where !names.isEmpty {
                     try? changeInLane(other, names, .remove, force: true)
                 }
-                throw ControlError(error, disk.name)
+                throw error
             }
-            done.append(queue)
         }
-        if let other = done.last?.disk, other !== disk { keepPaths(other) }
+        if let other = done.last?.queue.disk, other !== disk { keepPaths(other) }
+    }
+
+    /// Returns the names of those that its disk had not before.
+    private func add(_ plan: [PlannedPath], to queue: ServedQueue) throws(ControlError) -> [PathName] {
+        let made = try specify(plan, queue.disk, queue.shard)
+        let answer = queue.shard.lane.ask { runner -> PathChangeError? in
+            guard let id = queue.shard.id else { return .noSuchDisk }
+            for (id, route) in made.routes { runner.addRoute(id, route) }
+            do throws(PathChangeError) {
+                try runner.lane.addPaths(id, made.paths, now: runner.time)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let answer, answer == nil {
+            return made.new.map { PathName("\($0.interface ?? "")/\($0.portal)") }
+        }
+        withdraw(made, of: queue.disk)
+        guard let error = answer ?? nil else { throw .internalFailure("the lane did not answer") }
+        throw ControlError(error, queue.disk.name)
     }
 
     /// A path is gone from the lane.
@@ -251,14 +272,30 @@ extension Supervisor {
     }
 }
 
-extension ServedQueue {
-    /// The paths with one of these names that are in use, as `PathName` takes them.
-    fileprivate func enabledPaths(_ names: [PathName]) -> [PathName] {
-        let snapshot = shard.ask { $0.lane.snapshot($1) } ?? nil
-        return (snapshot?.paths ?? []).filter { path in
-            path.standing != .disabled && path.standing != .removing
-                && names.contains { $0.fits(interface: path.interface, portal: path.portal) }
-        }.map { PathName("\($0.interface)/\($0.portal)") }
+/// The paths of a queue that are meant by some names.
+private struct QueuePaths {
+    var queue: ServedQueue
+    /// Of the names those that mean a path of it.
+    var known: [PathName] = []
+    /// Those of the paths that are in use, as `PathName` takes them.
+    var enabled: [PathName] = []
+    /// The names of all its paths.
+    var existing: [String] = []
+    /// How many paths it has beside those that are meant.
+    var others = 0
+
+    init(_ queue: ServedQueue, _ paths: [PathSnapshot], _ names: [PathName]) {
+        self.queue = queue
+        for path in paths where path.standing != .removing {
+            existing.append(path.interface.isEmpty ? path.portal : "\(path.interface)/\(path.portal)")
+            let meant = names.filter { $0.fits(interface: path.interface, portal: path.portal) }
+            known += meant.filter { !known.contains($0) }
+            if meant.isEmpty {
+                others += 1
+            } else if path.standing != .disabled {
+                enabled.append(PathName("\(path.interface)/\(path.portal)"))
+            }
+        }
     }
 }
 

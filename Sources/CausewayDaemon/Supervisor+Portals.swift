@@ -80,7 +80,7 @@ extension Supervisor {
         // Only what can be reached: an array may list ports of networks that this host is not in.
         let plan = try? PathPlan.make(
             interfaces: all.interfaces.filter { !wanted.waiting.contains($0) }, portals: all.portals,
-            disk.multipathing, queues: disk.shards.count)
+            disk.multipathing, queues: queues(ofTargetOf: disk).count)
         let reachable = (plan?.paths ?? []).filter { fresh.contains($0.portal) }
         guard !reachable.isEmpty else { return }
         let names = fresh.filter { portal in reachable.contains { $0.portal == portal } }

@@ -214,15 +214,15 @@ extension Supervisor {
             let before = WantedPaths(interfaces: old.interfaces, portals: try resolve(old.portals))
             let plan = try PathPlan.make(
                 interfaces: new.interfaces, portals: try resolve(new.portals), disk.multipathing,
-                queues: disk.shards.count, mayWait: true)
+                queues: queues(ofTargetOf: disk).count, mayWait: true)
             let after = WantedPaths(
                 interfaces: new.interfaces, portals: try resolve(new.portals),
                 waiting: plan.unusable.map(\.interface))
-            let present = disk.pathNames()
+            let present = queues(ofTargetOf: disk).map { $0.paths ?? [] }
             let more = plan.paths.filter { path in
                 let (interface, portal) = (path.interface ?? "", "\(path.portal)")
                 return !before.covers(interface: interface, portal: portal)
-                    && !present.contains { $0.interface == interface && $0.portal == portal }
+                    && !present[path.queue].contains { $0.interface == interface && $0.portal == portal }
             }
             if !more.isEmpty { try addToLane(disk, more) }
             disk.state.withLock { state in
@@ -234,7 +234,7 @@ extension Supervisor {
             keepPaths(disk)
             for interface in after.waiting { interfaceAppeared(interface) }
             reloading.paths = (before, after)
-            reloading.result.applied += more.filter { $0.queue == 0 }.map { "path \($0.name) is added" }
+            reloading.result.applied += Set(more.map(\.name)).sorted().map { "path \($0) is added" }
             reloading.result.applied += after.waiting.map { "paths through \($0) are made when it appears" }
         } catch {
             reloading.result.problems.append("its paths stay as they are: \(error.message)")

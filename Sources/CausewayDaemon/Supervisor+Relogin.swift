@@ -53,8 +53,11 @@ extension Supervisor {
     func logInAgain(_ targets: Set<ISCSIName>) -> [ISCSIName: LoggedIn] {
         var done: [ISCSIName: LoggedIn] = [:]
         for target in targets {
+            // The one with a queue on every lane that has sessions of the target.
             let disk = state.withLock { state in
-                state.disks.values.filter { $0.target == target }.min { $0.name.text < $1.name.text }
+                state.disks.values.filter { $0.target == target }.max {
+                    ($0.shards.count, $1.name.text) < ($1.shards.count, $0.name.text)
+                }
             }
             guard let disk else { continue }
             var result = LoggedIn()

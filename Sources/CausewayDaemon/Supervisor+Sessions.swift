@@ -80,12 +80,15 @@ extension Supervisor {
     func specifyFences(
         _ disk: AttachedDisk, _ lun: LogicalUnitNumber, besides planned: Set<InitiatorSessionID>
     ) throws(ControlError) -> [PathSpecification] {
-        try recording.withLock { _ throws(ControlError) in
+        try checkOtherLanes(disk, lun)
+        return try recording.withLock { _ throws(ControlError) in
             var fences: [PathSpecification] = []
             for record in try sessionsOnRecord(with: disk.target)
             where record.name.initiator != initiatorName || !planned.contains(record.name.isid) {
                 // Another disk's, of this very daemon.
                 if records.isOwn(record.name) { continue }
+                // A lane fences what its own sessions owe; those of lanes without the disk owe it nothing.
+                if let lane = lane(of: record.name), lane !== disk.shards[0].lane { continue }
                 guard record.hasStood else {
                     records.forget(record.name)
                     continue
@@ -94,6 +97,32 @@ extension Supervisor {
                 fences.append(try specifyFence(record, disk, lun))
             }
             return fences
+        }
+    }
+
+    /// The lane that has a session.
+    private func lane(of session: SessionName) -> LaneHandle? {
+        state.withLock { state in
+            state.routes[session.target, default: [:]].first { $0.key.session == session }?.value.lane
+        }
+    }
+
+    /// Sessions of further queues of the target's other disks may owe the disk a fence: it was detached by
+    /// force. A disk without a queue on their lane cannot have them fenced, for a session logs in on one
+    /// lane.
+    private func checkOtherLanes(_ disk: AttachedDisk, _ lun: LogicalUnitNumber) throws(ControlError) {
+        let target = disk.target
+        let lanes = state.withLock { $0.routes[target, default: [:]].values.map(\.lane) }
+        for lane in lanes where !disk.shards.contains(where: { $0.lane === lane }) {
+            guard let mayWrite = lane.ask({ $0.lane.mayStillWrite(to: lun, of: target) }) else {
+                throw .internalFailure("a lane did not answer")
+            }
+            guard !mayWrite else {
+                throw .busy(
+                    "writes of an earlier attachment may still come to LUN \(disk.request.lun) over a "
+                        + "further queue of another disk of the target: attach it with as many queues as "
+                        + "that one, or detach that one first")
+            }
         }
     }
 
@@ -114,15 +143,7 @@ extension Supervisor {
         _ record: SessionRecord, _ disk: AttachedDisk, _ lun: LogicalUnitNumber
     ) throws(ControlError) -> PathSpecification {
         let lane = disk.shards[0].lane
-        let living = state.withLock { state in
-            state.routes[disk.target, default: [:]].first { $0.key.session == record.name }?.value.lane
-        }
-        guard living == nil || living === lane else {
-            // Two lanes that log in to one session would end it for each other.
-            throw .busy(
-                "an earlier session of this machine may still be writing to LUN \(disk.request.lun), and a "
-                    + "further queue of another disk of the target uses it now: detach that disk first")
-        }
+        let living = self.lane(of: record.name)
         let id = state.withLock { $0.route(of: SessionWay(record.name), in: lane) }
         if living == nil {
             logger.notice(

@@ -111,17 +111,24 @@ if [ "$hardware" = 2 ]; then
     done
 fi
 
-say 'the daemon is killed'
+say 'the daemon is killed while a link is cut'
+cut 1
+wait_until 30 'the path over p1 is given up' path_lost disk1 p1
+load_goes_on 60 'link 1 is cut once more'
 kill -9 "$daemon"
 wait "$daemon" || true
 # In the place of systemd, which keeps the sockets over a restart.
 DAEMON_UNDER=$work/fdstore
 daemon_start
-wait_until 60 'the disk is served again' served
-[ "$("${target}_sessions")" = 4 ] || fail "after the kill the target has $("${target}_sessions") sessions"
+adopted() { grep -q 'adopted as' "$work/causewayd.log"; }
+# Both queues over the other link, the sessions over the dead one fenced through it.
+wait_until 60 'the disk is served again' adopted
 # What was in flight comes again when the kernel's time-out is over.
 load_goes_on 220 'the daemon was killed'
-say "the load goes on $(grep -c 'adopted as' "$work/causewayd.log") adoption later"
+say 'the load goes on over link 2'
+heal 1
+wait_until 60 'all paths are back in both queues' served
+[ "$("${target}_sessions")" = 4 ] || fail "after the kill the target has $("${target}_sessions") sessions"
 
 before=$(dmesg | grep -c 'block nbd' || true)
 took_over() { grep -q 'took over /dev/nbd' "$work/causewayd.log"; }

@@ -21,7 +21,7 @@ struct DiskQueue: BitwiseCopyable {
     var sizeBytes: UInt64 = 0
     var blockShift: UInt8 = 9
     var isReadOnly = false
-    var writeCacheEnabled = true
+    var writeCacheEnabled = true { didSet { if share.isSome { share.publish(hasCache: writeCacheEnabled) } } }
     var supportsFUA = true
     /// New writes wait: earlier ones were answered with an error and may still reach the medium. Where the
     /// disk is evicted, that counts as one, so that the data path has one thing to look at.
@@ -82,9 +82,13 @@ extension DiskQueue {
             ? share.acknowledgedWrites > share.flushedWrites : cache.acknowledged > cache.flushed
     }
 
-    /// Whether the LUN's cache may hold what a FLUSH is for. Another shard may have been told of a cache that
-    /// was switched on, and this one not yet.
-    var mayBeCached: Bool { writeCacheEnabled || share.isSome && hasUnflushedWrites }
+    /// Whether the LUN has a volatile cache. Another shard may have been told of one that was switched on,
+    /// and this one not yet.
+    @inline(__always)
+    var hasCache: Bool { writeCacheEnabled || share.isSome && share.othersHaveCache() }
+
+    /// Whether the LUN's cache may hold what a FLUSH is for.
+    var mayBeCached: Bool { hasCache || share.isSome && hasUnflushedWrites }
 
     /// Counts the losses. A FLUSH promises what was acknowledged before it only if none came meanwhile.
     var losses: UInt64 { share.isSome ? share.losses : cache.losses }

@@ -61,9 +61,11 @@ public final class DiskShares: @unchecked Sendable {
         let debts = Atomic<UInt64>(0)
         /// When its oldest write that has not ended began, at the latest; `.max`: there is none.
         let oldest = Atomic<UInt64>(.max)
+        /// 1: it knows of a volatile cache of the LUN.
+        let hasCache = Atomic<UInt64>(0)
         private let room = (
             UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0),
-            UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0)
+            UInt64(0), UInt64(0), UInt64(0), UInt64(0)
         )
     }
 }
@@ -106,6 +108,9 @@ struct ShareLink: BitwiseCopyable {
     @inline(__always)
     var isSome: Bool { count != 0 }
 
+    /// Nanoseconds after which the other shards' writes wait for one of this.
+    var longestAge: UInt64 { patience }
+
     /// Nanoseconds within which the oldest write must be looked for again.
     var refreshInterval: UInt64 { patience / 4 }
 
@@ -126,7 +131,31 @@ struct ShareLink: BitwiseCopyable {
         unsafe cells[Int(index)].oldest.min(oldest.nanoseconds, ordering: .sequentiallyConsistent)
     }
 
+    func publish(hasCache: Bool) {
+        guard let cells = unsafe cells else { return }
+        unsafe cells[Int(index)].hasCache.store(hasCache ? 1 : 0, ordering: .sequentiallyConsistent)
+    }
+
     // MARK: The others' cells
+
+    /// Whether another shard owes a fence.
+    var othersOweFences: Bool {
+        guard let cells = unsafe cells else { return false }
+        for other in 0..<Int(count) where other != Int(index) {
+            if unsafe cells[other].debts.load(ordering: .sequentiallyConsistent) != 0 { return true }
+        }
+        return false
+    }
+
+    /// Whether another shard knows of a volatile cache.
+    @inline(never)
+    func othersHaveCache() -> Bool {
+        guard let cells = unsafe cells else { return false }
+        for other in 0..<Int(count) where other != Int(index) {
+            if unsafe cells[other].hasCache.load(ordering: .sequentiallyConsistent) != 0 { return true }
+        }
+        return false
+    }
 
     /// Whether a write that began at `began` has to wait for another shard.
     func mustWait(began: Instant, now: Instant) -> Bool {

@@ -94,7 +94,9 @@ extension Lane {
                 }
                 task = next
             }
-            if !diskQueues[disk].pending.isEmpty { hasPending = true }
+            guard !diskQueues[disk].pending.isEmpty else { continue }
+            hasPending = true
+            if diskQueues[disk].share.isSome { awaitShards(disk) }
         }
     }
 

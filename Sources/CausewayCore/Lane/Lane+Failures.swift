@@ -91,7 +91,7 @@ extension Lane {
             let isNews = diskQueues[disk].supportsFUA
             diskQueues[disk].supportsFUA = false
             tasks[task].forceUnitAccess = false
-            if diskQueues[disk].writeCacheEnabled { requests[tasks[task].request].mustSynchronize = true }
+            if diskQueues[disk].hasCache { requests[tasks[task].request].mustSynchronize = true }
             if isNews { refused(disk, "FUA; SYNCHRONIZE CACHE takes its place") }
             return sendAgain(task, first: true)
         }

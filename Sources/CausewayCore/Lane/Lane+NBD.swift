@@ -156,8 +156,8 @@ extension Lane {
         case .write:
             diskQueues[disk].counters.writes &+= 1
             diskQueues[disk].counters.writtenBytes &+= UInt64(header.length)
-            if diskQueues[disk].writeCacheEnabled && !diskQueues[disk].supportsFUA
-                && header.flags.contains(.forceUnitAccess)
+            if header.flags.contains(.forceUnitAccess) && !diskQueues[disk].supportsFUA
+                && diskQueues[disk].hasCache
             {
                 requests[request].mustSynchronize = true
             }
@@ -334,6 +334,11 @@ extension Lane {
         releaseStream(index)
         effects.append(.close(id))
         effects.append(.notice(.clientGone(DiskID(rawValue: disk), requested: requested)))
+        orphanRequests(of: index, disk)
+    }
+
+    /// Requests that nobody waits for any more on this stream run to their end, and new writes wait for it.
+    mutating func orphanRequests(of index: Int32, _ disk: Int32) {
         for request in 0..<Int32(requests.capacity)
         where !requests[request].isFree && !requests[request].isOrphan && requests[request].stream == index {
             requests[request].isOrphan = true

@@ -27,7 +27,7 @@ extension Lane {
     @inline(never)
     mutating func startOther(_ request: Int32, _ header: NBDRequest) {
         let disk = requests[request].disk
-        let isSynchronous = header.flags.contains(.forceUnitAccess) && diskQueues[disk].writeCacheEnabled
+        let isSynchronous = header.flags.contains(.forceUnitAccess) && diskQueues[disk].hasCache
         switch header.command {
         case .flush:
             diskQueues[disk].counters.flushes &+= 1
@@ -62,15 +62,15 @@ extension Lane {
     mutating func startFlush(_ request: Int32) {
         let disk = requests[request].disk
         requests[request].isFullyIssued = true
+        // Which losses were told before this FLUSH, and below which writes it covers; a FLUSH has no range,
+        // so these fields are free. Read before a loss is looked for: one that comes in between fails it.
+        requests[request].issued = UInt32(truncatingIfNeeded: diskQueues[disk].losses)
         // One of ours does its work first.
         if diskQueues[disk].hasUntoldLoss && !requests[request].isOrphan {
             failFlush(request)
             return reply(request)
         }
         guard diskQueues[disk].mayBeCached else { return reply(request) }
-        // Which writes this FLUSH covers, and which losses were told before it; a FLUSH has no range, so
-        // these fields are free.
-        requests[request].issued = UInt32(truncatingIfNeeded: diskQueues[disk].losses)
         requests[request].offset = diskQueues[disk].acknowledgedWrites
         synchronize(request, lba: 0, blocks: 0)
     }
@@ -342,7 +342,7 @@ extension Lane {
         guard requests[request].error == 0 else { return }
         switch NBDCommand(rawValue: requests[request].type) {
         case .write, .writeZeroes, .trim:
-            guard diskQueues[disk].writeCacheEnabled else { return }
+            guard diskQueues[disk].hasCache else { return }
             diskQueues[disk].acknowledgeWrite()
         case .flush:
             // A FLUSH that came before the word of a loss would promise what is lost, also where another has

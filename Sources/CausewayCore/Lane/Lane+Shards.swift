@@ -9,6 +9,12 @@ extension Lane {
         diskQueues[disk].fenceDebts > 0 || diskQueues[disk].share.isSome && othersHold(disk)
     }
 
+    /// Whether writes of a disk wait for a fence, and not merely for an old write of another shard, which has
+    /// a time of its own.
+    func owesFences(_ disk: Int32) -> Bool {
+        diskQueues[disk].fenceDebts > 0 || diskQueues[disk].share.othersOweFences
+    }
+
     @inline(never)
     private func othersHold(_ disk: Int32) -> Bool {
         diskQueues[disk].share.mustWait(began: now, now: now)
@@ -51,7 +57,13 @@ extension Lane {
         let disk = requests[request].disk
         requests[request].isOpenWrite = false
         diskQueues[disk].openWrites -= 1
-        if diskQueues[disk].openWrites == 0 { diskQueues[disk].share.publish(oldest: nil) }
+        if diskQueues[disk].openWrites == 0 {
+            diskQueues[disk].share.publish(oldest: nil)
+        } else if now.nanoseconds(since: requests[request].beganAt) > diskQueues[disk].share.longestAge / 2 {
+            // The others may be waiting for this very one.
+            disks[Int(disk)].shareRefreshedAt = Instant(nanoseconds: 0)
+            wake(at: now)
+        }
     }
 
     /// What comes on a stream is not read for now.
@@ -76,7 +88,14 @@ extension Lane {
         guard isCurrent(id), streams[id.index].mayBeGivenUp, !streams[id.index].isGivenUp else { return }
         self.now = now
         streams[id.index].isGivenUp = true
-        guard streams[id.index].isBlocked else { return }
+        // Nor does the rest of one that has begun. What is under way is owed before anything else is done.
+        let writing = streams[id.index].writing
+        if writing >= 0 {
+            streams[id.index].skipping = Int(requests[writing].length &- requests[writing].issued)
+            streams[id.index].writing = -1
+        }
+        orphanRequests(of: id.index, streams[id.index].owner)
+        guard isCurrent(id), streams[id.index].isBlocked else { return }
         // Or the end would not be read either.
         removeBlocked(id.index)
         parse(id.index)

@@ -16,12 +16,16 @@ struct LaneShardTests {
         return (worlds[0], worlds[1])
     }
 
-    private func shard(_ index: Int, of shares: DiskShares, hasWriteCache: Bool) -> World {
+    private func shard(
+        _ index: Int, of shares: DiskShares, hasWriteCache: Bool,
+        allPathsDown: FailureSettings.Patience = .milliseconds(140_000)
+    ) -> World {
         var options = WorldOptions()
         options.seed = UInt64(index) + 1
         options.share = DiskShare(shares: shares, index: index)
         options.unit.hasWriteCache = hasWriteCache
         options.settings.commandTimeoutMilliseconds = 600_000
+        options.settings.failure.allPathsDownTimeout = allPathsDown
         return ready(options)
     }
 
@@ -93,6 +97,44 @@ struct LaneShardTests {
         run(worlds, for: 100 * .millisecond)
         #expect(written)
         worlds.0.client.stopLoad()
+        settle(worlds)
+    }
+
+    @Test("an old write that ends under load keeps the others waiting no longer")
+    func oldUnderLoad() {
+        let worlds = shards()
+        worlds.0.holdFirstWrite(for: 14 * .second)
+        worlds.0.client.submit(.write, lba: 8, blocks: 8)
+        var load = Load()
+        load.span = 256
+        worlds.0.client.load(load, count: 1_000_000)
+        run(worlds, for: 13 * .second)
+        var written = false
+        worlds.1.client.submit(.write, lba: 8, blocks: 8) { _ in written = true }
+        run(worlds, for: 500 * .millisecond)
+        #expect(!written && !worlds.0.client.isIdle)
+        run(worlds, for: 1 * .second)
+        #expect(written)
+        worlds.0.client.stopLoad()
+        settle(worlds)
+    }
+
+    @Test("a write does not fail for having waited for an old one of another shard")
+    func patience() {
+        let shares = DiskShares(count: 2, kernelTimeoutMilliseconds: Self.kernelTimeoutMilliseconds)
+        let worlds = (
+            shard(0, of: shares, hasWriteCache: false, allPathsDown: .milliseconds(1000)),
+            shard(1, of: shares, hasWriteCache: false, allPathsDown: .milliseconds(1000))
+        )
+        worlds.0.holdFirstWrite(for: 16 * .second)
+        worlds.0.client.submit(.write, lba: 8, blocks: 8)
+        run(worlds, for: 12 * .second)
+        var errors: [UInt32] = []
+        worlds.1.client.submit(.write, lba: 8, blocks: 8) { errors.append($0) }
+        run(worlds, for: 3 * .second)
+        #expect(errors.isEmpty)
+        run(worlds, for: 3 * .second)
+        #expect(errors == [0])
         settle(worlds)
     }
 
@@ -216,7 +258,25 @@ struct LaneShardTests {
             worlds.1.run(limit: 1 * .second)
         }
         #expect(worlds.1.client.isIdle)
-        #expect(commands() == before + 1, "the second one has nothing to flush")
+        #expect(commands() == before + 2)
+        CausewayCoreTests.settle(worlds.0)
+        CausewayCoreTests.settle(worlds.1)
+    }
+
+    @Test("a FLUSH goes to the LUN for what a shard has written to a cache that only another one knows of")
+    func cacheKnownElsewhere() {
+        let shares = DiskShares(count: 2, kernelTimeoutMilliseconds: Self.kernelTimeoutMilliseconds)
+        let worlds = (shard(0, of: shares, hasWriteCache: true), shard(1, of: shares, hasWriteCache: false))
+        worlds.1.client.submit(.write, lba: 8, blocks: 8)
+        worlds.1.run(limit: 1 * .second)
+        func commands() -> UInt64 {
+            worlds.1.snapshot()?.paths.reduce(0) { $0 + $1.counters.commands } ?? 0
+        }
+        let before = commands()
+        worlds.1.client.submit(.flush, lba: 0, blocks: 1)
+        worlds.1.run(limit: 1 * .second)
+        #expect(worlds.1.client.isIdle)
+        #expect(commands() == before + 1)
         CausewayCoreTests.settle(worlds.0)
         CausewayCoreTests.settle(worlds.1)
     }
