@@ -95,7 +95,10 @@ extension Lane {
             streams[id.index].writing = -1
         }
         orphanRequests(of: id.index, streams[id.index].owner)
-        guard isCurrent(id), streams[id.index].isBlocked else { return }
+        guard isCurrent(id) else { return }
+        // None is to be answered here any more.
+        streams[id.index].requests = 0
+        guard streams[id.index].isBlocked else { return }
         // Or the end would not be read either.
         removeBlocked(id.index)
         parse(id.index)

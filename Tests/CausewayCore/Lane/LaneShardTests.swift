@@ -213,6 +213,26 @@ struct LaneShardTests {
         #expect(worlds.0.client.errors == 0)
     }
 
+    @Test("a socket that the kernel disconnects goes at once, and what it had under way is owed")
+    func disconnected() {
+        let worlds = shards()
+        worlds.0.client.mayFail = true
+        worlds.0.holdFirstWrite(for: 3 * .second)
+        worlds.0.client.submit(.write, lba: 8, blocks: 8)
+        run(worlds, for: 100 * .millisecond)
+        worlds.0.client.disconnect()
+        worlds.0.giveUpSocket(of: worlds.0.disks[0])
+        run(worlds, for: 100 * .millisecond)
+        #expect(worlds.0.lane.clients(of: DiskID(rawValue: 0)).isEmpty)
+        var written = false
+        worlds.1.client.submit(.write, lba: 8, blocks: 8) { _ in written = true }
+        run(worlds, for: 1 * .second)
+        #expect(!written)
+        run(worlds, for: 3 * .second)
+        #expect(written)
+        CausewayCoreTests.settle(worlds.1)
+    }
+
     @Test("requests that there was no room to read count from when reading stopped")
     func unread() {
         let worlds = shards()
