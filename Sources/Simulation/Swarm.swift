@@ -57,7 +57,10 @@ public struct Swarm: Sendable, CustomStringConvertible {
         if RandomStream(seed: seed, "LIO").chance(250) { makeLIO() }
         drawRefusals(RandomStream(seed: seed, "refusals"))
         if isCanary { makeCanary(random) }
-        if multipathing == .connections { drawConnections(RandomStream(seed: seed, "connections")) }
+        if multipathing == .connections {
+            drawConnections(RandomStream(seed: seed, "connections"))
+            drawRecovery(RandomStream(seed: seed, "recovery"))
+        }
     }
 
     private mutating func drawPaths(_ random: RandomStream) {
@@ -201,6 +204,16 @@ public struct Swarm: Sendable, CustomStringConvertible {
             : random.pick([.sessionGoesOn, .sessionGoesOnAndLogoutMistakes, .sessionEnds])
         let endsAtOnce = RandomStream(seed: options.seed, "session ends at once").chance(100)
         if endsAtOnce && !options.target.isLIO { options.target.connectionLoss = .sessionEndsAtOnce }
+    }
+
+    /// Whether the commands of a lost connection go on over others, and what the target makes of that.
+    private mutating func drawRecovery(_ random: RandomStream) {
+        guard random.chance(600) else { return }
+        options.parameters.errorRecoveryLevel = random.pick([1, 2, 2, 2, 2])
+        options.target.errorRecoveryLevel = random.pick([0, 1, 2, 2, 2, 2, 2])
+        options.parameters.defaultTime2Wait = random.pick([0, 0, 0, 1, 2])
+        options.parameters.defaultTime2Retain = random.pick([1, 3, 20])
+        options.target.recovery = random.chance(600) ? .works : random.pick(TargetOptions.Recovery.allCases)
     }
 
     private mutating func makeLIO() {
@@ -362,7 +375,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
             bursts \(target.firstBurstLength)/\(target.maxBurstLength), \
             R2T \(target.maxOutstandingR2T), window \(target.window), CHAP \(target.chap)
               paths as \(options.settings.multipathing), up to \(target.maxConnections) a session, \
-            \(target.connectionLoss)
+            \(target.connectionLoss), level \(options.parameters.errorRecoveryLevel)/\
+            \(target.errorRecoveryLevel), \(target.recovery)
               unit     \(unit.blockLength) bytes, cache \(unit.hasWriteCache), FUA \(unit.supportsFUA), \
             thin \(unit.isThin), \
             slow \(unit.slowPermille) of 1000 up to \(unit.slowLatency.upperBound / 1_000_000) ms

@@ -4,10 +4,11 @@
 extension Lane {
     /// How a lost connection may be cleaned up while its session goes on; nil if that cannot be.
     func planCleanUp(_ path: Path, _ session: Session) -> ConnectionCleanUp? {
-        // A login alone waits for such a target's tasks.
-        guard session.cleanUp == nil, session.proof != .waitsForTasks,
-            !owesFence(path), path.barriers.isEmpty, plugger(session) == nil
+        guard session.cleanUp == nil, !owesFence(path), path.barriers.isEmpty, plugger(session) == nil
         else { return nil }
+        let recovery = recovery(of: path, session)
+        // Where its commands do not go on, a login alone waits for such a target's tasks.
+        guard recovery != nil || session.proof != .waitsForTasks else { return nil }
         let others = members(with: path).filter { $0 !== path }
         guard others.allSatisfy({ !owesFence($0) && $0.barriers.isEmpty }) else { return nil }
         guard let via = carrier(for: path) else { return nil }
@@ -15,8 +16,9 @@ extension Lane {
         guard streams[pathQueues[via.index].stream].send.room > numbers.count + 32 else { return nil }
         return ConnectionCleanUp(
             lost: path.index, via: via.index, began: now,
-            phase: .loggingOut(deadline: now.adding(milliseconds: ConnectionCleanUp.milliseconds)),
-            numbers: numbers)
+            phase: recovery.map(ConnectionCleanUp.Phase.recovering)
+                ?? .loggingOut(deadline: now.adding(milliseconds: ConnectionCleanUp.milliseconds)),
+            numbers: numbers, kept: recovery == nil ? [] : commandsToKeep(path))
     }
 
     /// Who is to carry what a lost connection leaves to be done: an interface that takes one path away takes
@@ -79,7 +81,7 @@ extension Lane {
     }
 
     /// The target counts a NOP-Out as it would have counted the command.
-    private mutating func fill(_ numbers: [CmdSN], _ session: Session, through via: Path) -> Bool {
+    mutating func fill(_ numbers: [CmdSN], _ session: Session, through via: Path) -> Bool {
         let stream = pathQueues[via.index].stream
         guard streams[stream].send.room > numbers.count else { return false }
         for number in numbers {
@@ -95,10 +97,15 @@ extension Lane {
 
     mutating func begin(_ cleanUp: ConnectionCleanUp, _ session: Session) {
         session.cleanUp = cleanUp
+        if cleanUp.isRecovery { return goOnRecovering(session) }
         wake(at: now.adding(milliseconds: ConnectionCleanUp.milliseconds))
+        sendLogout(for: cleanUp, .closeConnection)
+    }
+
+    mutating func sendLogout(for cleanUp: ConnectionCleanUp, _ reason: LogoutRequest.Reason) {
         let via = paths[Int(cleanUp.via)]
         let request = LogoutRequest(
-            reason: .closeConnection, initiatorTaskTag: ConnectionCleanUp.tag,
+            reason: reason, initiatorTaskTag: ConnectionCleanUp.tag,
             cid: paths[Int(cleanUp.lost)].cid, cmdSN: cmdSN(via),
             expStatSN: pathQueues[cleanUp.lost].expStatSN)
         sendCold(request.header, [], pathQueues[cleanUp.via].stream)
@@ -108,16 +115,23 @@ extension Lane {
     /// counts any more. Commands that it had not delivered it has discarded (RFC 7143 §11.14): NOP-Outs take
     /// their numbers, and behind them goes the barrier.
     mutating func cleanUpAnswered(_ pdu: LogoutResponse, _ session: Session) {
-        guard var cleanUp = session.cleanUp, case .loggingOut = cleanUp.phase else { return }
+        guard let cleanUp = session.cleanUp, !cleanUp.isFencing else { return }
         session.logoutCarrier = (cleanUp.via, now)
-        let (path, via) = (paths[Int(cleanUp.lost)], paths[Int(cleanUp.via)])
+        if cleanUp.isRecovery { return recoveryLogoutAnswered(pdu, session) }
         guard pdu.response == .closed || pdu.response == .cidNotFound else {
             return giveUpCleanUp(session, "the logout of the connection is answered: \(pdu.response)")
         }
         let missing = cleanUp.numbers.filter { sessionQueues[session.index].expCmdSN <= $0 }
-        guard fill(missing, session, through: via) else {
+        guard fill(missing, session, through: paths[Int(cleanUp.via)]) else {
             return giveUpCleanUp(session, "no room to send what takes the place of lost commands")
         }
+        fenceLost(session)
+    }
+
+    /// What the target may still have of a lost connection it has to finish first.
+    mutating func fenceLost(_ session: Session) {
+        guard var cleanUp = session.cleanUp else { return }
+        let (path, via) = (paths[Int(cleanUp.lost)], paths[Int(cleanUp.via)])
         cleanUp.phase = .fencing
         session.cleanUp = cleanUp
         for disk in targets[Int(path.target)].disks where owesFence(path, disk) {
@@ -166,9 +180,9 @@ extension Lane {
     }
 
     mutating func tickSession(_ target: Target) {
-        guard let session = target.session, let cleanUp = session.cleanUp,
-            case .loggingOut(let deadline) = cleanUp.phase
-        else { return }
+        guard let session = target.session, let cleanUp = session.cleanUp else { return }
+        if cleanUp.isRecovery { return goOnRecovering(session) }
+        guard case .loggingOut(let deadline) = cleanUp.phase else { return }
         guard deadline <= now else { return wake(at: deadline) }
         giveUpCleanUp(session, "the logout of another connection was not answered")
     }

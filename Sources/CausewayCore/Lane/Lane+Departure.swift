@@ -180,6 +180,8 @@ extension Lane {
         case .nopOut where path.session != nil && ConnectionCleanUp.isPlugTag(rejected.initiatorTaskTag):
             connectionLost(path, complaint.description, endsSession: true)
         case .nopOut: _ = pingRejected(path)
+        case .taskManagementRequest where KeptCommand.isTag(rejected.initiatorTaskTag):
+            if let session = path.session { reassignmentRejected(session, "\(complaint)") }
         case .taskManagementRequest:
             if let management = path.management, management.tag == rejected.initiatorTaskTag {
                 escalate(path, management.function, "is rejected: \(reason)")

@@ -95,12 +95,14 @@ extension Lane {
             return violation(path, index, .unknownTask(.scsiDataIn, pdu.initiatorTaskTag))
         }
         let count = Int32(truncatingIfNeeded: pdu.dataSegmentLength)
+        if pdu.dataSN != tasks[task].nextDataSN { beginsAnew(task, pdu) }
         let received = tasks[task].received
         guard pdu.bufferOffset == UInt32(bitPattern: received), count <= tasks[task].byteCount &- received,
             pdu.dataSN == tasks[task].nextDataSN, pdu.flags.isConsistent, unsafe tasks[task].data == nil
         else { return violation(path, index, .dataOutOfPlace(offset: pdu.bufferOffset, count: count)) }
         tasks[task].received = received &+ count
         tasks[task].nextDataSN &+= 1
+        if pdu.flags.contains(.acknowledge) { acknowledgeData(task, pdu, path, index) }
 
         guard pdu.hasStatus else { return unsafe gather(task, data, count) }
         guard countStatus(pdu.statSN, path) else {
@@ -198,6 +200,7 @@ extension Lane {
         guard let task = taskOnPath(pdu.initiatorTaskTag, path) else {
             return violation(path, index, .unknownTask(.readyToTransfer, pdu.initiatorTaskTag))
         }
+        if pdu.r2tSN != tasks[task].nextDataSN && isRepeated(task, pdu, path) { return }
         let transfer = TransferQueue.Transfer(
             targetTransferTag: pdu.targetTransferTag, offset: pdu.bufferOffset,
             remaining: pdu.desiredDataTransferLength, dataSN: 0)

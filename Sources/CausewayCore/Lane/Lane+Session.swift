@@ -293,7 +293,8 @@ extension Lane {
         let isFallout = isMistaken || byTarget && session.cleanUp != nil
         let isOver = isLoggedOut && !leavesTrace(path, session)
         let cleanUp = endsSession || isOver || isMistaken ? nil : planCleanUp(path, session)
-        loseConnection(path, reason, isCulprit: !isFallout)
+        loseConnection(
+            path, reason, isCulprit: !isFallout, keepsCommands: cleanUp?.isRecovery ?? false)
         if let cleanUp {
             begin(cleanUp, session)
         } else if isOver {
@@ -316,6 +317,7 @@ extension Lane {
         let others = members(with: path).filter { $0 !== path }
         if !others.contains(where: { pathQueues[$0.index].isFullFeature }) {
             session.standing = nil
+            if let cleanUp = session.cleanUp { letGo(of: cleanUp) }
             session.cleanUp = nil
         }
         for other in others where other.standsBy && other.attempt == nil { hurry(other) }
@@ -333,7 +335,10 @@ extension Lane {
     mutating func endSession(_ session: Session, because path: Path) {
         guard session.standing != nil else { return }
         session.standing = nil
-        if let cleanUp = session.cleanUp { paths[Int(cleanUp.lost)].barriers = [:] }
+        if let cleanUp = session.cleanUp {
+            paths[Int(cleanUp.lost)].barriers = [:]
+            letGo(of: cleanUp)
+        }
         session.cleanUp = nil
         let others = members(with: path).filter { $0 !== path }
         let count = others.count { pathQueues[$0.index].stream >= 0 }

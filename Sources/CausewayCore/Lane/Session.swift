@@ -24,6 +24,8 @@ final class Session {
     /// How long its leading login may go without a word before another path leads, milliseconds.
     var leaderPatience = firstLeaderPatience
     static let firstLeaderPatience: UInt64 = 200
+    /// The target agreed to ErrorRecoveryLevel 2 and did not keep to it: no login offers it any more.
+    var recoveryIsRefused = false
     /// The newest record of it, for whoever keeps it.
     var recordNumber: UInt64 = 0
 
@@ -36,8 +38,23 @@ struct ConnectionCleanUp {
     enum Phase {
         /// Can move to: fencing, over; or the session ends.
         case loggingOut(deadline: Instant)
+        /// At ErrorRecoveryLevel 2: its commands are made to go on. Can move to: fencing, over; or the
+        /// session ends.
+        case recovering(ConnectionRecovery)
         /// Can move to: over; or the session ends.
         case fencing
+    }
+
+    var isRecovery: Bool { if case .recovering = phase { true } else { false } }
+    var isFencing: Bool { if case .fencing = phase { true } else { false } }
+
+    /// What it waits for, unless that is the LUN.
+    var wait: String? {
+        switch phase {
+        case .loggingOut: "the fence waits for the logout of the lost connection through another one"
+        case .recovering: "commands of the lost connection wait to be reassigned to another one"
+        case .fencing: nil
+        }
     }
 
     static let milliseconds: UInt64 = 2000
@@ -58,4 +75,20 @@ struct ConnectionCleanUp {
     var phase: Phase
     /// Of the commands that were under way on the lost connection.
     var numbers: [CmdSN]
+    /// These commands, in the same order, where they are to go on at ErrorRecoveryLevel 2.
+    var kept: [KeptCommand] = []
+    /// How many of them the target was made to go on with, and how many went out once more.
+    var reassigned = 0
+    var delivered = 0
+}
+
+/// A command of a lost connection that is to go on.
+struct KeptCommand: BitwiseCopyable {
+    /// Tags of TASK REASSIGN lie above all task slots.
+    static let tagBase: UInt32 = 0xfffb_8000
+
+    static func isTag(_ tag: UInt32) -> Bool { tag & 0xffff_8000 == tagBase }
+
+    var reference: TaskReference
+    var lun: UInt64
 }

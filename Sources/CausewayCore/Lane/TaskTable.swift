@@ -107,6 +107,12 @@ struct Task: BitwiseCopyable {
     /// Pinned as long as `data` may still be needed.
     var chunk = ChunkID.none
     var cmdSN = CmdSN(0)
+    /// The generation under which TASK REASSIGN has brought it to its path.
+    var reassignedAs = UInt32.max
+    /// The generation under which Data-In was acknowledged (DataACK), and how much.
+    var acknowledgedAs = UInt32.max
+    var acknowledgedDataSN: UInt32 = 0
+    var acknowledgedBytes: Int32 = 0
     var issuedAt = Instant(nanoseconds: 0)
     /// For `PathLoad`.
     var mark = PathLoad.noMark
