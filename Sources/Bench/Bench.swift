@@ -22,7 +22,8 @@ struct Bench: ParsableCommand {
     var quick = false
     @Option(help: ArgumentHelp("Workloads whose name contains this.", valueName: "workload"))
     var only: String?
-    @Option(help: "Comma-separated: causeway-1, causeway-2, causeway-digests, qemu-nbd, stick.")
+    @Option(
+        help: "Comma-separated: causeway-1, causeway-2, causeway-digests, causeway-queues, qemu-nbd, stick.")
     var contestants: String?
     @Option(help: "What the LUN is made of, comma-separated: null, memory.")
     var media = "null,memory"

@@ -7,14 +7,17 @@ enum Contestant: String, CaseIterable, Codable, ExpressibleByArgument {
     case causewayTwoPaths = "causeway-2"
     /// One path, with CRC32C over every header and all data (RFC 7143 §13.1).
     case causewayDigests = "causeway-digests"
+    /// One path and two queues, each a thread with a session of its own, for two clients.
+    case causewayQueues = "causeway-queues"
     /// QEMU's NBD server on libiscsi: the same job, one path.
     case qemuNBD = "qemu-nbd"
     /// The least a bridge can cost: a C program on plain epoll without errors, digests or paths.
     case stick
 
-    /// How many sessions it holds with the target.
     var paths: Int { self == .causewayTwoPaths ? 2 : 1 }
-    /// Held against the goals: digests do work that the others leave out.
+    /// As many clients share the load.
+    var queues: Int { self == .causewayQueues ? 2 : 1 }
+    /// Held against the goals: digests do work that the others leave out, and queues have more threads.
     var isCauseway: Bool { self == .causewayOnePath || self == .causewayTwoPaths }
 }
 
@@ -53,6 +56,10 @@ final class Bridge {
             return try startCauseway(
                 contestant, socket: socket, log: log, name: name, target: target, in: folder,
                 options: ["--set", "header-digest=crc32c", "--set", "data-digest=crc32c"])
+        case .causewayQueues:
+            return try startCauseway(
+                contestant, socket: socket, log: log, name: name, target: target, in: folder,
+                options: ["--queues", "\(contestant.queues)"])
         case .qemuNBD:
             process = try Child(
                 "qemu-nbd",
@@ -85,13 +92,23 @@ final class Bridge {
         let control = folder.unusedPath("control")
         let state = folder.unusedPath("state")
         guard mkdir(state, 0o700) == 0 else { throw .system(state, errno: errno) }
+        let configuration = folder.unusedPath("causeway.toml")
+        do {
+            try "lanes = \(contestant.queues)\n".write(
+                toFile: configuration, atomically: false, encoding: .utf8)
+        } catch {
+            throw .unusable("\(configuration): \(error.localizedDescription)")
+        }
         let environment = ["CAUSEWAY_CONTROL": control]
         // A daemon of its own for each contestant, hence a name of its own: with one name the sessions of the
         // second would reinstate those of the first (RFC 7143 §6.3.5).
         let initiator = "iqn.2026-01.io.causeway:\(contestant.rawValue)"
         let process = try Child(
             daemon,
-            ["--control", control, "--state-dir", state, "--initiator-name", initiator],
+            [
+                "--control", control, "--state-dir", state, "--config", configuration,
+                "--initiator-name", initiator,
+            ],
             log: log)
         do throws(BenchError) {
             try process.wait(for: "control socket", seconds: 10) {
@@ -103,8 +120,9 @@ final class Bridge {
                 ["attach", "bench", "--target", name] + portals + ["--lun", "1", "--socket", socket]
                     + options,
                 in: folder, environment: environment)
-            try process.wait(for: "\(contestant.paths) paths", seconds: 20) { () throws(BenchError) -> Bool in
-                try target.sessions(of: initiator) >= contestant.paths
+            let sessions = contestant.paths * contestant.queues
+            try process.wait(for: "\(sessions) sessions", seconds: 20) { () throws(BenchError) -> Bool in
+                try target.sessions(of: initiator) >= sessions
             }
         } catch {
             process.end()

@@ -18,11 +18,15 @@ struct Sample: Codable {
         _ workload: Workload, on bridge: Bridge, seconds: Double, mebibytes: Int, in folder: TemporaryFolder
     ) throws(BenchError) -> Sample {
         let output = folder.unusedPath("fio.json")
+        // What is under way is the same for everybody.
+        let clients = min(bridge.contestant.queues, workload.depth)
         let fio = try Child(
             "fio",
             [
                 "--name=\(workload.name)", "--ioengine=nbd", "--uri=nbd+unix:///?socket=\(bridge.socket)",
-                "--rw=\(workload.pattern)", "--bs=\(workload.blockBytes)", "--iodepth=\(workload.depth)",
+                "--rw=\(workload.pattern)", "--bs=\(workload.blockBytes)",
+                "--iodepth=\(workload.depth / clients)",
+                "--numjobs=\(clients)", "--group_reporting",
                 "--size=\(mebibytes)m", "--time_based", "--runtime=\(Int(seconds * 1000))ms", "--thread",
                 // The client's own work is kept small: two processors are all that many machines have for it,
                 // the bridge and the target.

@@ -24,6 +24,19 @@ public struct Configuration: Sendable {
                         file: file, line: disk.discoveryLine,
                         reason: "there is no [discovery.\"\(address)\"] in \(files.adapter)"))
             }
+            if let lanes = adapter.lanes, disk.queues > lanes {
+                problems.append(
+                    ConfigurationProblem(
+                        file: file, line: disk.queuesLine,
+                        reason: "\(disk.queues) queues need as many lanes, and lanes is \(lanes) in "
+                            + files.adapter))
+            }
+            // What the disk says itself is told where it is read.
+            if disk.queues > 1 {
+                problems += QueueRules.endless(settings(of: disk).diskSettings).map {
+                    ConfigurationProblem(file: file, line: disk.queuesLine, reason: $0.reason)
+                }
+            }
             // What the adapter's own sections have wrong is told there.
             let misfit = settings(of: disk).chap.misfit
             let outer = adapter.settings(

@@ -18,6 +18,10 @@ public struct DiskConfiguration: Sendable {
     /// The export socket; nil: a kernel device.
     public var socket: String?
     public var isReadOnly: Bool
+    /// Of the kernel's device, and sessions a path.
+    public var queues: UInt32
+    /// Where its file says so.
+    private(set) var queuesLine: Int?
     /// The discovery address that the target was found at, if the disk names it.
     public var discovery: CausewayControl.PortalAddress?
     /// Where its file says so.
@@ -36,6 +40,7 @@ public struct DiskConfiguration: Sendable {
         lun = request.lun
         socket = request.socket
         isReadOnly = request.readOnly
+        queues = request.queues ?? 1
         layer = SettingLayer(request)
     }
 
@@ -61,6 +66,8 @@ public struct DiskConfiguration: Sendable {
         interfaces = fields.interfaces
         socket = fields.socket
         isReadOnly = fields.isReadOnly
+        queues = fields.queues
+        queuesLine = root["queues"]?.line
         discovery = fields.discovery
         discoveryLine = root["discovery"]?.line
         layer = fields.layer
@@ -86,6 +93,18 @@ public struct DiskConfiguration: Sendable {
                 reading.complain(root[key]?.line, error.message)
             }
         }
+        for (line, reason) in queueProblems(layer.lines(of: QueueRules.keys)) {
+            reading.complain(line, reason)
+        }
+    }
+
+    /// Settings with which it cannot have several queues.
+    /// - Parameter lines: of those that the disk says itself.
+    private func queueProblems(_ lines: [String: Int]) -> [(line: Int?, reason: String)] {
+        guard queues > 1 else { return [] }
+        var settings = InheritedSettings()
+        layer.apply(to: &settings)
+        return QueueRules.endless(settings.diskSettings).map { (lines[$0.key] ?? queuesLine, $0.reason) }
     }
 
     /// What attaches it.
@@ -93,7 +112,7 @@ public struct DiskConfiguration: Sendable {
         AttachRequest(
             name: name, target: target.text, portals: portals, discovery: discovery, interfaces: interfaces,
             lun: lun, socket: socket, readOnly: isReadOnly, settings: settings.disk,
-            queueDepth: settings.queueDepth)
+            queueDepth: settings.queueDepth, queues: queues > 1 ? queues : nil)
     }
 
     /// The text of its file.
@@ -108,6 +127,7 @@ public struct DiskConfiguration: Sendable {
         lines.append("lun = \(lun)")
         if let socket { lines.append("socket = \(Self.quoted(socket))") }
         if isReadOnly { lines.append("read-only = true") }
+        if queues > 1 { lines.append("queues = \(queues)") }
         if let discovery { lines.append("discovery = \(Self.quoted(discovery.description))") }
         return (lines + layer.lines).joined(separator: "\n") + "\n"
     }
@@ -136,10 +156,11 @@ public struct DiskConfiguration: Sendable {
         var lun: UInt64?
         var socket: String?
         var isReadOnly = false
+        var queues: UInt32 = 1
         var discovery: CausewayControl.PortalAddress?
         var layer = SettingLayer()
 
-        static let keys = ["target", "portals", "bind", "lun", "socket", "read-only", "discovery"]
+        static let keys = ["target", "portals", "bind", "lun", "socket", "read-only", "queues", "discovery"]
 
         mutating func read(_ entry: TOMLTable.Entry, _ reading: inout FileReading) {
             if let section = Setting.Section(rawValue: entry.key) {
@@ -160,6 +181,16 @@ public struct DiskConfiguration: Sendable {
                 lun = UInt64(found.number ?? 0)
             case "socket": socket = reading.string(entry)
             case "read-only": isReadOnly = reading.boolean(entry) ?? false
+            case "queues":
+                let range = RequestLimits.queues
+                guard case .integer(let number) = entry.value, let count = UInt32(exactly: number),
+                    range.contains(count)
+                else {
+                    return reading.complain(
+                        entry.line,
+                        "\"queues\" is a number from \(range.lowerBound) to \(range.upperBound)")
+                }
+                queues = count
             case "discovery":
                 if let text = reading.string(entry) { discovery = reading.portal(text, entry.line) }
             default:

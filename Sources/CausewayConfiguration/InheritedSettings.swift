@@ -11,6 +11,13 @@ public struct InheritedSettings: Equatable, Sendable {
     public var parameters = WantedParameters()
 
     public init() {}
+
+    /// What is not named, as the daemon has it. Every value has passed the check of its row.
+    var diskSettings: DiskSettings {
+        var settings = DiskSettings()
+        for (key, text) in disk { try? settings.set(key, to: text) }
+        return settings
+    }
 }
 
 /// A setting that is inherited: a row of `Setting.all`. In a file it stands in the table of its section.

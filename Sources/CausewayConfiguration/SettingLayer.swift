@@ -21,6 +21,15 @@ public struct SettingLayer: Sendable {
         return (chap.last { keys.contains($0.setting.key) } ?? chap.first)?.line
     }
 
+    /// Where the file has these keys of [disk].
+    func lines(of keys: [String]) -> [String: Int] {
+        var lines: [String: Int] = [:]
+        for entry in entries where entry.setting.section == .disk && keys.contains(entry.setting.key) {
+            lines[entry.setting.key] = entry.line
+        }
+        return lines
+    }
+
     /// Secrets' files, and the lines that name them.
     var secretFiles: [(path: String, line: Int)] {
         entries.compactMap { entry in

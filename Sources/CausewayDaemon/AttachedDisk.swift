@@ -9,10 +9,14 @@ import Synchronization
 final class AttachedDisk: Sendable {
     let request: AttachRequest
     let target: ISCSIName
-    let lane: LaneHandle
-    /// What the lane said of it first: ready, or why not.
-    let outcome = Promise<Result<DiskDescription, AttachFailure>>()
-    let detached = Promise<DetachOutcome>()
+    /// Its queues, each in a lane of its own.
+    let shards: [DiskShard]
+    /// What they have in common; nil for a disk of one queue.
+    let shares: DiskShares?
+    /// How long the kernel waits for an answer; nil for a disk of one queue, for which it waits for ever.
+    let kernelTimeoutSeconds: UInt64?
+    /// Held while settings of all queues are changed.
+    let changing = Mutex(())
 
     struct AttachFailure: Error {
         var problems: [PathProblem]
@@ -30,7 +34,6 @@ final class AttachedDisk: Sendable {
 
     /// What changes while it lives.
     struct State {
-        var id: DiskID?
         /// What it was attached with, or what the newest reload made of it; nil before the lane has it.
         var configuration: DiskConfiguration?
         /// Its settings as the configuration had them last; nil where nobody has put that on record.
@@ -52,14 +55,14 @@ final class AttachedDisk: Sendable {
         var isDetaching = false
         /// A polite detach waits in the kernel for what lies in the page cache.
         var isSynchronizing = false
-        /// The flush that a detach waits for.
-        var flush: Promise<NBDError>?
         /// The command of reservations that is under way.
         var reservation: (ticket: UInt64, promise: Promise<Result<ReservationReport, ReservationError>>)?
         var reservationTickets: UInt64 = 0
         var origin = Origin.attached
         /// What keeps it from being served, as it was said last.
         var complaint: String?
+        /// The kernel is given new sockets.
+        var isReconnecting = false
         /// A resize is under way.
         var isResizing = false
         /// What its size is to be, until somebody takes it up.
@@ -71,10 +74,18 @@ final class AttachedDisk: Sendable {
     /// The newest events that `status` shows.
     private static let eventsMax = 64
 
-    init(request: AttachRequest, target: ISCSIName, lane: LaneHandle) {
+    /// - Parameter lanes: one for each queue.
+    init(
+        request: AttachRequest, target: ISCSIName, lanes: [LaneHandle], kernelTimeoutSeconds: UInt64
+    ) {
         self.request = request
         self.target = target
-        self.lane = lane
+        shards = lanes.enumerated().map { DiskShard(index: $0.offset, lane: $0.element) }
+        let isDivided = lanes.count > 1
+        self.kernelTimeoutSeconds = isDivided ? kernelTimeoutSeconds : nil
+        shares =
+            isDivided
+            ? DiskShares(count: lanes.count, kernelTimeoutMilliseconds: kernelTimeoutSeconds * 1000) : nil
         state = Mutex(State())
     }
 
@@ -93,6 +104,11 @@ final class AttachedDisk: Sendable {
     /// Where it is exported, for people.
     var place: String {
         state.withLock { $0.device?.node ?? request.socket ?? "no device yet" }
+    }
+
+    /// Something that a lane says of one of the queues, for people.
+    func text(_ text: String, of shard: DiskShard) -> String {
+        shards.count > 1 ? "queue \(shard.index): \(text)" : text
     }
 
     func remember(_ text: String) {

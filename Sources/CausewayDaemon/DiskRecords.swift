@@ -12,12 +12,15 @@ struct DiskRecord: Codable, Equatable, Sendable {
         var source: String?
         var portal: String
         var isid: String
+        /// Of a disk with several queues, but for the first.
+        var queue: Int?
 
         init(_ path: PlannedPath) {
             interface = path.interface
             source = path.source.map { "\($0)" }
             portal = "\(path.portal)"
             isid = "\(path.isid)"
+            queue = path.queue == 0 ? nil : path.queue
         }
 
         /// nil if it was not this program that wrote it.
@@ -27,7 +30,7 @@ struct DiskRecord: Codable, Equatable, Sendable {
             else { return nil }
             return PlannedPath(
                 interface: interface, source: source.flatMap { IPAddress(parsing: $0) }, portal: portal,
-                isid: isid)
+                isid: isid, queue: queue ?? 0)
         }
     }
 
@@ -65,6 +68,10 @@ struct DiskRecord: Codable, Equatable, Sendable {
     var isDrained = false
     /// The target restarted with acknowledged writes in its cache, and no FLUSH of a client has said so.
     var hasLostWrites: Bool?
+
+    /// How long the kernel waits for an answer, of a disk with several queues: fixed as long as the device is
+    /// there.
+    var kernelTimeoutSeconds: UInt64?
 
     /// With which key it is registered at its LUN.
     var registration: Registration?

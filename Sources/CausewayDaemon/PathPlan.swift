@@ -10,6 +10,18 @@ struct PlannedPath: Hashable, Sendable {
     var source: IPAddress?
     var portal: SocketAddress
     var isid: InitiatorSessionID
+    /// Of the disk's queues the one whose session it is.
+    var queue = 0
+
+    /// The same way in the session of another queue.
+    func inQueue(
+        _ queue: Int, _ multipathing: Multipathing, _ identity: SessionIdentity
+    ) -> PlannedPath {
+        var path = self
+        path.queue = queue
+        path.isid = identity.isid(multipathing, interface: interface, portal: portal, lane: queue)
+        return path
+    }
 
     /// Whether it leads the same way in the same session; its source address may be another.
     func isSamePath(as other: PlannedPath) -> Bool {
@@ -28,7 +40,7 @@ struct PlannedPath: Hashable, Sendable {
 /// packets would take a detour over a router, or nowhere. A portal inside none of their subnets is routed,
 /// and paired with all.
 struct PathPlan: Equatable, Sendable {
-    /// By interface as they were asked for, then by portal.
+    /// By interface as they were asked for, then by portal, then by queue.
     var paths: [PlannedPath] = []
     /// Pairs that make no path although interface and portal are usable each.
     var leftOut: [LeftOutPair] = []
@@ -65,19 +77,27 @@ struct PathPlan: Equatable, Sendable {
     /// Plans for the interfaces and the identity that this machine has now. Throws for the first interface
     /// that can make no path; with `mayWait` only if none can.
     static func make(
-        interfaces: [String], portals: [SocketAddress], _ multipathing: Multipathing, lane: Int,
+        interfaces: [String], portals: [SocketAddress], _ multipathing: Multipathing, queues: Int,
         mayWait: Bool = false
     ) throws(ControlError) -> PathPlan {
         let identity = SessionIdentity.ofThisMachine()
         let present = interfaces.isEmpty ? [] : try presentInterfaces()
         var plan = PathPlan(interfaces: interfaces, portals: portals, present: present) {
-            identity.isid(multipathing, interface: $0, portal: $1, lane: lane)
+            identity.isid(multipathing, interface: $0, portal: $1, lane: 0)
         }
         if let first = plan.unusable.first {
             guard mayWait, !plan.paths.isEmpty else { throw first.error }
             plan.leaveToWaiting(present)
         }
+        plan.multiply(queues, multipathing, identity)
         return plan
+    }
+
+    /// A session in each of the queues for every path.
+    mutating func multiply(_ queues: Int, _ multipathing: Multipathing, _ identity: SessionIdentity) {
+        paths = paths.flatMap { path in
+            (0..<queues).map { path.inQueue($0, multipathing, identity) }
+        }
     }
 
     static func presentInterfaces() throws(ControlError) -> [NetworkInterface] {

@@ -22,12 +22,13 @@ struct SessionIdentity: Hashable, Sendable {
             networkNamespace: (try? MachineIdentity.networkNamespace()) ?? 0)
     }
 
-    /// The ISID of a path's session on a lane.
+    /// The ISID of a path's session. `lane` counts the lanes of one target, which the queues of its disks are
+    /// spread over: it is the same after a restart, whichever threads these are.
     func isid(interface: String?, portal: SocketAddress, lane: Int) -> InitiatorSessionID {
         isid(.data, interface, portal, UInt64(lane))
     }
 
-    /// The ISID of a session on a lane whose connections are the paths to a portal group.
+    /// The ISID of a session on one of a target's lanes whose connections are the paths to a portal group.
     func isid(lane: Int) -> InitiatorSessionID {
         var hash = StableHash(key0: 0x4953_4944)
         hash.append(Purpose.connections.rawValue)

@@ -1,3 +1,4 @@
+import CausewayConfiguration
 import CausewayControl
 import CausewayCore
 import Glibc
@@ -10,8 +11,10 @@ import Synchronization
 struct Adoption: Sendable {
     var disk: AttachedDisk
     var record: DiskRecord
-    /// The daemon's end of its socket, if the service manager has kept it.
-    var socket: Int32?
+    /// The daemon's ends of its sockets, queue by queue, if the service manager has kept all of them.
+    var sockets: [Int32]
+    /// It has kept some.
+    var wasStored: Bool
 }
 
 /// Disks that were there before this daemon: finding them, proving that they are what they were, fencing the
@@ -25,8 +28,10 @@ extension Supervisor {
     private static let reconnectMilliseconds = 30_000
     private static let adoptionPauseSeconds = 10
 
-    /// The name under which the service manager keeps a disk's socket.
-    static func storedName(_ name: DiskName) -> String { "disk-\(name)" }
+    /// The name under which the service manager keeps the socket of a disk's queue. No disk's name has a dot.
+    static func storedName(_ name: DiskName, queue: Int = 0) -> String {
+        queue == 0 ? "disk-\(name)" : "disk-\(name).\(queue)"
+    }
 
     /// Keeps the names of disks on record from everybody else. Nothing is touched yet: another daemon may be
     /// running.
@@ -41,23 +46,49 @@ extension Supervisor {
         }
         for record in found {
             let name = record.request.name
-            let socket = sockets.removeValue(forKey: Self.storedName(name))
-            guard let target = try? ISCSIName(record.request.target) else {
-                logger.error("\(name): its record names no target")
+            let count = record.request.queueCount
+            let own = (0..<count).compactMap {
+                sockets.removeValue(forKey: Self.storedName(name, queue: $0))
+            }
+            guard let disk = makeAdopted(record) else {
+                for descriptor in own { discard(descriptor) }
                 continue
             }
-            let disk = AttachedDisk(request: record.request, target: target, lane: lane(of: target))
             disk.state.withLock {
                 $0.origin = .adopting
                 $0.wanted = record.wanted.paths
             }
+            // As many as there are queues, or the kernel gets new ones.
+            if own.count < count { for descriptor in own { discard(descriptor) } }
             guard (try? reserve(disk)) != nil else { continue }
-            state.withLock { $0.adoptions.append(Adoption(disk: disk, record: record, socket: socket)) }
+            let adoption = Adoption(
+                disk: disk, record: record, sockets: own.count == count ? own : [], wasStored: !own.isEmpty)
+            state.withLock { $0.adoptions.append(adoption) }
         }
         for (name, descriptor) in sockets {
             logger.error("the service manager kept a socket \(name) of which there is no record: closed")
             discard(descriptor)
         }
+    }
+
+    private func makeAdopted(_ record: DiskRecord) -> AttachedDisk? {
+        let name = record.request.name
+        guard let target = try? ISCSIName(record.request.target) else {
+            logger.error("\(name): its record names no target")
+            return nil
+        }
+        let living = Set(state.withLock { $0.disks.values.map(\.target) })
+        guard
+            let lanes = lanes.lanes(
+                of: target, queues: record.request.queueCount, living: living, mayExceed: true)
+        else {
+            logger.error("\(name): there is no lane for each of its queues")
+            return nil
+        }
+        let settings = (try? changed(DiskSettings(), record.request.allSettings)) ?? DiskSettings()
+        return AttachedDisk(
+            request: record.request, target: target, lanes: lanes,
+            kernelTimeoutSeconds: record.kernelTimeoutSeconds ?? QueueRules.kernelTimeoutSeconds(settings))
     }
 
     /// Takes back every disk on record, each in a thread of its own: one that waits for its target holds up
@@ -70,8 +101,8 @@ extension Supervisor {
         }
         for adoption in adoptions {
             // Taken back before a byte is read: should this daemon die too, the kernel is to hear of it.
-            if adoption.socket != nil {
-                try? manager?.removeStored(name: Self.storedName(adoption.disk.name))
+            for queue in 0..<(adoption.wasStored ? adoption.record.request.queueCount : 0) {
+                try? manager?.removeStored(name: Self.storedName(adoption.disk.name, queue: queue))
             }
             inBackground("adopt \(adoption.disk.name)") { [self] in takeBack(adoption) }
         }
@@ -84,18 +115,18 @@ extension Supervisor {
     /// Tries for as long as the disk is on the books: what is in the way, say a secret that cannot be read,
     /// may be mended.
     private func takeBack(_ adoption: Adoption) {
-        var socket = adoption.socket
+        var sockets = adoption.sockets
         while true {
             do throws(ControlError) {
-                return try adopt(adoption.disk, adoption.record, socket: socket)
+                return try adopt(adoption.disk, adoption.record, sockets)
             } catch {
                 let text = "it is not served: \(error.message)"
                 if adoption.disk.state.withLock({ $0.complaint }) != text { complain(adoption.disk, text) }
             }
             // What the lane has is served as far as may be.
-            guard adoption.disk.state.withLock({ $0.id == nil }) else { return }
-            // Whoever took it has closed it.
-            socket = nil
+            guard !adoption.disk.isInLanes else { return }
+            // Whoever took them has closed them.
+            sockets = []
             for _ in 0..<Self.adoptionPauseSeconds {
                 Pause.milliseconds(1000)
                 guard state.withLock({ $0.disks[adoption.disk.name.text] === adoption.disk }) else { return }
@@ -119,9 +150,11 @@ extension Supervisor {
         Glibc.close(descriptor)
     }
 
-    private func adopt(_ disk: AttachedDisk, _ record: DiskRecord, socket: Int32?) throws(ControlError) {
-        var socket = socket
-        defer { if let socket { discard(socket) } }
+    private func adopt(
+        _ disk: AttachedDisk, _ record: DiskRecord, _ sockets: [Int32]
+    ) throws(ControlError) {
+        var sockets = sockets
+        defer { for socket in sockets { discard(socket) } }
         if disk.request.socket == nil {
             guard let device = findDevice(record) else {
                 logger.warning("\(disk.name): its device is gone; its record is removed")
@@ -136,7 +169,10 @@ extension Supervisor {
             return end(disk)
         }
         let description = try attachAgain(disk, record)
-        guard let description else { return }
+        guard let description else {
+            // Detached while its queues came to their lanes one by one: those that came late go, too.
+            return leaveLane(disk, force: true, milliseconds: Self.lateDeviceMilliseconds)
+        }
         disk.state.withLock { $0.description = description }
         // What was set, reloaded or added while it waited stands there now.
         let wasDrained = diskRecords.read(disk.name)?.isDrained ?? record.isDrained
@@ -148,18 +184,19 @@ extension Supervisor {
         if let path = disk.request.socket {
             try exportSocket(disk, path)
         } else if let device = disk.state.withLock({ $0.device }) {
-            if let stored = socket, wasDrained, serve(disk, stored) {
-                socket = nil
-                logger.info("\(disk.name): took over \(device.node), which noticed nothing")
-            } else {
-                if let stored = socket { discard(stored) }
-                socket = nil
-                guard reconnectWithPatience(disk, device, record) else { return }
-            }
+            let stored = sockets
+            sockets = []
+            if !wasDrained { for socket in stored { discard(socket) } }
+            guard takeOver(disk, device, record, wasDrained ? stored : []) else { return }
         }
         disk.state.withLock {
             $0.origin = .adopted
             $0.complaint = nil
+        }
+        if let device = disk.state.withLock({ $0.device }),
+            disk.shards.contains(where: { $0.state.withLock { $0.isCutOff } })
+        {
+            reconnectCutOff(disk, device)
         }
         disk.remember("taken over from the daemon before")
         logger.info("\(disk.name): adopted as \(disk.place)")
@@ -207,23 +244,35 @@ extension Supervisor {
             $0.configured = record.configured
             $0.login = login
         }
-        var specification = try makeSpecification(
-            disk, record.paths.compactMap(\.planned), lun,
-            try changed(DiskSettings(), disk.request.allSettings), login)
-        specification.expected = ExpectedUnit(
-            wwid: record.wwid, sizeBytes: record.sizeBytes, logicalBlockLength: record.blockLength)
-        specification.mayHaveUnflushedWrites = !record.isDrained
-        specification.hasLostWrites = record.hasLostWrites == true
-        specification.registration = record.registration?.registration
-        if let device = disk.state.withLock({ $0.device }), let size = try? device.sizeBytes {
-            // A resize may have ended after the record was written: the kernel's word counts.
-            specification.expected?.sizeBytes = size
+        var size: UInt64?
+        // A resize may have ended after the record was written: the kernel's word counts.
+        if let device = disk.state.withLock({ $0.device }) { size = try? device.sizeBytes }
+        let paths = record.paths.compactMap(\.planned)
+        for shard in disk.shards where shard.id == nil {
+            var specification = try makeSpecification(
+                disk, shard, paths, lun, try changed(DiskSettings(), disk.request.allSettings), login)
+            specification.expected = ExpectedUnit(
+                wwid: record.wwid, sizeBytes: size ?? record.sizeBytes,
+                logicalBlockLength: record.blockLength)
+            specification.mayHaveUnflushedWrites = !record.isDrained
+            specification.hasLostWrites = record.hasLostWrites == true
+            specification.registration = record.registration?.registration
+            try attachToLane(disk, shard, specification)
         }
-        try attachToLane(disk, specification)
+        return awaitQueues(disk)
+    }
+
+    /// Waits, for as long as it takes, until every queue has a path. nil: it was detached meanwhile.
+    private func awaitQueues(_ disk: AttachedDisk) -> DiskDescription? {
+        var descriptions: [DiskDescription] = []
         // A detach that is refused leaves it to be served; one that is done takes it off the books.
         while state.withLock({ $0.disks[disk.name.text] === disk }) {
-            switch disk.outcome.wait(milliseconds: 1000) {
-            case .success(let description): return description
+            switch disk.shards[descriptions.count].outcome.wait(milliseconds: 1000) {
+            case .success(let description):
+                descriptions.append(description)
+                guard descriptions.count == disk.shards.count else { continue }
+                // Each lane has compared what its paths show with the record.
+                return (try? DiskDescription(agreeing: descriptions)) ?? description
             case .failure: return nil
             case nil: continue
             }
@@ -235,13 +284,14 @@ extension Supervisor {
     func notYet(_ disk: AttachedDisk, _ problems: [PathProblem]) {
         let isGone = problems.allSatisfy { [.noSuchLUN, .lunGone, .otherLUN].contains($0.kind) }
         let reasons = Set(problems.map(\.text)).sorted().joined(separator: "; ")
-        complain(
-            disk,
+        let text =
             isGone
-                ? "the LUN that it was is not there (\(reasons)). It is left alone, and I/O to it waits. "
-                    + "It is served as soon as a path shows that LUN; to give it up: "
-                    + "causeway detach --force \(disk.name)"
-                : "no path has come up yet (\(reasons)). I/O to it waits")
+            ? "the LUN that it was is not there (\(reasons)). It is left alone, and I/O to it waits. "
+                + "It is served as soon as a path shows that LUN; to give it up: "
+                + "causeway detach --force \(disk.name)"
+            : "no path has come up yet (\(reasons)). I/O to it waits"
+        // Each queue has it to tell.
+        if disk.state.withLock({ $0.complaint }) != text { complain(disk, text) }
     }
 
     /// Loudly, and in the disk's status.
@@ -253,40 +303,69 @@ extension Supervisor {
 
     // MARK: Sockets
 
-    /// Hands the daemon's end of a socket to the lane.
-    private func serve(_ disk: AttachedDisk, _ descriptor: Int32) -> Bool {
-        guard let id = disk.state.withLock({ $0.id }) else { return false }
-        return disk.lane.ask { $0.addClient(id, descriptor, negotiates: false) } == true
+    /// Hands the daemon's end of a socket to the lane of a queue, or closes it.
+    private func serve(_ shard: DiskShard, _ descriptor: Int32) -> Bool {
+        // Before the lane has it, and may say that it is gone again.
+        shard.state.withLock { $0.isCutOff = false }
+        let answer = shard.ask { $0.addClient($1, descriptor, negotiates: false) }
+        if answer == true { return true }
+        // A lane that does not take it closes it. One that has not been asked has not.
+        if answer == nil { discard(descriptor) }
+        shard.state.withLock { $0.isCutOff = true }
+        return false
     }
 
-    /// Gives the kernel a new socket in place of the dead one, and makes sure that it took it: one for which
-    /// it finds no dead slot is silently dropped.
-    func reconnect(
-        _ disk: AttachedDisk, _ device: KernelDevice, _ record: DiskRecord
+    /// Serves what the kernel has its sockets for: those that were kept, and a new one for every other queue.
+    private func takeOver(
+        _ disk: AttachedDisk, _ device: KernelDevice, _ record: DiskRecord, _ stored: [Int32]
+    ) -> Bool {
+        var others: [DiskShard] = []
+        for shard in disk.shards {
+            if shard.index < stored.count, serve(shard, stored[shard.index]) { continue }
+            others.append(shard)
+        }
+        guard others.isEmpty else { return reconnectWithPatience(disk, device, record, others) }
+        logger.info("\(disk.name): took over \(device.node), which noticed nothing")
+        return true
+    }
+
+    /// Gives the kernel new sockets in place of dead ones, and makes sure that it took them: those for which
+    /// it finds no dead slot are silently dropped.
+    /// - Parameter queues: that have none; the slots are filled in their order.
+    private func reconnect(
+        _ disk: AttachedDisk, _ device: KernelDevice, _ record: DiskRecord, _ queues: inout [DiskShard]
     ) throws(ControlError) {
         var waited = 0
-        while state.withLock({ $0.disks[disk.name.text] === disk }) {
+        while !queues.isEmpty, state.withLock({ $0.disks[disk.name.text] === disk }) {
             guard disk.state.withLock({ !$0.isDetaching || $0.isSynchronizing }) else {
                 Pause.milliseconds(Self.reconnectPauseMilliseconds)
                 continue
             }
             do throws(NBDDeviceError) {
-                var pair = try KernelSocketPair(bufferBytes: 1 << 20)
+                var pairs = try KernelSocketPairs(count: queues.count, bufferBytes: 1 << 20)
                 _ = try call(
                     .reconnect(
                         ReconnectRequest(
                             index: device.index, backendIdentifier: record.backendIdentifier,
-                            sockets: [pair.kernelEnd])))
-                pair.closeKernelEnd()
-                if KernelSocketPair.verifyAdopted(daemonEnd: pair.daemonEnd) != .dropped {
-                    guard serve(disk, pair.takeDaemonEnd()) else {
-                        throw .helperFailed(.unintelligible)
+                            sockets: pairs.kernelEnds)))
+                pairs.closeKernelEnds()
+                var left: [DiskShard] = []
+                var isRefused = false
+                for (place, shard) in queues.enumerated() {
+                    if KernelSocketPair.verifyAdopted(daemonEnd: pairs.daemonEnds[place]) == .dropped {
+                        left.append(shard)
+                    } else if !serve(shard, pairs.takeDaemonEnd(place)) {
+                        left.append(shard)
+                        isRefused = true
                     }
-                    return
                 }
+                queues = left
+                // The others keep what they have.
+                if isRefused { throw .helperFailed(.unintelligible) }
             } catch {
                 throw ControlError(error)
             }
+            guard !queues.isEmpty else { return }
             guard waited < Self.reconnectMilliseconds else {
                 throw .busy("\(device.node) is still served by another process")
             }
@@ -295,11 +374,12 @@ extension Supervisor {
         }
     }
 
-    /// Tries until the kernel has it: another device's call may hold netlink up, say. False once the disk is
-    /// off the books, or the device no longer its own.
+    /// Tries until the kernel has them: another device's call may hold netlink up, say. False once the disk
+    /// is off the books, or the device no longer its own.
     private func reconnectWithPatience(
-        _ disk: AttachedDisk, _ device: KernelDevice, _ record: DiskRecord
+        _ disk: AttachedDisk, _ device: KernelDevice, _ record: DiskRecord, _ queues: [DiskShard]
     ) -> Bool {
+        var queues = queues
         while state.withLock({ $0.disks[disk.name.text] === disk }) {
             guard isOurs(device, disk) else {
                 // A detach that is under way takes it off the books.
@@ -308,7 +388,7 @@ extension Supervisor {
                 continue
             }
             do throws(ControlError) {
-                try reconnect(disk, device, record)
+                try reconnect(disk, device, record, &queues)
                 return state.withLock { $0.disks[disk.name.text] === disk }
             } catch {
                 let text = "the kernel does not take another connection: \(error.message)"
@@ -319,21 +399,45 @@ extension Supervisor {
         return false
     }
 
-    /// The kernel gave up on its socket without being told to: it gets another one.
-    func kernelHungUp(_ disk: AttachedDisk) {
-        let device = disk.state.withLock { state in
-            state.origin == .adopting ? nil : state.device
+    /// The kernel gave up on the socket of a queue without being told to: it gets another one.
+    func kernelHungUp(_ queue: ServedQueue) {
+        let (disk, shard) = (queue.disk, queue.shard)
+        guard let device = disk.state.withLock({ $0.device }) else { return }
+        let text = disk.text("the kernel closed its connection", of: shard)
+        disk.remember(text)
+        logger.error("\(disk.name): \(text); it is given another")
+        shard.state.withLock { $0.isCutOff = true }
+        // Whoever takes it back looks once that is done.
+        if disk.state.withLock({ $0.origin }) != .adopting { reconnectCutOff(disk, device) }
+    }
+
+    private func reconnectCutOff(_ disk: AttachedDisk, _ device: KernelDevice) {
+        // One thread for all queues: the slots of the device are filled in their order.
+        let isFirst = disk.state.withLock { state in
+            guard !state.isReconnecting else { return false }
+            state.isReconnecting = true
+            return true
         }
-        guard let device else { return }
-        disk.remember("the kernel closed its connection")
-        logger.error("\(disk.name): the kernel closed its connection; it is given another")
+        guard isFirst else { return }
         inBackground("again \(disk.name)") { [self] in
-            // Never in a hurry: what made it hang up may come again.
-            Pause.milliseconds(1000)
-            guard let record = diskRecords.read(disk.name) else { return }
-            guard reconnectWithPatience(disk, device, record) else { return }
-            disk.state.withLock { $0.complaint = nil }
-            logger.notice("\(disk.name): the kernel is connected again")
+            while true {
+                // Never in a hurry: what made it hang up may come again.
+                Pause.milliseconds(1000)
+                let isDone = disk.state.withLock { state in
+                    guard !disk.shards.contains(where: { $0.state.withLock { $0.isCutOff } }) else {
+                        return false
+                    }
+                    state.isReconnecting = false
+                    return true
+                }
+                guard !isDone else { return }
+                let queues = disk.shards.filter { $0.state.withLock { $0.isCutOff } }
+                guard let record = diskRecords.read(disk.name),
+                    reconnectWithPatience(disk, device, record, queues)
+                else { return disk.state.withLock { $0.isReconnecting = false } }
+                disk.state.withLock { $0.complaint = nil }
+                logger.notice("\(disk.name): the kernel is connected again")
+            }
         }
     }
 

@@ -16,6 +16,7 @@ extension Supervisor {
         _ request: AttachRequest, _ login: DiskLogin, _ configuration: DiskConfiguration
     ) throws(ControlError) -> DiskReport {
         let settings = try changed(DiskSettings(), request.allSettings)
+        try QueueRules.check(settings, queues: request.queues ?? 1)
         guard let lun = LogicalUnitNumber(Int(clamping: request.lun)) else {
             throw .invalidArgument("LUN \(request.lun) is out of range", remedy: "use a LUN from 0 to 16383")
         }
@@ -23,7 +24,8 @@ extension Supervisor {
         if request.socket == nil { try checkModule() }
         let portals = try resolveAny(request.portals, for: request.name)
         let plan = try PathPlan.make(
-            interfaces: request.interfaces, portals: portals, settings.multipathing, lane: 0,
+            interfaces: request.interfaces, portals: portals, settings.multipathing,
+            queues: request.queueCount,
             mayWait: request.waitForInterfaces)
         for pair in plan.leftOut { logger.info("\(request.name): \(pair)") }
         for missing in plan.unusable {
@@ -32,7 +34,9 @@ extension Supervisor {
         let wanted = WantedPaths(
             interfaces: request.interfaces, portals: portals, waiting: plan.unusable.map(\.interface))
         for warning in NetworkAdvice.warnings(wanted) { logger.warning("\(request.name): \(warning)") }
-        let disk = AttachedDisk(request: request, target: target, lane: lane(of: target))
+        let disk = AttachedDisk(
+            request: request, target: target, lanes: try lanes(of: target, queues: request.queueCount),
+            kernelTimeoutSeconds: QueueRules.kernelTimeoutSeconds(settings))
         disk.state.withLock {
             $0.wanted = wanted
             $0.seenPortals = portals
@@ -42,8 +46,10 @@ extension Supervisor {
         }
         try reserve(disk)
         do throws(ControlError) {
-            let specification = try makeSpecification(disk, plan.paths, lun, settings, login)
-            try attachToLane(disk, specification)
+            for shard in disk.shards {
+                try attachToLane(
+                    disk, shard, try makeSpecification(disk, shard, plan.paths, lun, settings, login))
+            }
             let description = try awaitFirstPath(disk)
             try checkIdentity(disk, description)
             try keep(DiskRecord(disk, plan.paths, description))
@@ -59,13 +65,18 @@ extension Supervisor {
         awaitOtherPaths(disk)
         tellManager()
         let report = try report(disk)
-        logger.info("\(disk.name): attached as \(disk.place), \(report.paths.count) paths")
+        let queues = disk.shards.count > 1 ? ", \(disk.shards.count) queues" : ""
+        logger.info("\(disk.name): attached as \(disk.place), \(report.paths.count) paths\(queues)")
         return report
     }
 
-    /// The target's lane: its disks share its sessions.
-    func lane(of target: ISCSIName) -> LaneHandle {
-        lanes.lane(of: target, living: Set(state.withLock { $0.disks.values.map(\.target) }))
+    /// The lanes of a target's queues: its disks share its sessions.
+    private func lanes(of target: ISCSIName, queues: Int) throws(ControlError) -> [LaneHandle] {
+        let living = Set(state.withLock { $0.disks.values.map(\.target) })
+        if let found = lanes.lanes(of: target, queues: queues, living: living) { return found }
+        throw .invalidArgument(
+            "\(queues) queues need as many lanes, and this daemon has \(lanes.most)",
+            remedy: "set lanes = \(queues) in causeway.toml and restart causewayd, or use fewer queues")
     }
 
     func targetName(_ request: AttachRequest) throws(ControlError) -> ISCSIName {
@@ -153,22 +164,25 @@ extension Supervisor {
         }
     }
 
-    /// What the lane is told: the paths of the plan, and a fence for every other session on record that may
-    /// be writing to the disk's LUN. Their routes are made known to the lane.
+    /// What the lane of a queue is told: the queue's paths of the plan, and in the first one a fence for
+    /// every session on record beside those of all queues that may be writing to the disk's LUN. Their routes
+    /// are made known to the lane.
     func makeSpecification(
-        _ disk: AttachedDisk, _ plan: [PlannedPath], _ lun: LogicalUnitNumber, _ settings: DiskSettings,
-        _ login: DiskLogin
+        _ disk: AttachedDisk, _ shard: DiskShard, _ plan: [PlannedPath], _ lun: LogicalUnitNumber,
+        _ settings: DiskSettings, _ login: DiskLogin
     ) throws(ControlError) -> DiskSpecification {
-        let made = try specify(plan, disk)
-        disk.lane.perform { runner in
+        let made = try specify(plan, disk, shard)
+        shard.lane.perform { runner in
             for (id, route) in made.routes { runner.addRoute(id, route) }
         }
-        let fences = try specifyFences(disk, lun, besides: made.paths)
+        let fences =
+            shard.index == 0 ? try specifyFences(disk, lun, besides: Set(plan.map(\.isid))) : []
         var specification = DiskSpecification(
             name: disk.name.text, target: disk.target, initiatorName: initiatorName, lun: lun,
             paths: made.paths + fences, isReadOnly: disk.request.readOnly, settings: settings)
         specification.authentication = login.authentication
         specification.parameters = login.parameters
+        specification.share = disk.shares.map { DiskShare(shares: $0, index: shard.index) }
         specification.mayLackPreferred = disk.state.withLock {
             !$0.wanted.waiting.isEmpty || $0.origin == .adopting
         }
@@ -176,14 +190,19 @@ extension Supervisor {
     }
 
     func attachToLane(
-        _ disk: AttachedDisk, _ specification: DiskSpecification
+        _ disk: AttachedDisk, _ shard: DiskShard, _ specification: DiskSpecification
     ) throws(ControlError) {
-        let answer = disk.lane.ask { runner -> Result<DiskID, AttachError> in
+        let answer = shard.lane.ask { runner -> Result<DiskID, AttachError> in
             do throws(AttachError) {
                 let id = try runner.lane.attach(specification, now: runner.time)
                 // On the lane's thread, so that no notice of the disk can be heard before it is known.
-                disk.state.withLock { $0.id = id }
-                self.news.send(.attached(LaneDisk(lane: disk.lane.number, id: id), disk))
+                shard.state.withLock { state in
+                    state.id = id
+                    state.wasInLane = true
+                }
+                self.news.send(
+                    .attached(
+                        LaneDisk(lane: shard.lane.number, id: id), ServedQueue(disk: disk, shard: shard)))
                 return .success(id)
             } catch {
                 return .failure(error)
@@ -204,20 +223,28 @@ extension Supervisor {
         }
     }
 
+    /// Waits until every queue has a path.
     private func awaitFirstPath(_ disk: AttachedDisk) throws(ControlError) -> DiskDescription {
-        switch disk.outcome.wait(milliseconds: Self.firstPathMilliseconds) {
-        case .success(let description):
-            disk.state.withLock { $0.description = description }
-            return description
-        case .failure(let failure) where failure.isCancelled: throw .detachedMeanwhile(disk.name)
-        case .failure(let failure): throw explain(failure.problems, disk)
-        case nil:
-            let reasons = (try? report(disk))?.paths.compactMap(\.reason) ?? []
-            throw .portalUnreachable(
-                disk.request.portals[0],
-                reason: "no path came up within \(Self.firstPathMilliseconds / 1000) s"
-                    + (reasons.first.map { ": \($0.escapedForTerminal)" } ?? ""))
+        let deadline = LinuxSystem.MonotonicClock.now().adding(
+            milliseconds: UInt64(Self.firstPathMilliseconds))
+        var descriptions: [DiskDescription] = []
+        for shard in disk.shards {
+            let left = deadline.nanoseconds(since: LinuxSystem.MonotonicClock.now()) / 1_000_000
+            switch shard.outcome.wait(milliseconds: Int(left)) {
+            case .success(let description): descriptions.append(description)
+            case .failure(let failure) where failure.isCancelled: throw .detachedMeanwhile(disk.name)
+            case .failure(let failure): throw explain(failure.problems, disk)
+            case nil:
+                let reasons = (try? report(disk))?.paths.compactMap(\.reason) ?? []
+                throw .portalUnreachable(
+                    disk.request.portals[0],
+                    reason: "no path came up within \(Self.firstPathMilliseconds / 1000) s"
+                        + (reasons.first.map { ": \($0.escapedForTerminal)" } ?? ""))
+            }
         }
+        let description = try DiskDescription(agreeing: descriptions)
+        disk.state.withLock { $0.description = description }
+        return description
     }
 
     /// The most telling of the paths' problems, as what it is: a target that spoke knows more than silence.
@@ -319,14 +346,12 @@ extension Supervisor {
                 state.disks[disk.name.text] = nil
             }
         }
-        let routes = state.withLock { state -> [SessionWay: RouteID] in
+        let routes = state.withLock { state -> [SessionWay: LaneRoute] in
             guard !state.disks.values.contains(where: { $0.target == disk.target }) else { return [:] }
             state.oldLogins[disk.target] = nil
             return state.routes.removeValue(forKey: disk.target) ?? [:]
         }
-        disk.lane.perform { runner in
-            for route in routes.values { runner.removeRoute(route) }
-        }
+        for route in routes.values { route.lane.perform { $0.removeRoute(route.id) } }
         tellManager()
     }
 
@@ -334,10 +359,8 @@ extension Supervisor {
     /// paths.
     func awaitOtherPaths(_ disk: AttachedDisk) {
         for _ in 0..<25 {
-            guard let id = disk.state.withLock({ $0.id }),
-                let snapshot = disk.lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil
-            else { return }
-            let isBusy = snapshot.paths.contains { path in
+            guard let snapshots = disk.snapshots(milliseconds: 1000) else { return }
+            let isBusy = snapshots.flatMap(\.paths).contains { path in
                 switch path.standing {
                 case .connecting, .loggingIn, .verifying, .fencing: true
                 case .down, .active, .suspect, .quarantined, .standby, .unusable, .loggingOut, .disabled,
@@ -360,6 +383,7 @@ extension DiskRecord {
         wanted = Wanted(state.0)
         own = state.1?.ownSettings
         configured = state.2
+        kernelTimeoutSeconds = disk.kernelTimeoutSeconds
     }
 }
 

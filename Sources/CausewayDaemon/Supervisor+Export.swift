@@ -30,7 +30,7 @@ extension Supervisor {
     }
 
     func exportSocket(_ disk: AttachedDisk, _ path: String) throws(ControlError) {
-        guard let id = disk.state.withLock({ $0.id }) else { return }
+        guard disk.isInLanes else { return }
         let listener: ExportListener
         do throws(SystemError) {
             listener = try ExportListener(path: path)
@@ -41,9 +41,14 @@ extension Supervisor {
         }
         disk.state.withLock { $0.listener = listener }
         let descriptor = listener.descriptor
-        let failure = disk.lane.ask { runner -> SystemError? in
+        var passOn: (@Sendable (Int32) -> Bool)?
+        if disk.shards.count > 1 {
+            let spread = ClientSpread(disk.shards)
+            passOn = { spread.take($0) }
+        }
+        let failure = disk.shards[0].ask { [passOn] runner, id -> SystemError? in
             do throws(SystemError) {
-                try runner.listen(descriptor, for: id)
+                try runner.listen(descriptor, for: id, passOn: passOn)
                 return nil
             } catch {
                 return error
@@ -54,34 +59,39 @@ extension Supervisor {
     }
 
     private func exportDevice(_ disk: AttachedDisk, _ description: DiskDescription) throws(ControlError) {
-        guard let id = disk.state.withLock({ $0.id }) else { return }
+        guard disk.isInLanes else { return }
         // Before the kernel's first event of the device, which asks for it.
         describe(disk, description)
+        adviseOnQueues(disk)
         do throws(NBDDeviceError) {
-            var pair = try KernelSocketPair(bufferBytes: 1 << 20)
+            var pairs = try KernelSocketPairs(count: disk.shards.count, bufferBytes: 1 << 20)
             let request = ConnectRequest(
                 sizeBytes: description.export.sizeBytes, blockSizeBytes: description.export.minimumBlockSize,
+                timeoutSeconds: disk.kernelTimeoutSeconds ?? 0,
                 deadConnectionTimeoutSeconds: Self.deadConnectionSeconds,
                 serverFlags: NBDServerFlags(
                     rawValue: UInt64(description.export.transmissionFlags.rawValue)
                         & NBDServerFlags.kernel.rawValue),
                 backendIdentifier: DiskRecord(disk, [], description).backendIdentifier,
-                sockets: [pair.kernelEnd])
+                sockets: pairs.kernelEnds)
             // Served before it is connected: the kernel reads the partition table at once.
-            let daemonEnd = fcntl(pair.daemonEnd, F_DUPFD_CLOEXEC, 0)
-            guard let isServed = disk.lane.ask({ $0.addClient(id, daemonEnd, negotiates: false) }) else {
-                _ = Glibc.close(daemonEnd)
-                throw .helperFailed(.unintelligible)
+            for shard in disk.shards {
+                let daemonEnd = pairs.takeDaemonEnd(shard.index)
+                guard let isServed = shard.ask({ $0.addClient($1, daemonEnd, negotiates: false) }) else {
+                    _ = Glibc.close(daemonEnd)
+                    throw .helperFailed(.unintelligible)
+                }
+                guard isServed else { throw .helperFailed(.unintelligible) }
             }
-            guard isServed else { throw .helperFailed(.unintelligible) }
             let result = try call(.connect(request))
-            pair.closeKernelEnd()
+            pairs.closeKernelEnds()
             guard case .connected(let index) = result else { throw .helperFailed(.unintelligible) }
             let device = KernelDevice(index: index)
             disk.state.withLock { $0.device = device }
             _ = device.waitForNode(timeLimitMilliseconds: 5000)
             let tuned = QueueSettings(
-                ioTimeoutMilliseconds: Self.ioTimeoutMilliseconds,
+                // With several sockets that is the time-out after which the kernel gives one up.
+                ioTimeoutMilliseconds: disk.shards.count > 1 ? nil : Self.ioTimeoutMilliseconds,
                 // What one command carries: a longer request would be cut, and a longer READ gathered by
                 // copying.
                 maxSectorsKilobytes: UInt32(max(description.maxTransferBytes / 1024, 64)),
@@ -134,7 +144,9 @@ extension Supervisor {
     private func detach(_ disk: AttachedDisk, force: Bool) throws(ControlError) {
         guard disk.isExported || disk.state.withLock({ $0.origin == .adopting }) else {
             // Whoever attaches it undoes what is done so far.
-            disk.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: [], isCancelled: true)))
+            for shard in disk.shards {
+                shard.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: [], isCancelled: true)))
+            }
             for _ in 0..<Self.otherDetachMilliseconds / 20
             where state.withLock({ $0.disks[disk.name.text] === disk }) {
                 Pause.milliseconds(20)
@@ -164,39 +176,45 @@ extension Supervisor {
         end(disk)
         logger.info("\(disk.name): detached")
         // Between the first flush and the last, a client may have written.
-        if !force, let outcome = disk.detached.value, !outcome.isFlushed {
+        if !force, let outcome = disk.waitUntilDetached(milliseconds: 0), !outcome.isFlushed {
             throw .flushFailed(disk.name, reason: "the LUN answered with an error", isGone: true)
         }
     }
 
     /// What the LUN's cache holds goes to its medium while there is still a device to keep if that fails.
     private func flush(_ disk: AttachedDisk) throws(ControlError) {
-        guard let id = disk.state.withLock({ $0.id }) else { return }
-        let promise = Promise<NBDError>()
-        disk.state.withLock { $0.flush = promise }
-        defer { disk.state.withLock { $0.flush = nil } }
-        guard disk.lane.ask({ $0.lane.flush(id, now: $0.time) }) != nil else {
-            throw .internalFailure("the lane did not answer")
+        defer { for shard in disk.shards { shard.state.withLock { $0.flush = nil } } }
+        var promises: [Promise<NBDError>] = []
+        for shard in disk.shards {
+            let promise = Promise<NBDError>()
+            shard.state.withLock { $0.flush = promise }
+            guard shard.id != nil else { continue }
+            guard shard.ask({ $0.lane.flush($1, now: $0.time) }) != nil else {
+                throw .internalFailure("the lane did not answer")
+            }
+            promises.append(promise)
         }
-        switch promise.wait(milliseconds: Self.flushMilliseconds) {
-        case NBDError.none?: return
-        case let error?:
-            // That is heard by who detaches it; the next time it may go.
-            disk.lane.perform { $0.lane.lossWasTold(id) }
-            throw .flushFailed(disk.name, reason: "\(error)", isGone: false)
-        case nil:
-            let reasons = (try? report(disk))?.paths.compactMap(\.reason) ?? []
-            throw .flushFailed(
-                disk.name,
-                reason: "no answer within \(Self.flushMilliseconds / 1000) s"
-                    + (reasons.first.map { ": \($0.escapedForTerminal)" } ?? ""),
-                isGone: false)
+        for promise in promises {
+            switch promise.wait(milliseconds: Self.flushMilliseconds) {
+            case NBDError.none?: continue
+            case let error?:
+                // That is heard by who detaches it; the next time it may go.
+                disk.perform { $0.lane.lossWasTold($1) }
+                throw .flushFailed(disk.name, reason: "\(error)", isGone: false)
+            case nil:
+                let reasons = (try? report(disk))?.paths.compactMap(\.reason) ?? []
+                throw .flushFailed(
+                    disk.name,
+                    reason: "no answer within \(Self.flushMilliseconds / 1000) s"
+                        + (reasons.first.map { ": \($0.escapedForTerminal)" } ?? ""),
+                    isGone: false)
+            }
         }
     }
 
     /// The lane has the kernel's socket, or listens for clients.
     private func isServed(_ disk: AttachedDisk) -> Bool {
-        disk.state.withLock { $0.origin != .adopting && $0.id != nil }
+        disk.state.withLock { $0.origin != .adopting } && disk.isInLanes
     }
 
     /// Ends exports on sockets, all at once: no client is served any more, what was accepted is written and
@@ -207,7 +225,7 @@ extension Supervisor {
             return beginToLeaveLane(disk, force: false)
         }
         for disk in leaving {
-            if disk.detached.wait(milliseconds: 35_000)?.isFlushed == false { warnOfLoss(disk) }
+            if disk.waitUntilDetached(milliseconds: 35_000)?.isFlushed == false { warnOfLoss(disk) }
             disk.state.withLock({ $0.listener })?.closeAndRemove()
             forget(disk)
             logger.info("\(disk.name): drained; the next causewayd serves it again")
@@ -221,7 +239,7 @@ extension Supervisor {
     /// Has the lane let go of a disk; without force it answers and flushes what it has accepted before.
     func leaveLane(_ disk: AttachedDisk, force: Bool, milliseconds: Int) {
         guard beginToLeaveLane(disk, force: force) else { return }
-        if disk.detached.wait(milliseconds: milliseconds) == nil {
+        if disk.waitUntilDetached(milliseconds: milliseconds) == nil {
             logger.error("\(disk.name): the lane has not let go of it within \(milliseconds / 1000) s")
         }
     }
@@ -229,12 +247,14 @@ extension Supervisor {
     /// False when it has left already.
     @discardableResult
     func beginToLeaveLane(_ disk: AttachedDisk, force: Bool) -> Bool {
-        guard let id = disk.state.withLock({ $0.id }) else { return false }
-        disk.lane.perform { runner in
-            // Asked again here: by now the number may be another disk's.
-            guard disk.state.withLock({ $0.id }) == id else { return }
-            runner.stopListening(for: id)
-            runner.lane.detach(id, force: force, now: runner.time)
+        guard disk.isInAnyLane else { return false }
+        for shard in disk.shards {
+            shard.perform { runner, id in
+                // Asked again here: by now the number may be another disk's.
+                guard shard.id == id else { return }
+                runner.stopListening(for: id)
+                runner.lane.detach(id, force: force, now: runner.time)
+            }
         }
         return true
     }
@@ -282,15 +302,19 @@ extension Supervisor {
         logger.error("\(disk.name): \(device.node) was disconnected by another program; the disk is detached")
         inBackground("end \(disk.name)") { [self] in
             leaveLane(disk, force: false, milliseconds: 35_000)
-            if disk.detached.value?.isFlushed != true { warnOfLoss(disk) }
+            if disk.waitUntilDetached(milliseconds: 0)?.isFlushed != true { warnOfLoss(disk) }
             end(disk)
         }
     }
 
     /// Who is connected to the export socket: cutting a running client off takes more than a plain detach.
     private func checkClients(_ disk: AttachedDisk) throws(ControlError) {
-        guard let path = disk.request.socket, let id = disk.state.withLock({ $0.id }) else { return }
-        let processes = disk.lane.ask { $0.clientProcesses(of: id) } ?? []
+        guard let path = disk.request.socket else { return }
+        var processes: [Int32] = []
+        for process in (disk.ask { $0.clientProcesses(of: $1) } ?? []).joined()
+        where !processes.contains(process) {
+            processes.append(process)
+        }
         guard !processes.isEmpty else { return }
         throw .deviceInUse(
             disk.name, device: path, holders: processes.map { "process \($0) is connected" })
@@ -301,5 +325,23 @@ extension Supervisor {
         guard !users.isEmpty else { return }
         throw .deviceInUse(
             disk.name, device: device.node, holders: users.map { "\($0)".escapedForTerminal })
+    }
+}
+
+/// Gives the clients of an export socket to the queues of its disk in turn. The lane of the first queue hears
+/// them all.
+private final class ClientSpread: Sendable {
+    private let shards: [DiskShard]
+    private let next = Atomic<Int>(0)
+
+    init(_ shards: [DiskShard]) { self.shards = shards }
+
+    /// Returns false if it is the first queue's.
+    func take(_ descriptor: Int32) -> Bool {
+        let turn = next.wrappingAdd(1, ordering: .relaxed).oldValue
+        let shard = shards[turn % shards.count]
+        guard shard.index > 0, let id = shard.id else { return false }
+        shard.lane.perform { $0.addClient(id, descriptor, negotiates: true) }
+        return true
     }
 }

@@ -17,14 +17,13 @@ extension Supervisor {
     /// waits for the next daemon with nothing of consequence under way.
     func handOver(_ disks: [AttachedDisk]) {
         let served = disks.filter { disk in
-            disk.state.withLock { $0.id != nil && !$0.isDetaching && $0.origin != .adopting }
+            disk.isInLanes && disk.state.withLock { !$0.isDetaching && $0.origin != .adopting }
         }
         // From now on nothing may change the device.
         for disk in served { disk.state.withLock { $0.isDetaching = true } }
         for disk in served {
             awaitResize(of: disk, milliseconds: Self.drainMilliseconds)
-            guard let id = disk.state.withLock({ $0.id }) else { continue }
-            disk.lane.perform { $0.lane.quiesce(id) }
+            disk.perform { $0.lane.quiesce($1) }
         }
         var left = Self.drainMilliseconds
         var waiting = served
@@ -61,29 +60,36 @@ extension Supervisor {
 
     /// Nothing ends now, and nothing could be flushed.
     private func isHeld(_ disk: AttachedDisk) -> Bool {
-        guard let id = disk.state.withLock({ $0.id }) else { return false }
-        return disk.lane.ask({ $0.lane.isHeld(id) }) ?? false
+        disk.shards.contains { $0.ask { $0.lane.isHeld($1) } ?? false }
     }
 
-    /// The daemon's ends of a quiet disk's sockets; nil while something is under way.
+    /// The daemon's ends of a quiet disk's sockets, queue by queue; nil while something is under way.
     private func takeSockets(of disk: AttachedDisk) -> [Int32]? {
-        guard let id = disk.state.withLock({ $0.id }) else { return [] }
-        return disk.lane.ask { runner -> [Int32]? in
-            runner.lane.isQuiet(id) ? runner.handOverClients(of: id) : nil
-        } ?? nil
+        guard disk.isInAnyLane else { return [] }
+        // What is quiet stays so: its clients are read no more.
+        guard disk.shards.allSatisfy({ $0.ask { $0.lane.isQuiet($1) } == true }) else { return nil }
+        var sockets: [Int32] = []
+        for shard in disk.shards {
+            let own = shard.ask { $0.lane.isQuiet($1) ? $0.handOverClients(of: $1) : [] }
+            sockets += own ?? []
+        }
+        return sockets
     }
 
     private func store(_ sockets: [Int32], _ disk: AttachedDisk) {
-        guard disk.detached.wait(milliseconds: 35_000)?.isFlushed == true else {
+        guard disk.waitUntilDetached(milliseconds: 35_000)?.isFlushed == true else {
             // The sockets close with this process, and the next daemon takes it for a crash.
             return logger.warning("\(disk.name): it was not flushed, or not all of it")
         }
         do throws(SystemError) {
             try diskRecords.change(disk.name) { $0.isDrained = true }
-            guard let manager, sockets.count == 1 else { return }
-            try manager.store(sockets[0], name: Self.storedName(disk.name))
+            // One of a queue that the kernel had hung up on is missing: the next daemon gives it new ones.
+            guard let manager, sockets.count == disk.shards.count else { return }
+            for (queue, socket) in sockets.enumerated() {
+                try manager.store(socket, name: Self.storedName(disk.name, queue: queue))
+            }
         } catch {
-            logger.warning("\(disk.name): its socket is not handed over: \(error)")
+            logger.warning("\(disk.name): its sockets are not handed over: \(error)")
         }
     }
 

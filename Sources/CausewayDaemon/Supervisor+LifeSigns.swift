@@ -53,10 +53,8 @@ extension Supervisor {
 
     /// nil while it is being attached or detached.
     private func pathCounts(of disk: AttachedDisk) -> (active: Int, total: Int)? {
-        let (id, waiting) = disk.state.withLock { ($0.id, $0.wanted.waiting.count) }
-        guard let id, let snapshot = disk.lane.ask({ $0.lane.snapshot(id) }) ?? nil, snapshot.isReady else {
-            return nil
-        }
+        let waiting = disk.state.withLock { $0.wanted.waiting.count }
+        guard let snapshot = disk.snapshot(), snapshot.isReady else { return nil }
         let active = snapshot.paths.count { $0.standing == .active || $0.standing == .standby }
         return (active, snapshot.paths.count + waiting)
     }

@@ -13,21 +13,23 @@ extension Supervisor {
                 key: row.key.name, allowed: row.allowed, standard: row.key.definition.defaultValue,
                 rule: row.rule)
         }
-        guard let id = disk.state.withLock({ $0.id }) else {
-            throw .busy("\(name) is being attached or detached")
-        }
-        guard let answer = disk.lane.ask({ $0.lane.parameters(of: id) }) else {
+        guard disk.isInLanes else { throw .busy("\(name) is being attached or detached") }
+        guard let answers = disk.ask({ $0.lane.parameters(of: $1) }) else {
             throw .internalFailure("the lane did not answer")
         }
         func byKey(_ texts: [String]) -> [String: String] {
             Dictionary(zip(rows.map(\.key.name), texts)) { first, _ in first }
         }
-        let paths = (answer ?? []).map { path in
-            ParametersReport.Path(
-                interface: path.interface.isEmpty ? nil : path.interface,
-                portal: (try? PortalAddress(parsing: path.portal)) ?? PortalAddress(host: path.portal),
-                wanted: byKey(path.wanted), negotiated: path.negotiated.map(byKey),
-                authentication: path.authentication)
+        var paths: [ParametersReport.Path] = []
+        for (queue, answer) in answers.enumerated() {
+            paths += (answer ?? []).map { path in
+                ParametersReport.Path(
+                    queue: answers.count > 1 ? UInt32(queue) : nil,
+                    interface: path.interface.isEmpty ? nil : path.interface,
+                    portal: (try? PortalAddress(parsing: path.portal)) ?? PortalAddress(host: path.portal),
+                    wanted: byKey(path.wanted), negotiated: path.negotiated.map(byKey),
+                    authentication: path.authentication)
+            }
         }
         return ParametersReport(keys: keys, paths: paths)
     }

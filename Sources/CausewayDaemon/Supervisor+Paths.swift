@@ -15,7 +15,8 @@ extension Supervisor {
         // Planned with all there are: an interface is paired with the portals that none is nearer to.
         let all = wanted.adding(interfaces: interfaces, portals: portals)
         let plan = try PathPlan.make(
-            interfaces: all.interfaces, portals: all.portals, disk.multipathing, lane: 0)
+            interfaces: all.interfaces, portals: all.portals, disk.multipathing,
+            queues: queues(ofTargetOf: disk).count)
         let asked = plan.paths.filter {
             portals.contains($0.portal) && ($0.interface.map(interfaces.contains) ?? interfaces.isEmpty)
         }
@@ -28,20 +29,19 @@ extension Supervisor {
         try addToLane(disk, asked)
         disk.state.withLock { $0.wanted = all }
         keepPaths(disk)
-        disk.remember("added \(asked.map { "\($0.interface ?? "") \($0.portal)" }.joined(separator: ", "))")
+        let ways = asked.filter { $0.queue == 0 }
+        disk.remember("added \(ways.map { "\($0.interface ?? "") \($0.portal)" }.joined(separator: ", "))")
         awaitOtherPaths(disk)
         return try report(disk)
     }
 
     func changePaths(_ request: ChangePathsRequest, _ change: PathChange) throws(ControlError) -> DiskReport {
         let disk = try find(request.name)
-        guard let id = disk.state.withLock({ $0.id }) else {
-            throw .busy("\(request.name) is being attached or detached")
-        }
+        guard disk.isInLanes else { throw .busy("\(request.name) is being attached or detached") }
         // An interface that is waited for has no path in the lane.
         let waiting = change == .remove ? disk.state.withLock { $0.wanted.waiting } : []
         let present = request.paths.filter { !waiting.contains($0) }
-        if !present.isEmpty { try changeInLane(disk, id, present, change, force: request.force) }
+        if !present.isEmpty { try changeInLanes(disk, present, change, force: request.force) }
         if change == .remove {
             disk.state.withLock { $0.wanted.waiting.removeAll(where: request.paths.contains) }
         }
@@ -50,11 +50,58 @@ extension Supervisor {
         return try report(disk)
     }
 
-    private func changeInLane(
-        _ disk: AttachedDisk, _ id: DiskID, _ paths: [String], _ change: PathChange, force: Bool
+    /// The queues that have sessions on the paths of a disk's target: its own, and where another disk of the
+    /// target has more, those too. Disks of one target share its paths.
+    func queues(ofTargetOf disk: AttachedDisk) -> [ServedQueue] {
+        let siblings = state.withLock { $0.disks.values.filter { $0.target == disk.target } }
+        let widest = siblings.filter(\.isInLanes).max { $0.shards.count < $1.shards.count }
+        let own = disk.shards.map { ServedQueue(disk: disk, shard: $0) }
+        guard let widest else { return own }
+        return own + widest.shards.dropFirst(own.count).map { ServedQueue(disk: widest, shard: $0) }
+    }
+
+    /// In all queues that have the paths, or in none.
+    private func changeInLanes(
+        _ disk: AttachedDisk, _ paths: [String], _ change: PathChange, force: Bool
     ) throws(ControlError) {
         let names = paths.map { PathName($0) }
-        let answer = disk.lane.ask { runner -> PathChangeError? in
+        let all = queues(ofTargetOf: disk)
+        guard all.count > 1 else { return try changeInLane(all[0], names, change, force: force) }
+        var before: [QueuePaths] = []
+        for queue in all {
+            guard let paths = queue.paths else { throw .internalFailure("the lane did not answer") }
+            before.append(QueuePaths(queue, paths, names))
+        }
+        for name in names where !before.contains(where: { $0.known.contains(name) }) {
+            let existing = Set(before.flatMap(\.existing)).sorted()
+            throw ControlError(.noSuchPath(name.text, existing: existing), disk.name)
+        }
+        // The one with the fewest first: where that keeps a path, the others do.
+        let queues = before.filter { !$0.known.isEmpty }.sorted { $0.others < $1.others }
+        guard change != .enable else {
+            for each in queues { try changeInLane(each.queue, each.known, change, force: force) }
+            return
+        }
+        // What a queue refuses is undone in the others, so a path is only disabled at first.
+        do throws(ControlError) {
+            for each in queues { try changeInLane(each.queue, each.known, .disable, force: force) }
+            if change == .remove, let first = queues.first {
+                try changeInLane(first.queue, first.known, .remove, force: true)
+            }
+        } catch {
+            for each in queues where !each.enabled.isEmpty {
+                try? changeInLane(each.queue, each.enabled, .enable, force: true)
+            }
+            throw error
+        }
+        guard change == .remove else { return }
+        for each in queues.dropFirst() { try changeInLane(each.queue, each.known, .remove, force: true) }
+    }
+
+    private func changeInLane(
+        _ queue: ServedQueue, _ names: [PathName], _ change: PathChange, force: Bool
+    ) throws(ControlError) {
+        let answer = queue.shard.ask { runner, id -> PathChangeError? in
             do throws(PathChangeError) {
                 switch change {
                 case .enable: try runner.lane.enablePaths(id, named: names, now: runner.time)
@@ -68,25 +115,40 @@ extension Supervisor {
             }
         }
         guard let answer else { throw .internalFailure("the lane did not answer") }
-        if let error = answer { throw ControlError(error, disk.name) }
+        if let error = answer { throw ControlError(error, queue.disk.name) }
     }
 
     /// For the table that the command prints: most paths have drained in a moment.
     private func awaitRetirement(_ disk: AttachedDisk) {
         for _ in 0..<50 {
-            guard let id = disk.state.withLock({ $0.id }),
-                let snapshot = disk.lane.ask(milliseconds: 1000, { $0.lane.snapshot(id) }) ?? nil,
+            guard let snapshot = disk.snapshot(milliseconds: 1000),
                 snapshot.paths.contains(where: { $0.standing == .removing })
             else { return }
             Pause.milliseconds(20)
         }
     }
 
-    /// Has the lane make paths to a disk's target that are planned and that it has not got.
+    /// Has the lanes make paths to a disk's target that are planned and that they have not got, all or none.
     func addToLane(_ disk: AttachedDisk, _ plan: [PlannedPath]) throws(ControlError) {
-        let made = try specify(plan, disk)
-        let answer = disk.lane.ask { runner -> PathChangeError? in
-            guard let id = disk.state.withLock({ $0.id }) else { return .noSuchDisk }
+        var done: [(queue: ServedQueue, names: [PathName])] = []
+        for queue in queues(ofTargetOf: disk) where plan.contains(where: { $0.queue == queue.shard.index }) {
+            do throws(ControlError) {
+                done.append((queue, try add(plan, to: queue)))
+            } catch {
+                for (other, names) in done where !names.isEmpty {
+                    try? changeInLane(other, names, .remove, force: true)
+                }
+                throw error
+            }
+        }
+        if let other = done.last?.queue.disk, other !== disk { keepPaths(other) }
+    }
+
+    /// Returns the names of those that its disk had not before.
+    private func add(_ plan: [PlannedPath], to queue: ServedQueue) throws(ControlError) -> [PathName] {
+        let made = try specify(plan, queue.disk, queue.shard)
+        let answer = queue.shard.lane.ask { runner -> PathChangeError? in
+            guard let id = queue.shard.id else { return .noSuchDisk }
             for (id, route) in made.routes { runner.addRoute(id, route) }
             do throws(PathChangeError) {
                 try runner.lane.addPaths(id, made.paths, now: runner.time)
@@ -95,11 +157,12 @@ extension Supervisor {
                 return error
             }
         }
-        guard let answer else { throw .internalFailure("the lane did not answer") }
-        if let error = answer {
-            withdraw(made, of: disk)
-            throw ControlError(error, disk.name)
+        if let answer, answer == nil {
+            return made.new.map { PathName("\($0.interface ?? "")/\($0.portal)") }
         }
+        withdraw(made, of: queue.disk)
+        guard let error = answer ?? nil else { throw .internalFailure("the lane did not answer") }
+        throw ControlError(error, queue.disk.name)
     }
 
     /// A path is gone from the lane.
@@ -136,23 +199,25 @@ extension Supervisor {
     func interfaceAppeared(_ name: String) {
         let disks = state.withLock { Array($0.disks.values) }
         let concerned = disks.filter { disk in
-            disk.state.withLock { $0.id != nil && $0.wanted.interfaces.contains(name) }
+            disk.isInLanes && disk.state.withLock { $0.wanted.interfaces.contains(name) }
         }
         guard !concerned.isEmpty, let present = try? PathPlan.presentInterfaces() else { return }
         let identity = SessionIdentity.ofThisMachine()
         for disk in concerned {
             let wanted = disk.state.withLock { $0.wanted }
-            let plan = PathPlan(interfaces: wanted.interfaces, portals: wanted.portals, present: present) {
+            var plan = PathPlan(interfaces: wanted.interfaces, portals: wanted.portals, present: present) {
                 identity.isid(disk.multipathing, interface: $0, portal: $1, lane: 0)
             }
+            plan.multiply(disk.shards.count, disk.multipathing, identity)
             let own = plan.paths.filter { $0.interface == name }
             refreshRoutes(disk, own)
             guard wanted.waiting.contains(name), !own.isEmpty else { continue }
             do throws(ControlError) {
-                try addInBackground(disk, own)
+                for shard in disk.shards { try addInBackground(disk, shard, own) }
                 disk.state.withLock { state in state.wanted.waiting.removeAll { $0 == name } }
                 keepPaths(disk)
-                logger.info("\(disk.name): \(name) has appeared: \(own.count) paths more")
+                let count = own.count { $0.queue == 0 }
+                logger.info("\(disk.name): \(name) has appeared: \(count) paths more")
                 disk.remember("\(name) has appeared")
             } catch {
                 logger.error("\(disk.name): \(name) has appeared, but makes no path: \(error.message)")
@@ -161,10 +226,12 @@ extension Supervisor {
     }
 
     /// The watch thread waits for no lane.
-    private func addInBackground(_ disk: AttachedDisk, _ plan: [PlannedPath]) throws(ControlError) {
-        let made = try specify(plan, disk)
-        disk.lane.perform { [self] runner in
-            guard let id = disk.state.withLock({ $0.id }) else {
+    private func addInBackground(
+        _ disk: AttachedDisk, _ shard: DiskShard, _ plan: [PlannedPath]
+    ) throws(ControlError) {
+        let made = try specify(plan, disk, shard)
+        shard.lane.perform { [self] runner in
+            guard let id = shard.id else {
                 return inBackground("withdraw \(disk.name)") { [self] in withdraw(made, of: disk) }
             }
             for (id, route) in made.routes { runner.addRoute(id, route) }
@@ -196,11 +263,37 @@ extension Supervisor {
                 }
             }
         }
-        guard !routes.isEmpty else { return }
-        disk.lane.perform { runner in
-            for (id, path) in routes {
-                runner.addRoute(id, path.route)
-                runner.lane.sourceChanged(id, to: path.source?.description ?? "")
+        for (route, path) in routes {
+            route.lane.perform { runner in
+                runner.addRoute(route.id, path.route)
+                runner.lane.sourceChanged(route.id, to: path.source?.description ?? "")
+            }
+        }
+    }
+}
+
+/// The paths of a queue that are meant by some names.
+private struct QueuePaths {
+    var queue: ServedQueue
+    /// Of the names those that mean a path of it.
+    var known: [PathName] = []
+    /// Those of the paths that are in use, as `PathName` takes them.
+    var enabled: [PathName] = []
+    /// The names of all its paths.
+    var existing: [String] = []
+    /// How many paths it has beside those that are meant.
+    var others = 0
+
+    init(_ queue: ServedQueue, _ paths: [PathSnapshot], _ names: [PathName]) {
+        self.queue = queue
+        for path in paths where path.standing != .removing {
+            existing.append(path.interface.isEmpty ? path.portal : "\(path.interface)/\(path.portal)")
+            let meant = names.filter { $0.fits(interface: path.interface, portal: path.portal) }
+            known += meant.filter { !known.contains($0) }
+            if meant.isEmpty {
+                others += 1
+            } else if path.standing != .disabled {
+                enabled.append(PathName("\(path.interface)/\(path.portal)"))
             }
         }
     }

@@ -18,8 +18,9 @@ extension Supervisor {
         var due: [AttachedDisk] = []
         for disk in state.withLock({ Array($0.disks.values) }) {
             guard let settings = disk.portals(now), settings.discovery != .ignore else { continue }
+            let isInLanes = disk.isInLanes
             let isDue = disk.state.withLock { state in
-                guard state.id != nil, !state.isDetaching else { return false }
+                guard isInLanes, !state.isDetaching else { return false }
                 let next = state.nextDiscovery ?? now.adding(milliseconds: Self.firstMilliseconds)
                 state.nextDiscovery =
                     next <= now ? now.adding(milliseconds: settings.intervalMilliseconds) : next
@@ -79,7 +80,7 @@ extension Supervisor {
         // Only what can be reached: an array may list ports of networks that this host is not in.
         let plan = try? PathPlan.make(
             interfaces: all.interfaces.filter { !wanted.waiting.contains($0) }, portals: all.portals,
-            disk.multipathing, lane: 0)
+            disk.multipathing, queues: queues(ofTargetOf: disk).count)
         let reachable = (plan?.paths ?? []).filter { fresh.contains($0.portal) }
         guard !reachable.isEmpty else { return }
         let names = fresh.filter { portal in reachable.contains { $0.portal == portal } }
@@ -96,7 +97,8 @@ extension Supervisor {
                 state.otherPortals.removeAll(where: names.contains)
             }
             keepPaths(disk)
-            logger.info("\(disk.name): the target has new portals, \(text): \(reachable.count) paths more")
+            let count = reachable.count { $0.queue == 0 }
+            logger.info("\(disk.name): the target has new portals, \(text): \(count) paths more")
             disk.remember("new portals of the target: \(text)")
         } catch {
             logger.error("\(disk.name): no path to the target's new portals \(text): \(error.message)")
@@ -107,8 +109,7 @@ extension Supervisor {
 extension AttachedDisk {
     /// As the lane has them.
     func settings() -> DiskSettings? {
-        guard let id = state.withLock({ $0.id }) else { return nil }
-        return lane.ask(milliseconds: 1000) { $0.lane.snapshot(id)?.settings } ?? nil
+        shards[0].ask(milliseconds: 1000) { $0.lane.snapshot($1)?.settings } ?? nil
     }
 
     fileprivate func portals(

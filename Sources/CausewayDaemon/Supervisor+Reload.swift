@@ -27,7 +27,6 @@ extension Supervisor {
     /// A disk that is attached, and what the configuration has for it now.
     private struct Reloading {
         var disk: AttachedDisk
-        var id: DiskID
         var hasFile: Bool
         var configuration: DiskConfiguration
         var settings: InheritedSettings
@@ -82,15 +81,15 @@ extension Supervisor {
     private func prepare(
         _ disk: AttachedDisk, _ configuration: Configuration, _ mistakes: inout [String]
     ) -> Reloading? {
-        let (id, own, isReady) = disk.state.withLock { state in
-            (state.id, state.configuration, state.origin == .adopting || state.description != nil)
+        let (own, isReady) = disk.state.withLock { state in
+            (state.configuration, state.origin == .adopting || state.description != nil)
         }
-        guard let id, let own, isReady, !disk.isDetaching else { return nil }
+        guard disk.isInLanes, let own, isReady, !disk.isDetaching else { return nil }
         var file = configuration.disks.first { $0.name == disk.name }
         // Those that it has now; discovery brings the others.
         if file?.findsPortals == true { file?.portals = own.portals }
         var made = Reloading(
-            disk: disk, id: id, hasFile: file != nil, configuration: file ?? own,
+            disk: disk, hasFile: file != nil, configuration: file ?? own,
             settings: configuration.settings(of: file ?? own),
             result: ReloadedDisk(name: disk.name, outcome: .unchanged))
         do throws(ControlError) {
@@ -143,7 +142,7 @@ extension Supervisor {
             }
             let wanted = try changed(DiskSettings(), reloading.settings.disk)
             let changes = DiskChanges.settings(wanted: wanted, before: old, inForce: inForce)
-            if !changes.isEmpty { try change(disk, reloading.id, changes) }
+            if !changes.isEmpty { try change(disk, changes) }
             reloading.isSettled = true
             guard !changes.isEmpty else { return }
             reloading.result.applied += DiskChanges.sentences(changes, inForce: inForce)
@@ -158,13 +157,13 @@ extension Supervisor {
         guard let login = reloading.login, let old = disk.state.withLock({ $0.login }) else { return }
         let names = login.differences(from: old)
         guard !names.isEmpty else { return }
-        let isDone = disk.lane.ask { [id = reloading.id] runner in
+        let isDone = disk.ask { runner, id -> Bool in
             runner.lane.change(
                 id, authentication: login.authentication, parameters: login.parameters, depth: login.depth,
                 now: runner.time)
             return true
         }
-        guard isDone == true else {
+        guard isDone != nil else {
             reloading.result.problems.append("its login settings stay as they are: the lane did not answer")
             return
         }
@@ -214,16 +213,16 @@ extension Supervisor {
         do throws(ControlError) {
             let before = WantedPaths(interfaces: old.interfaces, portals: try resolve(old.portals))
             let plan = try PathPlan.make(
-                interfaces: new.interfaces, portals: try resolve(new.portals), disk.multipathing, lane: 0,
-                mayWait: true)
+                interfaces: new.interfaces, portals: try resolve(new.portals), disk.multipathing,
+                queues: queues(ofTargetOf: disk).count, mayWait: true)
             let after = WantedPaths(
                 interfaces: new.interfaces, portals: try resolve(new.portals),
                 waiting: plan.unusable.map(\.interface))
-            let present = disk.pathNames()
+            let present = queues(ofTargetOf: disk).map { $0.paths ?? [] }
             let more = plan.paths.filter { path in
                 let (interface, portal) = (path.interface ?? "", "\(path.portal)")
                 return !before.covers(interface: interface, portal: portal)
-                    && !present.contains { $0.interface == interface && $0.portal == portal }
+                    && !present[path.queue].contains { $0.interface == interface && $0.portal == portal }
             }
             if !more.isEmpty { try addToLane(disk, more) }
             disk.state.withLock { state in
@@ -235,7 +234,7 @@ extension Supervisor {
             keepPaths(disk)
             for interface in after.waiting { interfaceAppeared(interface) }
             reloading.paths = (before, after)
-            reloading.result.applied += more.map { "path \($0.name) is added" }
+            reloading.result.applied += Set(more.map(\.name)).sorted().map { "path \($0) is added" }
             reloading.result.applied += after.waiting.map { "paths through \($0) are made when it appears" }
         } catch {
             reloading.result.problems.append("its paths stay as they are: \(error.message)")

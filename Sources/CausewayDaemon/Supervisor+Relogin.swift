@@ -23,7 +23,7 @@ extension Supervisor {
     func noteOldLogins(_ disk: AttachedDisk, _ names: [String]) {
         guard !names.isEmpty else { return }
         let isids = isids(disk.target)
-        let standing = disk.pathNames().filter(\.hasSession).compactMap { isids[$0.text] }
+        let standing = disk.pathNames().filter(\.hasSession).flatMap { isids[$0.text] ?? [] }
         let sessions = standing.map {
             SessionName(initiator: initiatorName, target: disk.target, isid: $0)
         }
@@ -53,8 +53,11 @@ extension Supervisor {
     func logInAgain(_ targets: Set<ISCSIName>) -> [ISCSIName: LoggedIn] {
         var done: [ISCSIName: LoggedIn] = [:]
         for target in targets {
+            // The one with a queue on every lane that has sessions of the target.
             let disk = state.withLock { state in
-                state.disks.values.filter { $0.target == target }.min { $0.name.text < $1.name.text }
+                state.disks.values.filter { $0.target == target }.max {
+                    ($0.shards.count, $1.name.text) < ($1.shards.count, $0.name.text)
+                }
             }
             guard let disk else { continue }
             var result = LoggedIn()
@@ -80,8 +83,8 @@ extension Supervisor {
     private func renewSession(_ disk: AttachedDisk) -> LoggedIn {
         var result = LoggedIn()
         let paths = oldPaths(disk)
-        guard !paths.isEmpty, let id = disk.state.withLock({ $0.id }) else { return result }
-        disk.lane.perform { $0.lane.renewSession(id, now: $0.time) }
+        guard !paths.isEmpty, disk.isInLanes else { return result }
+        disk.perform { $0.lane.renewSession($1, now: $0.time) }
         for path in paths {
             if awaitPath(disk, path, Self.loginMilliseconds, \.carriesDisk) {
                 result.paths.append(path.text)
@@ -141,17 +144,17 @@ extension Supervisor {
         // One that was disabled by hand has no session, or soon none, and stays disabled.
         return disk.pathNames().filter { path in
             path.hasSession && path.standing != .disabled && path.standing != .removing
-                && (isids[path.text].map(old.contains) ?? false)
+                && !old.isDisjoint(with: isids[path.text] ?? [])
         }
     }
 
-    /// The ISIDs of a target's paths, by the paths' names. Its disks share them.
-    private func isids(_ target: ISCSIName) -> [String: InitiatorSessionID] {
-        var isids: [String: InitiatorSessionID] = [:]
+    /// The ISIDs of a target's paths, one for each queue, by the paths' names. Its disks share them.
+    private func isids(_ target: ISCSIName) -> [String: Set<InitiatorSessionID>] {
+        var isids: [String: Set<InitiatorSessionID>] = [:]
         for disk in state.withLock({ $0.disks.values.filter { $0.target == target } }) {
             for path in disk.state.withLock({ $0.plan }) {
                 let name = DiskPathName(interface: path.interface ?? "", portal: "\(path.portal)")
-                isids[name.text] = path.isid
+                isids[name.text, default: []].insert(path.isid)
             }
         }
         return isids
@@ -181,12 +184,9 @@ struct DiskPathName: Equatable, CustomStringConvertible {
 }
 
 extension AttachedDisk {
-    /// Its paths as the lane has them.
+    /// Its paths as the lanes have them.
     func pathNames() -> [DiskPathName] {
-        guard let id = state.withLock({ $0.id }),
-            let snapshot = lane.ask({ $0.lane.snapshot(id) }) ?? nil
-        else { return [] }
-        return snapshot.paths.map {
+        (snapshot()?.paths ?? []).map {
             DiskPathName(
                 interface: $0.interface, portal: $0.portal, standing: $0.standing, hasSession: $0.hasSession)
         }

@@ -27,29 +27,36 @@ extension Supervisor {
     }
 
     func report(_ disk: AttachedDisk) throws(ControlError) -> DiskReport {
-        let known = disk.state.withLock { ($0.id, $0.description, $0.device, $0.events) }
-        var snapshot: DiskSnapshot?
-        if let id = known.0 {
-            guard let answer = disk.lane.ask({ $0.lane.snapshot(id, at: $0.time) }) else {
-                throw .internalFailure("the lane did not answer")
-            }
-            snapshot = answer
-        }
-        let report = known.1?.report
+        let known = disk.state.withLock { ($0.description, $0.device, $0.events) }
+        let snapshots = try snapshots(disk)
+        let snapshot = DiskSnapshot(combining: snapshots)
+        let report = known.0?.report
         let wanted = disk.state.withLock { $0.wanted }
         let paths = (snapshot?.paths ?? []).map(path) + waitingPaths(wanted, snapshot)
         let settings = snapshot?.settings.texts ?? [:]
         return DiskReport(
-            name: disk.name, device: known.2?.node, socket: disk.request.socket,
+            name: disk.name, device: known.1?.node, socket: disk.request.socket,
             state: diskState(disk, snapshot, paths), target: disk.request.target, lun: disk.request.lun,
             sizeBytes: snapshot?.sizeBytes ?? 0, blockLength: report?.limits.logicalBlockLength ?? 0,
             wwid: report?.identity.wwid, vendor: report.map { "\($0.inquiry.vendor)" } ?? "",
             model: report.map { "\($0.inquiry.product)" } ?? "",
-            readOnly: known.1?.isReadOnly ?? disk.request.readOnly, policy: settings["policy"] ?? "",
-            settings: settings, paths: paths, counters: counters(snapshot),
+            readOnly: known.0?.isReadOnly ?? disk.request.readOnly, policy: settings["policy"] ?? "",
+            settings: settings, paths: paths,
+            queues: disk.shards.count > 1
+                ? snapshots.map { QueueReport(paths: $0.paths.map(path)) } : nil,
+            counters: counters(snapshot),
             notes: (snapshot?.notes ?? []) + NetworkAdvice.warnings(wanted) + portalNotes(disk)
                 + configurationNotes(),
-            events: known.3)
+            events: known.2)
+    }
+
+    /// Queue by queue; none while a lane has not got its part.
+    private func snapshots(_ disk: AttachedDisk) throws(ControlError) -> [DiskSnapshot] {
+        guard disk.isInLanes else { return [] }
+        if let snapshots = disk.snapshots(isFresh: true) { return snapshots }
+        // It may have left them just now.
+        guard disk.isInLanes else { return [] }
+        throw .internalFailure("the lane did not answer")
     }
 
     private func configurationNotes() -> [String] {

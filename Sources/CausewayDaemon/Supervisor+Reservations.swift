@@ -11,13 +11,19 @@ extension Supervisor {
 
     func reserve(_ request: ReserveRequest) throws(ControlError) -> ReservationStatus {
         let disk = try find(request.name)
+        guard disk.shards.count == 1 else {
+            throw .invalidArgument(
+                "\(request.name) has \(disk.shards.count) queues, and persistent reservations are for disks "
+                    + "of one",
+                remedy: "detach the disk and attach it with one queue")
+        }
         let promise = Promise<Result<ReservationReport, ReservationError>>()
         guard let record = diskRecords.read(disk.name) else {
             throw .busy("\(request.name) is not attached yet")
         }
         let command = try Self.command(request, known: record.registration)
         let (id, ticket) = try disk.state.withLock { state throws(ControlError) -> (DiskID, UInt64) in
-            guard let id = state.id, !state.isDetaching else {
+            guard let id = disk.shards[0].id, !state.isDetaching else {
                 throw .busy("\(request.name) is not attached yet, or is being detached")
             }
             guard state.reservation == nil else {
@@ -28,7 +34,7 @@ extension Supervisor {
             return (id, state.reservationTickets)
         }
         defer { disk.state.withLock { $0.reservation = nil } }
-        disk.lane.perform { $0.lane.reserve(id, command, ticket: ticket, now: $0.time) }
+        disk.shards[0].lane.perform { $0.lane.reserve(id, command, ticket: ticket, now: $0.time) }
         var waited = 0
         while waited < Self.reserveMilliseconds, !disk.isDetaching {
             guard let result = promise.wait(milliseconds: 500) else {

@@ -15,10 +15,8 @@ extension Supervisor {
 
     func rescan(_ request: RescanRequest) throws(ControlError) -> DiskReport {
         let disk = try find(request.name)
-        guard let id = disk.state.withLock({ $0.id }) else {
-            throw .busy("\(request.name) is not attached yet")
-        }
-        disk.lane.perform { $0.lane.rescan(id, allowsShrink: request.allowShrink, now: $0.time) }
+        guard disk.isInLanes else { throw .busy("\(request.name) is not attached yet") }
+        disk.perform { $0.lane.rescan($1, allowsShrink: request.allowShrink, now: $0.time) }
         if disk.settings()?.portalDiscovery != .ignore { lookForPortals([disk]) }
         // A moment for the answers, so that the report shows what came of it.
         Pause.milliseconds(300)
@@ -26,8 +24,14 @@ extension Supervisor {
         return try report(disk)
     }
 
-    /// All paths that carry the disk agree on another size.
-    func sizeChanged(_ disk: AttachedDisk, _ sizeBytes: UInt64) {
+    /// All paths of a queue that carry the disk agree on another size. The disk follows once those of all
+    /// queues do.
+    func sizeChanged(_ queue: ServedQueue, _ sizeBytes: UInt64) {
+        let disk = queue.disk
+        queue.shard.state.withLock { $0.newSizeBytes = sizeBytes }
+        let isAgreed = disk.shards.allSatisfy { $0.state.withLock { $0.newSizeBytes } == sizeBytes }
+        guard isAgreed else { return }
+        for shard in disk.shards { shard.state.withLock { $0.newSizeBytes = nil } }
         let isFirst = disk.state.withLock { state in
             state.newSizeBytes = sizeBytes
             guard !state.isResizing else { return false }
@@ -59,8 +63,8 @@ extension Supervisor {
 
     /// The lane will say it again.
     private func forgetToldSize(of disk: AttachedDisk) {
-        guard let id = disk.state.withLock({ $0.id }) else { return }
-        disk.lane.perform { $0.lane.forgetToldSize(id) }
+        for shard in disk.shards { shard.state.withLock { $0.newSizeBytes = nil } }
+        disk.perform { $0.lane.forgetToldSize($1) }
     }
 
     /// False when it is being detached.
@@ -72,27 +76,25 @@ extension Supervisor {
     /// Larger: first the lane, then the kernel, so that no request comes that the lane does not know yet.
     /// Smaller: the other way round.
     private func resize(_ disk: AttachedDisk, _ sizeBytes: UInt64) throws(ControlError) {
-        guard let id = disk.state.withLock({ $0.id }),
-            let old = disk.lane.ask({ $0.lane.snapshot(id)?.sizeBytes }) ?? nil
-        else { return }
+        guard let old = disk.snapshot()?.sizeBytes else { return }
         let isLarger = sizeBytes > old
         if let device = disk.state.withLock({ $0.device }), let record = diskRecords.read(disk.name) {
             do throws(ControlError) {
-                guard disk.lane.ask({ !$0.lane.clients(of: id).isEmpty }) == true else {
+                guard disk.ask({ !$0.lane.clients(of: $1).isEmpty })?.allSatisfy({ $0 }) == true else {
                     throw .busy("the kernel is not connected")
                 }
-                try awaitQuiet(disk, id)
-                if isLarger { setSize(of: disk, id, sizeBytes) }
+                try awaitQuiet(disk)
+                if isLarger { setSize(of: disk, sizeBytes) }
                 try resize(device, record, sizeBytes)
             } catch {
                 // The next answer to the poll brings it up again.
-                if isLarger { setSize(of: disk, id, old) }
+                if isLarger { setSize(of: disk, old) }
                 forgetToldSize(of: disk)
                 throw error
             }
             try changeRecord(disk.name) { $0.sizeBytes = sizeBytes }
         }
-        setSize(of: disk, id, sizeBytes)
+        setSize(of: disk, sizeBytes)
         let text = "the disk has \(sizeBytes) bytes now, \(isLarger ? "more" : "less") than \(old)"
         disk.remember(text)
         logger.notice("\(disk.name): \(text)")
@@ -127,17 +129,17 @@ extension Supervisor {
         for _ in 0..<milliseconds / 10 where disk.state.withLock({ $0.isResizing }) { Pause.milliseconds(10) }
     }
 
-    private func setSize(of disk: AttachedDisk, _ id: DiskID, _ sizeBytes: UInt64) {
-        disk.lane.perform { $0.lane.resize(id, sizeBytes: sizeBytes, now: $0.time) }
+    private func setSize(of disk: AttachedDisk, _ sizeBytes: UInt64) {
+        disk.perform { $0.lane.resize($1, sizeBytes: sizeBytes, now: $0.time) }
     }
 
-    /// Waits until the lane has answered everything once: the proof that requests come to their end now. Then
-    /// it goes on.
-    private func awaitQuiet(_ disk: AttachedDisk, _ id: DiskID) throws(ControlError) {
-        defer { disk.lane.perform { $0.resumeClients(of: id) } }
-        disk.lane.perform { $0.lane.quiesce(id) }
+    /// Waits until the lanes have answered everything once: the proof that requests come to their end now.
+    /// Then they go on.
+    private func awaitQuiet(_ disk: AttachedDisk) throws(ControlError) {
+        defer { disk.perform { $0.resumeClients(of: $1) } }
+        disk.perform { $0.lane.quiesce($1) }
         var waited = 0
-        while disk.lane.ask({ $0.lane.isQuiet(id) }) != true {
+        while disk.ask({ $0.lane.isQuiet($1) })?.allSatisfy({ $0 }) != true {
             if disk.isDetaching { throw .busy("\(disk.name) is being detached") }
             if waited >= Self.drainMilliseconds {
                 // Paths are being recovered, say.

@@ -1,3 +1,4 @@
+import CausewayConfiguration
 import CausewayControl
 import CausewayCore
 import LinuxSystem
@@ -8,25 +9,44 @@ import Synchronization
 extension Supervisor {
     func set(_ request: SetRequest) throws(ControlError) -> DiskReport {
         let disk = try find(request.name)
-        guard let id = disk.state.withLock({ $0.id }) else {
-            throw .busy("\(request.name) is being attached or detached")
-        }
-        try change(disk, id, request.settings)
+        guard disk.isInLanes else { throw .busy("\(request.name) is being attached or detached") }
+        try change(disk, request.settings)
         return try report(disk)
     }
 
     /// Changes settings by key, all or none, and puts them on record.
-    func change(
-        _ disk: AttachedDisk, _ id: DiskID, _ changes: [String: String]
-    ) throws(ControlError) {
-        // Read and changed in one piece on the lane's thread: two clients may change settings at once.
-        let answer = disk.lane.ask { runner -> Result<Void, ControlError>? in
+    func change(_ disk: AttachedDisk, _ changes: [String: String]) throws(ControlError) {
+        try disk.changing.withLock { _ throws(ControlError) in
+            var done: [(shard: DiskShard, before: DiskSettings)] = []
+            do throws(ControlError) {
+                for shard in disk.shards {
+                    done.append((shard, try change(disk, shard, changes)))
+                }
+            } catch {
+                // What one queue refuses, none has.
+                for (shard, before) in done {
+                    shard.perform { try? $0.lane.change($1, settings: before, now: $0.time) }
+                }
+                throw error
+            }
+            try keepSettings(disk.name, changes)
+        }
+    }
+
+    /// Returns what was set before.
+    private func change(
+        _ disk: AttachedDisk, _ shard: DiskShard, _ changes: [String: String]
+    ) throws(ControlError) -> DiskSettings {
+        let limit = disk.kernelTimeoutSeconds
+        // Read and changed in one piece on the lane's thread.
+        let answer = shard.ask { runner, id -> Result<DiskSettings, ControlError>? in
             guard let settings = runner.lane.settings(of: id) else { return nil }
             do throws(ControlError) {
                 let wanted = try changed(settings, changes)
+                if let limit { try QueueRules.check(wanted, kernelTimeoutSeconds: limit) }
                 do throws(DiskSettingError) {
                     try runner.lane.change(id, settings: wanted, now: runner.time)
-                    return .success(())
+                    return .success(settings)
                 } catch {
                     throw ControlError(error)
                 }
@@ -35,10 +55,12 @@ extension Supervisor {
             }
         }
         switch answer {
-        case .success: try keepSettings(disk.name, changes)
+        case .success(let before): return before
         case .failure(let error): throw error
         case .some(nil): throw .busy("\(disk.name) is being detached")
-        case nil: throw .internalFailure("the lane did not answer")
+        case nil:
+            throw shard.id == nil
+                ? .busy("\(disk.name) is being detached") : .internalFailure("the lane did not answer")
         }
     }
 

@@ -55,20 +55,20 @@ final class Supervisor: DiskService {
         /// Disks of a predecessor, from the start of the daemon until its control socket stands.
         var adoptions: [Adoption] = []
         /// Kept by the watch thread, in the order of the lanes' notices: a lane uses its numbers again.
-        var byID: [LaneDisk: AttachedDisk] = [:]
+        var byID: [LaneDisk: ServedQueue] = [:]
         /// The routes of every target's paths. Its disks share them, so they stay until the last of these is
         /// gone.
-        var routes: [ISCSIName: [SessionWay: RouteID]] = [:]
+        var routes: [ISCSIName: [SessionWay: LaneRoute]] = [:]
         /// Sessions that stand with other login settings than a login would have now.
         var oldLogins: [ISCSIName: OldLogins] = [:]
         private var nextRoute: Int32 = 0
 
-        mutating func route(of way: SessionWay) -> RouteID {
+        mutating func route(of way: SessionWay, in lane: LaneHandle) -> RouteID {
             let target = way.session.target
-            if let known = routes[target]?[way] { return known }
+            if let known = routes[target]?[way], known.lane === lane { return known.id }
             let id = RouteID(rawValue: nextRoute)
             nextRoute &+= 1
-            routes[target, default: [:]][way] = id
+            routes[target, default: [:]][way] = LaneRoute(id: id, lane: lane)
             return id
         }
     }
@@ -150,7 +150,7 @@ final class Supervisor: DiskService {
 
     private func hear(_ news: SupervisorNews) {
         switch news {
-        case .attached(let disk, let attached): state.withLock { $0.byID[disk] = attached }
+        case .attached(let disk, let queue): state.withLock { $0.byID[disk] = queue }
         case .interfaceAppeared(let name):
             interfaceAppeared(name)
             configuredDisks.hurry(for: name)
@@ -159,54 +159,61 @@ final class Supervisor: DiskService {
     }
 
     private func hear(_ notice: LaneNotice, _ lane: Int) {
-        func find(_ id: DiskID) -> AttachedDisk? {
+        func find(_ id: DiskID) -> ServedQueue? {
             state.withLock { $0.byID[LaneDisk(lane: lane, id: id)] }
         }
         switch notice {
         case .ready(let id, let description):
-            find(id)?.outcome.fulfil(.success(description))
+            find(id)?.shard.outcome.fulfil(.success(description))
         case .notReady(let id, let problems):
-            guard let disk = find(id) else { return }
-            if disk.state.withLock({ $0.origin }) == .adopting { return notYet(disk, problems) }
-            disk.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: problems)))
+            guard let queue = find(id) else { return }
+            if queue.disk.state.withLock({ $0.origin }) == .adopting { return notYet(queue.disk, problems) }
+            queue.shard.outcome.fulfil(.failure(AttachedDisk.AttachFailure(problems: problems)))
         case .sessionBegan(let name, let portalGroupTag):
             forgetOldLogin(name)
-            sessionBegan(name, portalGroupTag)
+            sessionBegan(name, portalGroupTag, lane)
         case .sessionEnded(let name, let number, let unfenced): sessionEnded(name, number, unfenced)
         case .pathChanged(let id, let interface, let portal, let isUp, let reason):
-            guard let disk = find(id) else { return }
+            guard let queue = find(id) else { return }
             // For the log the lane has a line of its own: one for the path, however many disks it carries.
-            disk.remember("\(interface) \(portal): " + (isUp ? "active" : "lost: \(reason)"))
+            let text = "\(interface) \(portal): " + (isUp ? "active" : "lost: \(reason)")
+            queue.disk.remember(queue.disk.text(text, of: queue.shard))
         case .pathRemoved(let id, let name, let path):
-            if let disk = find(id) { pathRemoved(disk, name, path: path) }
+            if let queue = find(id) { pathRemoved(queue.disk, name, path: path) }
         case .clientGone(let id, let requested):
-            guard let disk = find(id) else { return }
-            if requested { deviceIsGone(disk) } else { kernelHungUp(disk) }
+            guard let queue = find(id) else { return }
+            if requested { deviceIsGone(queue.disk) } else { kernelHungUp(queue) }
         case .writesLost(let id, let isTold):
-            guard let disk = find(id) else { return }
-            do throws(SystemError) {
-                try diskRecords.change(disk.name) { $0.hasLostWrites = isTold ? nil : true }
-            } catch {
-                logger.error("\(disk.name): that writes were lost cannot be put on record: \(error)")
-            }
+            if let queue = find(id) { writesLost(queue.disk, isTold: isTold) }
         case .registrationChanged(let id, let registration):
-            if let disk = find(id) { registrationChanged(disk, registration) }
+            if let queue = find(id) { registrationChanged(queue.disk, registration) }
         case .reservationEnded(let id, let ticket, let result):
-            let waiting = find(id)?.state.withLock { $0.reservation }
+            let waiting = find(id)?.disk.state.withLock { $0.reservation }
             if let waiting, waiting.ticket == ticket { waiting.promise.fulfil(result) }
         case .flushed(let id, let error):
-            find(id)?.state.withLock { $0.flush }?.fulfil(error)
+            find(id)?.shard.state.withLock { $0.flush }?.fulfil(error)
         case .detached(let id, let isFlushed):
-            let disk = state.withLock { $0.byID.removeValue(forKey: LaneDisk(lane: lane, id: id)) }
-            disk?.state.withLock { $0.id = nil }
-            disk?.detached.fulfil(DetachOutcome(isFlushed: isFlushed))
+            let queue = state.withLock { $0.byID.removeValue(forKey: LaneDisk(lane: lane, id: id)) }
+            queue?.shard.state.withLock { $0.id = nil }
+            queue?.shard.detached.fulfil(DetachOutcome(isFlushed: isFlushed))
         case .sizeChanged(let id, let sizeBytes):
-            if let disk = find(id) { sizeChanged(disk, sizeBytes) }
+            if let queue = find(id) { sizeChanged(queue, sizeBytes) }
         case .disk(let id, let severity, let text):
-            guard let disk = find(id) else { return }
-            disk.remember(text)
-            log(severity, "\(disk.name): \(text)")
+            guard let queue = find(id) else { return }
+            let line = queue.disk.text(text, of: queue.shard)
+            queue.disk.remember(line)
+            log(severity, "\(queue.disk.name): \(line)")
         case .event(let severity, let text): log(severity, text)
+        }
+    }
+
+    private func writesLost(_ disk: AttachedDisk, isTold: Bool) {
+        // What several lanes say comes in any order.
+        let isTold = disk.shares.map { !$0.hasUntoldLoss } ?? isTold
+        do throws(SystemError) {
+            try diskRecords.change(disk.name) { $0.hasLostWrites = isTold ? nil : true }
+        } catch {
+            logger.error("\(disk.name): that writes were lost cannot be put on record: \(error)")
         }
     }
 
@@ -246,7 +253,7 @@ final class Supervisor: DiskService {
 /// What the watch thread hears, in the order in which it happened on the lane.
 enum SupervisorNews: Sendable {
     /// The lane has taken a disk; what it has to say of it comes after this.
-    case attached(LaneDisk, AttachedDisk)
+    case attached(LaneDisk, ServedQueue)
     case notice(lane: Int, LaneNotice)
     /// An interface is up with carrier, or has another address.
     case interfaceAppeared(String)

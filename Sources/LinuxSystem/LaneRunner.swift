@@ -22,7 +22,7 @@ public struct LaneRunner: ~Copyable {
     private var listenAgainAt = Instant.never
     /// When the timer goes off.
     private var armedFor = Instant.never
-    private var listeners: [Listener?] = []
+    private var listeners: [LaneListener?] = []
     private var routes: [RouteID: Route] = [:]
     private let vectors: UnsafeMutablePointer<IOVector>
     private var now = Instant(nanoseconds: 0)
@@ -36,19 +36,6 @@ public struct LaneRunner: ~Copyable {
     private var lookUps: Set<StreamID> = []
     private var lookUpThreads = 0
     private static let lookUpThreadsMax = 8
-
-    /// Where a target has sent a login to.
-    private struct Redirection: Sendable {
-        var id: StreamID
-        var route: RouteID
-        var userTimeout: UInt32
-        var portal: PortalAddress
-    }
-
-    private struct Listener {
-        var descriptor: Int32
-        var disk: DiskID
-    }
 
     public init(
         settings: LaneSettings, mailbox: Mailbox<Work>, onNotice: @escaping @Sendable (LaneNotice) -> Void
@@ -135,7 +122,10 @@ public struct LaneRunner: ~Copyable {
                 watch(event.slot, writable: false)
             }
         }
-        if event.isClosed || event.readiness.contains(.peerClosed) { sockets[event.slot].hasEnded = true }
+        if event.isClosed || event.readiness.contains(.peerClosed) {
+            sockets[event.slot].hasEnded = true
+            lane.peerHasClosed(id, now: now)
+        }
         if event.isReadable || event.isClosed, !sockets[event.slot].isReadable {
             sockets[event.slot].isReadable = true
             sockets.appendReadable(id)
@@ -399,7 +389,9 @@ public struct LaneRunner: ~Copyable {
         guard listeners.indices.contains(index), let listener = listeners[index] else { return }
         do throws(SystemError) {
             while let client = try TCPConnection.accept(listener.descriptor) {
-                addClient(listener.disk, client.release(), negotiates: true)
+                let descriptor = client.release()
+                if listener.passOn?(descriptor) == true { continue }
+                addClient(listener.disk, descriptor, negotiates: true)
             }
         } catch {
             // Out of descriptors, say. The connection still waits, so the poller would report it for ever.
@@ -478,13 +470,16 @@ public struct LaneRunner: ~Copyable {
 
     /// Takes NBD clients of a disk from a listening socket until `stopListening`. The descriptor stays the
     /// caller's.
-    public mutating func listen(_ descriptor: Int32, for disk: DiskID) throws(SystemError) {
+    /// - Parameter passOn: takes a client to another lane, or returns false: then it is served here.
+    public mutating func listen(
+        _ descriptor: Int32, for disk: DiskID, passOn: (@Sendable (Int32) -> Bool)? = nil
+    ) throws(SystemError) {
         let index = listeners.firstIndex { $0 == nil } ?? listeners.count
         guard index < Self.listenerCapacity else {
             throw SystemError(call: "listen", errno: .tooManyOpenFiles, subject: "too many export sockets")
         }
         try poller.add(descriptor, slot: listenerSlot + index, for: .readable)
-        let listener = Listener(descriptor: descriptor, disk: disk)
+        let listener = LaneListener(descriptor: descriptor, disk: disk, passOn: passOn)
         if index == listeners.count { listeners.append(listener) } else { listeners[index] = listener }
     }
 

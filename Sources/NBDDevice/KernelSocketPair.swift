@@ -56,6 +56,13 @@ public struct KernelSocketPair: ~Copyable {
         return end
     }
 
+    /// Hands over both ends.
+    public consuming func takeEnds() -> (daemon: Int32, kernel: Int32) {
+        let ends = (daemonEnd, kernelEnd)
+        discard self
+        return ends
+    }
+
     /// Watches the daemon's end after a reconnect, without reading from it. All copies of the kernel's end in
     /// this and other processes must be closed before.
     /// - Parameter quietMilliseconds: how long no hang-up must come. The kernel drops a socket before it

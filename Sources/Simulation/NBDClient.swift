@@ -63,6 +63,7 @@ public final class NBDClient {
     }
 
     private(set) var toLane: Pipe
+    private var hasGivenUp = false
     private(set) var fromLane: Pipe
     private let timeline: Timeline
     let chronicle: Chronicle
@@ -268,6 +269,7 @@ public final class NBDClient {
 
     /// The daemon's end of the connection is gone. What is out stays out: the kernel waits for another.
     func sever() {
+        hasGivenUp = false
         toLane.breakOff()
         fromLane.breakOff()
         toLane = Pipe(timeline, random, gates: [], weather: weather)
@@ -346,9 +348,15 @@ public final class NBDClient {
         flushOutbox()
     }
 
+    /// It closes its end and expects no answer; what it has sent is there still to be read.
+    func giveUp() {
+        hasGivenUp = true
+        toLane.finish(.finished)
+    }
+
     /// The lane closed the connection.
     func closed() {
-        guard !isClosed else { return }
+        guard !isClosed, !hasGivenUp else { return }
         isClosed = true
         if !pending.isEmpty { chronicle.fail("\(pending.count) requests lost with their connection") }
     }

@@ -318,10 +318,11 @@ extension World {
     private var hasNoLeak: Bool { lane.usage.isEmpty && lane.usage.streams == openStreams }
 
     /// The next command that changes blocks takes so much longer.
-    public func holdFirstWrite(for nanoseconds: UInt64) {
+    /// - Parameter bytes: the first one of just that length.
+    public func holdFirstWrite(for nanoseconds: UInt64, bytes: Int? = nil) {
         var isHeld = false
         target.delay = { task in
-            guard !isHeld, task.isWrite else { return 0 }
+            guard !isHeld, task.isWrite, bytes ?? task.expectedLength == task.expectedLength else { return 0 }
             isHeld = true
             return nanoseconds
         }

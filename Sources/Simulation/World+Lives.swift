@@ -110,6 +110,17 @@ extension World {
         }
     }
 
+    /// The kernel gives up a socket, and what it has sent there is still to be read; the lane hears of it
+    /// first. It gets no other before `loseClient`.
+    public func giveUpSocket(of disk: SimulatedDisk) {
+        let client = disk.clients[0]
+        client.giveUp()
+        for socket in sockets.compactMap({ $0 }) where socket.incoming === client.toLane {
+            lane.peerHasClosed(socket.id, now: instant)
+        }
+        planWork()
+    }
+
     private func beginLife(paths: [Int], after delay: UInt64) {
         life += 1
         let own = life

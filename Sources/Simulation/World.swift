@@ -19,6 +19,8 @@ public struct WorldOptions: Sendable {
     public var impostorPortals: Set<Int> = []
     public var lane = WorldOptions.smallLane
     public var settings = DiskSettings()
+    /// The first disk is a shard of one with several queues; the others are in other worlds.
+    public var share: DiskShare?
     public var weather = Weather()
     public var clientWeather = Weather()
     /// A receive takes at most so many bytes, and a send as well.
@@ -228,6 +230,7 @@ public final class World {
             name: disk.name, target: name, initiatorName: initiator, lun: disk.lun, paths: paths,
             settings: options.settings)
         specification.registration = registration
+        if disk.index == 0 { specification.share = options.share }
         specification.settings.multipathing = multipathing
         specification.authentication = options.target.chap.authentication(seed: options.seed)
         if life > 0, let description = disk.description {

@@ -72,6 +72,12 @@ struct Attach: ParsableCommand {
     @Option(help: ArgumentHelp("Commands in flight on a path at most.", valueName: "commands"))
     var queueDepth: UInt32?
 
+    @Option(
+        help: ArgumentHelp(
+            "Hardware queues of the device, 1 to 16, and as many sessions on each path.",
+            valueName: "number"))
+    var queues: UInt32?
+
     @Flag(help: "Attach the disk whenever the daemon runs: write its file.")
     var persist = false
 
@@ -87,7 +93,7 @@ struct Attach: ParsableCommand {
     private func request(each number: UInt64? = nil) throws -> AttachRequest? {
         let isPlain =
             interfaces.isEmpty && socket == nil && !readOnly && !force && policy == nil && queueDepth == nil
-            && settings.isEmpty && !persist && !allLuns
+            && queues == nil && settings.isEmpty && !persist && !allLuns
         let chap = try chap.request()
         if target == nil, portals.isEmpty, discovery == nil, lun == nil, chap == nil, isPlain { return nil }
         guard lun == nil || !allLuns else { throw ValidationError("--lun and --all-luns do not go together") }
@@ -105,7 +111,7 @@ struct Attach: ParsableCommand {
             lun: lun, socket: socket.map { FilePath.absolute($0) + suffix }, readOnly: readOnly, force: force,
             policy: policy, settings: try usage { () throws(ControlError) in try Setting.byKey(settings) },
             queueDepth: queueDepth, waitForInterfaces: waitForInterfaces, persist: persist,
-            chap: chap)
+            queues: queues, chap: chap)
     }
 
     func validate() throws {

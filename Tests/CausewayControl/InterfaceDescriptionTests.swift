@@ -34,15 +34,16 @@ import Testing
         #expect(try types["Target"] == keys(Samples.discovery.targets[0]))
         #expect(try types["Path"] == keys(Samples.path))
         #expect(try types["Health"] == keys(Samples.path.health))
+        #expect(types["Queue"] == ["paths"])
         #expect(try types["Counters"] == keys(Samples.report.counters))
         #expect(try types["Event"] == keys(Samples.report.events[0]))
         #expect(try types["DiskSummary"] == keys(Samples.summary))
-        #expect(try types["Disk"] == keys(Samples.report))
+        #expect(try types["Disk"] == keys(Samples.reportOfQueues))
         #expect(try types["ParameterKey"] == keys(Samples.parameters.keys[0]))
         #expect(try types["PathParameters"] == keys(Samples.parameters.paths[0]))
         #expect(try types["ReloadedDisk"] == keys(Samples.reload.disks[0]))
         #expect(try types["Reservations"] == keys(Samples.reservations))
-        #expect(types.count == 14)
+        #expect(types.count == 15)
     }
 
     @Test func methodsMatchTheRequests() throws {

@@ -23,6 +23,7 @@ import Testing
             "policy":"round-robin",
             "portals":["10.0.1.1:3260","[2001:db8::1]:3261"],
             "queueDepth":64,
+            "queues":2,
             "readOnly":true,
             "settings":{"fence":"barrier"},
             "socket":"/run/data1.sock",

@@ -69,5 +69,8 @@ import Testing
     @Test func refusesQueueDepths() {
         #expect(refusal { $0.queueDepth = 0 } == .invalidArgument)
         #expect(refusal { $0.queueDepth = 1025 } == .invalidArgument)
+        #expect(refusal { $0.queues = 0 } == .invalidArgument)
+        #expect(refusal { $0.queues = 17 } == .invalidArgument)
+        #expect(refusal { $0.queues = 16 } == nil)
     }
 }

@@ -16,8 +16,9 @@ enum Samples {
         keys: [.init(key: "InitialR2T", allowed: "Yes, No", standard: "Yes", rule: "Yes if either wants it")],
         paths: [
             .init(
-                interface: "eth1", portal: PortalAddress(host: "10.0.1.1"), wanted: ["InitialR2T": "No"],
-                negotiated: ["InitialR2T": "Yes"], authentication: "CHAP SHA-256, mutual")
+                queue: 1, interface: "eth1", portal: PortalAddress(host: "10.0.1.1"),
+                wanted: ["InitialR2T": "No"], negotiated: ["InitialR2T": "Yes"],
+                authentication: "CHAP SHA-256, mutual")
         ])
     static var reload: ReloadReport {
         var disk = ReloadedDisk(name: name(), outcome: .changed)
@@ -47,7 +48,7 @@ enum Samples {
         name: name(), target: iqn, portals: [portal, portal6], discovery: portal,
         interfaces: ["eth1", "eth2"], lun: 1,
         socket: "/run/data1.sock", readOnly: true, force: true, policy: "round-robin",
-        settings: ["fence": "barrier"], queueDepth: 64, waitForInterfaces: true, persist: true,
+        settings: ["fence": "barrier"], queueDepth: 64, waitForInterfaces: true, persist: true, queues: 2,
         chap: CHAPRequest(user: "host1", secretFile: "/etc/causeway/host1.secret"))
 
     static let discovery = Discovery(
@@ -102,4 +103,15 @@ enum Samples {
         events: [
             EventReport(timeMicroseconds: 1_767_225_599_999_999, message: "eth2 10.0.2.1:3260: link lost")
         ])
+
+    /// The same disk with two queues, of which one has lost a session.
+    static var reportOfQueues: DiskReport {
+        var report = report
+        var lost = path
+        lost.state = .down
+        report.queues = [
+            QueueReport(paths: report.paths), QueueReport(paths: [lost, report.paths[1]]),
+        ]
+        return report
+    }
 }

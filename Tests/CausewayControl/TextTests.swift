@@ -195,10 +195,26 @@ import Testing
             """)
     }
 
+    @Test func attachedWithQueues() {
+        expect(
+            Samples.reportOfQueues.attachedLines,
+            """
+            data1  /dev/nbd0  10 GiB  degraded (read-only)
+              Queues    2, each with a session on every path: 1 of 4 are up
+              ! no space on the LUN for 7 s: writes are held (space = hold)
+
+              INTERFACE  ADDRESS   PORTAL         TPG  STATE   SESSIONS
+              eth1       10.0.1.2  10.0.1.1:3260    1  active       1/2
+              eth2       -         10.0.2.1:3260    -  down         0/2
+              eth1 10.0.1.1:3260: slow
+              eth2 10.0.2.1:3260: connection reset by the target
+            """)
+    }
+
     @Test func parametersOfAPath() {
         #expect(
             Samples.parameters.lines == [
-                "eth1 -> 10.0.1.1:3260",
+                "eth1 -> 10.0.1.1:3260, queue 1",
                 "  Authentication  CHAP SHA-256, mutual",
                 "  KEY         WANTED  NEGOTIATED  ALLOWED  STANDARD  RULE",
                 "  InitialR2T  No      Yes         Yes, No  Yes       Yes if either wants it",

@@ -14,6 +14,10 @@ struct LanesTests {
         try Lanes(most: most, settings: LaneSettings(), logger: Logger(label: "test")) { _, _ in }
     }
 
+    private func number(_ lanes: Lanes, _ target: ISCSIName, _ living: Set<ISCSIName>) -> Int? {
+        lanes.lanes(of: target, queues: 1, living: living)?.first?.number
+    }
+
     @Test("each new target has a lane of its own while there may be more, then the one with the fewest")
     func spread() throws {
         let lanes = try lanes(2)
@@ -23,7 +27,7 @@ struct LanesTests {
         var living: Set<ISCSIName> = []
         var numbers: [Int] = []
         for target in targets {
-            numbers.append(lanes.lane(of: target, living: living).number)
+            numbers.append(try #require(number(lanes, target, living)))
             living.insert(target)
         }
         #expect(numbers == [0, 1, 0, 1])
@@ -35,13 +39,40 @@ struct LanesTests {
         let lanes = try lanes(4)
         defer { lanes.stop() }
         let (a, b, c) = (try target(1), try target(2), try target(3))
-        #expect(lanes.lane(of: a)?.number == nil)
-        #expect(lanes.lane(of: a, living: []).number == 0)
+        #expect(number(lanes, a, []) == 0)
         // The first has gone: nothing is busy, and no thread is needed.
-        #expect(lanes.lane(of: b, living: []).number == 0)
-        #expect(lanes.lane(of: c, living: [b]).number == 1)
-        #expect(lanes.lane(of: a, living: [b, c]).number == 0)
-        #expect(lanes.lane(of: c)?.number == 1)
+        #expect(number(lanes, b, []) == 0)
+        #expect(number(lanes, c, [b]) == 1)
+        #expect(number(lanes, a, [b, c]) == 0)
+        #expect(number(lanes, c, []) == 1)
         #expect(lanes.all.count == 2)
+    }
+
+    @Test("the queues of a target's disks are on different lanes, the same ones for all of its disks")
+    func queues() throws {
+        let lanes = try lanes(3)
+        defer { lanes.stop() }
+        let (a, b) = (try target(1), try target(2))
+        func numbers(_ target: ISCSIName, _ queues: Int, _ living: Set<ISCSIName>) -> [Int]? {
+            lanes.lanes(of: target, queues: queues, living: living)?.map(\.number)
+        }
+        #expect(numbers(a, 2, []) == [0, 1])
+        #expect(numbers(a, 1, [a]) == [0])
+        // The third lane is idle, and then comes the one with the fewest queues.
+        #expect(numbers(b, 1, [a]) == [2])
+        #expect(numbers(b, 2, [a, b]) == [2, 0])
+        #expect(numbers(a, 3, [a, b]) == [0, 1, 2])
+        #expect(lanes.all.count == 3)
+    }
+
+    @Test("more queues than lanes are refused, but for a disk that is there already")
+    func tooManyQueues() throws {
+        let lanes = try lanes(2)
+        defer { lanes.stop() }
+        let target = try target(1)
+        #expect(lanes.lanes(of: target, queues: 3, living: []) == nil)
+        #expect(lanes.all.count <= 2)
+        let found = lanes.lanes(of: target, queues: 3, living: [], mayExceed: true)
+        #expect(found?.map(\.number) == [0, 1, 2])
     }
 }

@@ -13,7 +13,7 @@ import Testing
     }
 
     @Test func theStrongerSettingIsInForce() {
-        let good = ["all.arp_ignore": 1]
+        let good = ["all.arp_ignore": 1, "all.arp_announce": 2]
         #expect(warnings(["eth1", "eth2"], good) == [])
         #expect(warnings(["eth1", "eth2"], good.merging(["eth1.rp_filter": 1]) { $1 }).count == 1)
         #expect(
@@ -24,8 +24,15 @@ import Testing
     }
 
     @Test func whoAnswersForOthers() {
-        let answers = warnings(["eth1", "eth2"], ["eth2.arp_ignore": 2])
+        let answers = warnings(["eth1", "eth2"], ["eth2.arp_ignore": 2, "all.arp_announce": 2])
         #expect(answers.count == 1)
         #expect(answers.first?.contains("net.ipv4.conf.eth1.arp_ignore=1") == true)
+    }
+
+    @Test func whoAsksWithAnothersAddress() {
+        let answers = warnings(
+            ["eth1", "eth2"], ["all.arp_ignore": 1, "eth1.arp_announce": 2, "eth2.arp_announce": 1])
+        #expect(answers.count == 1)
+        #expect(answers.first?.contains("net.ipv4.conf.eth2.arp_announce=2") == true)
     }
 }

@@ -208,12 +208,28 @@ import Testing
         #expect(own == portals.map { here.isid(interface: "eth1", portal: $0, lane: 0) })
     }
 
+    @Test func `Every queue has sessions of its own`() throws {
+        let here = SessionIdentity(machineID: "0123", networkNamespace: 7)
+        let portal = try #require(SocketAddress(parsing: "10.0.1.1", defaultPort: 3260))
+        var plan = PathPlan(interfaces: [], portals: [portal], present: []) {
+            here.isid(interface: $0, portal: $1, lane: 0)
+        }
+        let first = plan.paths
+        plan.multiply(1, .sessions, here)
+        #expect(plan.paths == first)
+        plan.multiply(3, .sessions, here)
+        #expect(plan.paths.map(\.queue) == [0, 1, 2])
+        #expect(plan.paths.map(\.isid) == (0..<3).map { here.isid(interface: nil, portal: portal, lane: $0) })
+        #expect(plan.paths[0] == first[0])
+        #expect(!plan.paths[0].isSamePath(as: plan.paths[1]))
+    }
+
     @Test func `This machine's loopback makes a path, and a missing interface an error`() throws {
         let portal = try #require(SocketAddress(parsing: "127.0.0.1", defaultPort: 3260))
-        let plan = try PathPlan.make(interfaces: ["lo"], portals: [portal], .sessions, lane: 0)
+        let plan = try PathPlan.make(interfaces: ["lo"], portals: [portal], .sessions, queues: 1)
         #expect(Self.lines(plan) == ["lo 127.0.0.1 127.0.0.1:3260"])
         #expect(throws: ControlError.noSuchInterface("nosuch0")) {
-            try PathPlan.make(interfaces: ["lo", "nosuch0"], portals: [portal], .sessions, lane: 0)
+            try PathPlan.make(interfaces: ["lo", "nosuch0"], portals: [portal], .sessions, queues: 1)
         }
     }
 }

@@ -207,7 +207,13 @@ import Testing
                 ], wwid: "naa.6001405", sizeBytes: 1 << 30, blockLength: 4096)
             try records.write(record)
             record.isAttached = true
+            record.request.queues = 2
+            record.kernelTimeoutSeconds = 275
+            var second = try #require(record.paths[0].planned)
+            second.queue = 1
+            record.paths.append(DiskRecord.Path(second))
             try records.write(record)
+            #expect(records.read(name)?.paths.map(\.planned?.queue) == [0, 1])
             #expect(records.read(name) == record)
             #expect(records.all().records == [record])
             #expect(record.backendIdentifier == "causeway:data1:naa.6001405")

@@ -127,23 +127,23 @@ test_same_subnet() {
     for i in 3 4; do
         near ip link add "p$i" type veth peer name "t$i" netns "$FAR"
         near ip address add "198.18.3.$i/24" dev "p$i"
-        # Otherwise p3 asks with p4's address, and the target sends to p3 what is p4's.
-        near sysctl -qw "net.ipv4.conf.p$i.rp_filter=1" "net.ipv4.conf.p$i.arp_announce=2"
+        near sysctl -qw "net.ipv4.conf.p$i.rp_filter=1"
         near ip link set "p$i" up
         far ip link set "t$i" master bridge up
     done
     tgt_start 64M
     daemon_start
-    near sysctl -qw net.ipv4.conf.p3.rp_filter=2 net.ipv4.conf.p3.arp_ignore=1
+    # Without arp_announce p3 asks with p4's address, and the target sends to p3 what is p4's.
+    near sysctl -qw net.ipv4.conf.p3.rp_filter=2 net.ipv4.conf.p3.arp_ignore=1 net.ipv4.conf.p3.arp_announce=2
     causeway attach disk1 --target "$iqn" --portal "$portal" --bind p3 p4 --lun 1 --socket "$socket" --wait-for-interfaces
     # What the kernel would drop is said.
     causeway status disk1
-    for i in rp_filter arp_ignore; do
+    for i in rp_filter arp_ignore arp_announce; do
         causeway status disk1 | grep -q "! .*net.ipv4.conf.p4.$i" || fail "status does not warn of $i on p4"
         grep -q "net.ipv4.conf.p4.$i" "$work/causewayd.log" || fail "the log does not warn of $i on p4"
         ! causeway status disk1 | grep -q "net.ipv4.conf.p3.$i" || fail "status warns of $i on p3"
     done
-    near sysctl -qw net.ipv4.conf.p4.rp_filter=2 net.ipv4.conf.p4.arp_ignore=1
+    near sysctl -qw net.ipv4.conf.p4.rp_filter=2 net.ipv4.conf.p4.arp_ignore=1 net.ipv4.conf.p4.arp_announce=2
     ! causeway status disk1 | grep -q net.ipv4.conf || fail 'status warns of what was mended'
     near ip neighbour flush all
     far ip neighbour flush all
@@ -1177,6 +1177,8 @@ END
 . "$(dirname "$(realpath "$0")")/stress.sh"
 # shellcheck source=Tests/Integration/connections.sh
 . "$(dirname "$(realpath "$0")")/connections.sh"
+# shellcheck source=Tests/Integration/queues.sh
+. "$(dirname "$(realpath "$0")")/queues.sh"
 
 # shellcheck source=Tests/Integration/peers.sh
 . "$(dirname "$(realpath "$0")")/peers.sh"

@@ -310,7 +310,7 @@ daemon_start() {
     ${NEAR:+ip netns exec "$NEAR"} ${DAEMON_UNDER:+"$DAEMON_UNDER"} "$binaries/causewayd" --control "$control" --state-dir "$work/state" \
         --data-dir "$work/data" --config "$configuration" --initiator-name "$initiator" --log-level "${CAUSEWAY_LOG_LEVEL:-debug}" "$@" >>"$work/causewayd.log" 2>&1 &
     daemon=$!
-    wait_until 30 'causewayd listens on its control socket' daemon_ready
+    wait_until "${DAEMON_START_SECONDS:-30}" 'causewayd listens on its control socket' daemon_ready
 }
 daemon_ready() {
     kill -0 "$daemon" 2>/dev/null || fail 'causewayd ended at once'

@@ -43,4 +43,21 @@ import Testing
         #expect(fcntl(end, F_GETFD) >= 0)
         close(end)
     }
+
+    @Test func severalPairsInTheOrderOfTheQueues() throws {
+        var taken: Int32 = -1
+        do {
+            var pairs = try KernelSocketPairs(count: 3, bufferBytes: 1 << 20)
+            let (daemonEnds, kernelEnds) = (pairs.daemonEnds, pairs.kernelEnds)
+            #expect(daemonEnds.count == 3 && kernelEnds.count == 3)
+            #expect((daemonEnds + kernelEnds).allSatisfy { fcntl($0, F_GETFD) & FD_CLOEXEC != 0 })
+            taken = pairs.takeDaemonEnd(1)
+            #expect(taken == daemonEnds[1])
+            pairs.closeKernelEnds()
+            // Nobody holds its other end any more.
+            #expect(KernelSocketPair.verifyAdopted(daemonEnd: taken) == .dropped)
+        }
+        #expect(fcntl(taken, F_GETFD) >= 0)
+        close(taken)
+    }
 }

@@ -107,7 +107,10 @@ public struct DiskReport: Codable, Equatable, Sendable {
     public var policy: String
     /// The settings in force by key, the policy among them.
     public var settings: [String: String]
+    /// Each once, whatever the number of queues: its traffic is that of all, its state that of the worst.
     public var paths: [PathReport]
+    /// The paths' sessions queue by queue; nil for a disk of one queue, where they are the paths.
+    public var queues: [QueueReport]?
     public var counters: DiskCounters
     /// What people should know of it, such as since when all paths are down.
     public var notes: [String]
@@ -119,7 +122,7 @@ public struct DiskReport: Codable, Equatable, Sendable {
         lun: UInt64,
         sizeBytes: UInt64, blockLength: UInt32, wwid: String?, vendor: String, model: String,
         readOnly: Bool = false, policy: String, settings: [String: String] = [:], paths: [PathReport],
-        counters: DiskCounters = DiskCounters(),
+        queues: [QueueReport]? = nil, counters: DiskCounters = DiskCounters(),
         notes: [String] = [], events: [EventReport] = []
     ) {
         self.name = name
@@ -137,9 +140,19 @@ public struct DiskReport: Codable, Equatable, Sendable {
         self.policy = policy
         self.settings = settings
         self.paths = paths
+        self.queues = queues
         self.counters = counters
         self.notes = notes
         self.events = events
+    }
+}
+
+/// A queue of a disk that has several: a session on each of the disk's paths.
+public struct QueueReport: Codable, Equatable, Sendable {
+    public var paths: [PathReport]
+
+    public init(paths: [PathReport]) {
+        self.paths = paths
     }
 }
 

@@ -19,6 +19,8 @@ public struct ParametersReport: Codable, Equatable, Sendable {
     }
 
     public struct Path: Codable, Equatable, Sendable {
+        /// Whose session it is; nil for a disk of one queue.
+        public var queue: UInt32?
         public var interface: String?
         public var portal: PortalAddress
         /// By key: what a login asks for.
@@ -29,9 +31,10 @@ public struct ParametersReport: Codable, Equatable, Sendable {
         public var authentication: String?
 
         public init(
-            interface: String?, portal: PortalAddress, wanted: [String: String],
+            queue: UInt32? = nil, interface: String?, portal: PortalAddress, wanted: [String: String],
             negotiated: [String: String]?, authentication: String?
         ) {
+            self.queue = queue
             self.interface = interface
             self.portal = portal
             self.wanted = wanted
@@ -54,7 +57,8 @@ public struct ParametersReport: Codable, Equatable, Sendable {
         for path in paths {
             if !lines.isEmpty { lines.append("") }
             let interface = path.interface.map { "\($0) -> " } ?? ""
-            lines.append("\(interface)\(path.portal)".escapedForTerminal)
+            let queue = path.queue.map { ", queue \($0)" } ?? ""
+            lines.append("\(interface)\(path.portal)\(queue)".escapedForTerminal)
             if let authentication = path.authentication {
                 lines.append("  Authentication  \(authentication)")
             }

@@ -9,6 +9,7 @@ public enum RequestLimits {
     /// `sun_path` without its NUL.
     public static let socketPathBytesMax = 107
     public static let queueDepths: ClosedRange<UInt32> = 1...1024
+    public static let queues: ClosedRange<UInt32> = 1...16
 
     static func check(portals: [PortalAddress]) throws(ControlError) {
         guard !portals.isEmpty else {

@@ -61,6 +61,8 @@ public struct AttachRequest: Codable, Equatable, Sendable {
     public var waitForInterfaces: Bool
     /// Write the disk's file, so that the disk is attached whenever the daemon runs.
     public var persist: Bool
+    /// Sockets and hardware queues of the kernel's device, and sessions a path; nil: one.
+    public var queues: UInt32?
     /// nil: as the configuration says.
     public var chap: CHAPRequest?
 
@@ -69,7 +71,7 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         interfaces: [String] = [], lun: UInt64,
         socket: String? = nil, readOnly: Bool = false, force: Bool = false, policy: String? = nil,
         settings: [String: String] = [:], queueDepth: UInt32? = nil, waitForInterfaces: Bool = false,
-        persist: Bool = false,
+        persist: Bool = false, queues: UInt32? = nil,
         chap: CHAPRequest? = nil
     ) {
         self.name = name
@@ -86,6 +88,7 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         self.queueDepth = queueDepth
         self.waitForInterfaces = waitForInterfaces
         self.persist = persist
+        self.queues = queues
         self.chap = chap
     }
 
@@ -105,6 +108,7 @@ public struct AttachRequest: Codable, Equatable, Sendable {
         queueDepth = try values.decodeIfPresent(UInt32.self, forKey: .queueDepth)
         waitForInterfaces = try values.decodeIfPresent(Bool.self, forKey: .waitForInterfaces) ?? false
         persist = try values.decodeIfPresent(Bool.self, forKey: .persist) ?? false
+        queues = try values.decodeIfPresent(UInt32.self, forKey: .queues)
         chap = try values.decodeIfPresent(CHAPRequest.self, forKey: .chap)
     }
 
@@ -125,10 +129,18 @@ public struct AttachRequest: Codable, Equatable, Sendable {
                 "a queue depth of \(queueDepth) is not possible",
                 remedy: "choose one from \(range.lowerBound) to \(range.upperBound)")
         }
+        if let queues, !RequestLimits.queues.contains(queues) {
+            let range = RequestLimits.queues
+            throw .invalidArgument(
+                "\(queues) queues are not possible",
+                remedy: "choose a number from \(range.lowerBound) to \(range.upperBound)")
+        }
     }
 }
 
 extension AttachRequest {
+    public var queueCount: Int { Int(queues ?? 1) }
+
     /// The settings, the policy among them.
     public var allSettings: [String: String] {
         var all = settings

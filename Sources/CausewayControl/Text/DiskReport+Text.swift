@@ -21,7 +21,7 @@ extension DiskSummary {
 extension DiskReport {
     /// What `causeway attach` prints: where the disk is, and its paths.
     public var attachedLines: [String] {
-        [headline] + notes.map { "  ! \($0)".escapedForTerminal } + [""] + connectionLines
+        [headline] + queueLines + notes.map { "  ! \($0)".escapedForTerminal } + [""] + connectionLines
     }
 
     /// What `causeway status` prints.
@@ -33,6 +33,7 @@ extension DiskReport {
         lines += field("WWID", wwid ?? "")
         lines += field(
             "Size", "\(sizeBytes) bytes in blocks of \(blockLength)\(readOnly ? ", read-only" : "")")
+        lines += queueLines
         lines += field("Policy", policy)
         let others = settings.filter { $0.key != "policy" }.sorted { $0.key < $1.key }
         lines += field("Settings", others.map { "\($0.key)=\($0.value)" }.joined(separator: " "))
@@ -63,6 +64,41 @@ extension DiskReport {
         return (line + (readOnly ? " (read-only)" : "")).escapedForTerminal
     }
 
+    /// How many sessions it has, where that is not how many paths.
+    private var queueLines: [String] {
+        guard let queues else { return [] }
+        let sessions = queues.flatMap(\.paths)
+        let active = sessions.count { $0.state == .active || $0.state == .standby }
+        let count = sessions.count { $0.state != .waiting }
+        return field(
+            "Queues", "\(queues.count), each with a session on every path: \(active) of \(count) are up")
+    }
+
+    private var standingColumns: [TextTable.Column] {
+        var columns: [TextTable.Column] = [
+            .left("INTERFACE"), .left("ADDRESS"), .left("PORTAL"), .right("TPG"), .left("STATE"),
+        ]
+        if queues != nil { columns.append(.right("SESSIONS")) }
+        return columns
+    }
+
+    private func standing(of path: PathReport) -> [String?] {
+        var cells: [String?] = [
+            path.interface, path.sourceAddress, path.portal.description,
+            path.portalGroupTag.map { "\($0)" }, path.state.rawValue,
+        ]
+        if queues != nil { cells.append(sessions(of: path)) }
+        return cells
+    }
+
+    /// Those of its queues that are up, and all.
+    private func sessions(of path: PathReport) -> String {
+        let own = (queues ?? []).flatMap(\.paths).filter {
+            $0.interface == path.interface && $0.portal == path.portal
+        }
+        return "\(own.count { $0.state == .active || $0.state == .standby })/\(own.count)"
+    }
+
     private func field(_ title: String, _ value: String) -> [String] {
         guard !value.isEmpty else { return [] }
         return [
@@ -78,16 +114,8 @@ extension DiskReport {
 
     /// The paths without their traffic, for a disk that has had none yet.
     private var connectionLines: [String] {
-        var table = TextTable([
-            .left("INTERFACE"), .left("ADDRESS"), .left("PORTAL"), .right("TPG"), .left("STATE"),
-        ])
-        for path in paths {
-            table.append([
-                path.interface, path.sourceAddress, path.portal.description,
-                path.portalGroupTag.map { "\($0)" },
-                path.state.rawValue,
-            ])
-        }
+        var table = TextTable(standingColumns)
+        for path in paths { table.append(standing(of: path)) }
         return table.lines(indent: 2) + notes(paths.compactMap { path in path.reason.map { (path, $0) } })
     }
 
@@ -136,22 +164,21 @@ extension DiskReport {
     }
 
     private var trafficLines: [String] {
-        var table = TextTable([
-            .left("INTERFACE"), .left("ADDRESS"), .left("PORTAL"), .right("TPG"), .left("STATE"),
-            .right("IN FLIGHT"),
-            .right("I/OS"), .right("SHARE"), .right("READ"), .right("WRITTEN"), .right("MEAN"), .right("P99"),
+        let traffic: [TextTable.Column] = [
+            .right("IN FLIGHT"), .right("I/OS"), .right("SHARE"), .right("READ"), .right("WRITTEN"),
+            .right("MEAN"), .right("P99"),
             .right("ERRORS"),
-        ])
+        ]
+        var table = TextTable(standingColumns + traffic)
         for path in paths {
-            table.append([
-                path.interface, path.sourceAddress, path.portal.description,
-                path.portalGroupTag.map { "\($0)" },
-                path.state.rawValue, "\(path.inFlight)", "\(path.ios)", share(of: path),
+            let cells: [String?] = [
+                "\(path.inFlight)", "\(path.ios)", share(of: path),
                 Quantities.bytes(path.readBytes),
                 Quantities.bytes(path.writtenBytes),
                 path.ios > 0 ? Quantities.duration(microseconds: path.latencyMicroseconds) : nil,
                 path.latencyP99Microseconds.map { Quantities.duration(microseconds: $0) }, "\(path.errors)",
-            ])
+            ]
+            table.append(standing(of: path) + cells)
         }
         return table.lines(indent: 2)
     }

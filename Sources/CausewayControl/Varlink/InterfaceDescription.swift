@@ -97,6 +97,9 @@ public enum InterfaceDescription {
           heldWrites: int
         )
 
+        # A queue of a disk that has several: its session on each path. In Disk, paths has the sum of them.
+        type Queue (paths: []Path)
+
         # Requests since the disk was attached; held counts those that wait now.
         type Counters (
           reads: int,
@@ -152,6 +155,7 @@ public enum InterfaceDescription {
           policy: string,
           settings: [string]string,
           paths: []Path,
+          queues: ?[]Queue,
           counters: Counters,
           notes: []string,
           events: []Event
@@ -161,8 +165,10 @@ public enum InterfaceDescription {
         type ParameterKey (key: string, allowed: string, standard: ?string, rule: string)
 
         # What logins on a path ask for, and what the latest one settled, by key; and how the sides proved in it
-        # who they are: None, or CHAP with its hash function.
+        # who they are: None, or CHAP with its hash function. A disk with several queues has each path once for
+        # each of them.
         type PathParameters (
+          queue: ?int,
           interface: ?string,
           portal: string,
           wanted: [string]string,
@@ -228,6 +234,7 @@ public enum InterfaceDescription {
           queueDepth: ?int,
           waitForInterfaces: ?bool,
           persist: ?bool,
+          queues: ?int,
           chap: ?CHAP
         ) -> (disk: Disk)
 

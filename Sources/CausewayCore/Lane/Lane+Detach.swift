@@ -37,7 +37,7 @@ extension Lane {
 
     /// Whether writes may be in the LUN's cache alone.
     private func owesFlush(_ disk: Int32) -> Bool {
-        let isFlushed = diskQueues[disk].acknowledgedWrites == diskQueues[disk].flushedWrites
+        let isFlushed = !diskQueues[disk].hasUnflushedWrites
         // What another host has taken is not this one's to synchronise.
         return disks[Int(disk)].wasReady && !diskQueues[disk].isEvicted && diskQueues[disk].writeCacheEnabled
             && !diskQueues[disk].isReadOnly && (diskQueues[disk].usable != 0 || !isFlushed)
@@ -50,7 +50,7 @@ extension Lane {
         let disk = id.rawValue
         guard disk >= 0, Int(disk) < disks.count, diskQueues[disk].isInUse else { return }
         if owesFlush(disk) && startOwnFlush(disk) { return }
-        effects.append(.notice(.flushed(id, error: diskQueues[disk].lostCache ? .inputOutput : .none)))
+        effects.append(.notice(.flushed(id, error: diskQueues[disk].hasUntoldLoss ? .inputOutput : .none)))
     }
 
     /// A FLUSH that comes from no client. False when no request is free.
@@ -184,11 +184,16 @@ extension Lane {
     }
 
     /// Writes that still run on sessions that go on: whoever attaches the LUN anew must not be overtaken.
-    private func oweWrites(_ disk: Int32) {
+    ///
+    /// - Returns: whether there are any.
+    private func oweWrites(_ disk: Int32) -> Bool {
+        var owes = false
         for task in 0..<Int32(tasks.capacity)
         where tasks[task].state == .inFlight && tasks[task].disk == disk && tasks[task].kind.isWrite {
             paths[Int(tasks[task].path)].unfenced.insert(diskQueues[disk].lun)
+            owes = true
         }
+        return owes
     }
 
     private mutating func diskIsGone(_ disk: Int32, _ target: Target) {
@@ -200,11 +205,14 @@ extension Lane {
         for index in target.paths where paths[Int(index)].accessDebts.remove(disk) != nil {
             paths[Int(index)].unfenced.insert(diskQueues[disk].lun)
         }
+        var owes = oweWrites(disk)
         for index in target.paths where paths[Int(index)].debts.remove(disk) != nil {
             paths[Int(index)].unfenced.insert(diskQueues[disk].lun)
             diskQueues[disk].fenceDebts -= 1
+            owes = true
         }
-        oweWrites(disk)
+        // Other shards that have not left yet send no more writes.
+        if owes && diskQueues[disk].share.isSome { diskQueues[disk].share.publish(debts: 1) }
         diskQueues[disk].isInUse = false
         if target.disks.isEmpty {
             target.isRemoved = true

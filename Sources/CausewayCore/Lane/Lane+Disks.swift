@@ -20,6 +20,8 @@ public struct DiskSpecification: Sendable {
     /// What its sessions ask for; the digests are among the settings.
     public var parameters = WantedParameters()
     public var settings: DiskSettings
+    /// Where the disk is one of the shards of one with several queues.
+    public var share: DiskShare?
 
     public init(
         name: String, target: ISCSIName, initiatorName: ISCSIName, lun: LogicalUnitNumber,
@@ -89,14 +91,15 @@ extension Lane {
         let disk = Disk(
             index: index, name: specification.name, target: target.index, lun: specification.lun,
             wantsReadOnly: specification.isReadOnly, settings: specification.settings,
-            expected: specification.expected)
+            expected: specification.expected, share: specification.share)
         if slot == disks.count { disks.append(disk) } else { disks[slot] = disk }
         var queue = DiskQueue()
         queue.isInUse = true
         queue.target = target.index
         queue.lun = specification.lun.rawValue
-        if specification.mayHaveUnflushedWrites { queue.acknowledgedWrites = 1 }
-        queue.lostCache = specification.hasLostWrites
+        queue.share = ShareLink(specification.share)
+        if specification.mayHaveUnflushedWrites { queue.acknowledgeWrite() }
+        if specification.hasLostWrites && !queue.hasUntoldLoss { queue.noteLoss() }
         disk.reservations.registration = specification.registration
         if specification.registration?.state == .evicted {
             queue.isEvicted = true
@@ -297,6 +300,7 @@ extension Lane {
             sendPlain(greeting, index)
         } else {
             streams[index].rules = RequestRules(export: export)
+            streams[index].mayBeGivenUp = diskQueues[disk].share.isSome
         }
         return streamID(index)
     }

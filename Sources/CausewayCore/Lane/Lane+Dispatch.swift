@@ -8,7 +8,7 @@ extension Lane {
     mutating func submit(_ task: Int32) {
         let disk = tasks[task].disk
         tasks[task].state = .pending
-        if diskQueues[disk].pending.isEmpty || diskQueues[disk].fenceDebts > 0, !diskQueues[disk].isFailing,
+        if diskQueues[disk].pending.isEmpty || holdsWrites(disk), !diskQueues[disk].isFailing,
             let path = choosePath(disk, task)
         {
             issue(task, on: path)
@@ -22,6 +22,7 @@ extension Lane {
         guard !isHopeless(task, disk) else { return finishTask(task, error: NBDError.inputOutput.rawValue) }
         tasks[task].issuedAt = now
         if diskQueues[disk].fenceDebts > 0 { wake(at: now.adding(milliseconds: 1000)) }
+        if diskQueues[disk].share.isSome { awaitShards(disk) }
         diskQueues[disk].pending.append(task, tasks)
         hasPending = true
     }
@@ -29,7 +30,7 @@ extension Lane {
     /// The path that the disk's policy wants next, if one has room.
     @inline(__always)
     mutating func choosePath(_ disk: Int32, _ task: Int32) -> Int32? {
-        if tasks[task].kind.isWrite && diskQueues[disk].fenceDebts > 0 { return nil }
+        if tasks[task].kind.isWrite && mustWait(task, disk) { return nil }
         if diskQueues[disk].choice.rule != .turns { return chooseByLoad(disk, tasks[task].byteCount) }
         let target = diskQueues[disk].target
         var candidates = diskQueues[disk].choice.candidates
@@ -88,12 +89,14 @@ extension Lane {
                 if let path = choosePath(disk, task) {
                     diskQueues[disk].pending.remove(task, tasks)
                     issue(task, on: path)
-                } else if diskQueues[disk].fenceDebts == 0 || !tasks[task].kind.isWrite {
+                } else if !holdsWrites(disk) || !tasks[task].kind.isWrite {
                     break
                 }
                 task = next
             }
-            if !diskQueues[disk].pending.isEmpty { hasPending = true }
+            guard !diskQueues[disk].pending.isEmpty else { continue }
+            hasPending = true
+            if diskQueues[disk].share.isSome { awaitShards(disk) }
         }
     }
 

@@ -91,7 +91,7 @@ extension Lane {
             let isNews = diskQueues[disk].supportsFUA
             diskQueues[disk].supportsFUA = false
             tasks[task].forceUnitAccess = false
-            if diskQueues[disk].writeCacheEnabled { requests[tasks[task].request].mustSynchronize = true }
+            if diskQueues[disk].hasCache { requests[tasks[task].request].mustSynchronize = true }
             if isNews { refused(disk, "FUA; SYNCHRONIZE CACHE takes its place") }
             return sendAgain(task, first: true)
         }
@@ -219,7 +219,7 @@ extension Lane {
 
     /// What sense data says beside the result.
     mutating func note(_ notices: TargetNotices, _ path: Path, _ disk: Int32) {
-        if notices.contains(.restarted) && diskQueues[disk].writeCacheEnabled { cacheIsLost(disk) }
+        if notices.contains(.restarted) && diskQueues[disk].mayBeCached { cacheIsLost(disk) }
         if notices.contains(.deferredError) {
             log(
                 .error,
@@ -279,9 +279,7 @@ extension Lane {
     /// The target restarted: what it had acknowledged and not synchronised may be gone. The next FLUSH says
     /// so, and so do requests of which a part was done before.
     mutating func cacheIsLost(_ disk: Int32) {
-        if diskQueues[disk].acknowledgedWrites > diskQueues[disk].flushedWrites {
-            writesAreLost(disk)
-        }
+        if diskQueues[disk].hasUnflushedWrites { writesAreLost(disk) }
         for request in 0..<requests.capacity
         where !requests[request].isFree && requests[request].disk == disk && requests[request].isInCache
             && requests[request].error == 0
@@ -292,16 +290,16 @@ extension Lane {
 
     /// Acknowledged writes are gone, and no client knows yet.
     mutating func writesAreLost(_ disk: Int32) {
-        guard !diskQueues[disk].lostCache else { return }
-        diskQueues[disk].lostCache = true
+        guard !diskQueues[disk].hasUntoldLoss else { return }
+        diskQueues[disk].noteLoss()
         effects.append(.notice(.writesLost(DiskID(rawValue: disk), isTold: false)))
     }
 
     /// Who detaches the disk was told that writes are lost; there is no client to be told.
     public mutating func lossWasTold(_ id: DiskID) {
         let disk = id.rawValue
-        guard disk >= 0, Int(disk) < disks.count, diskQueues[disk].lostCache else { return }
-        diskQueues[disk].lostCache = false
+        guard disk >= 0, Int(disk) < disks.count, diskQueues[disk].hasUntoldLoss else { return }
+        diskQueues[disk].lossesAreTold()
         effects.append(.notice(.writesLost(id, isTold: true)))
     }
 

@@ -150,7 +150,7 @@ extension Lane {
         cold.loss = nil
         cold.allPathsDownSince = nil
         diskQueues[disk].isFailing = cold.isForced
-        if diskQueues[disk].writeCacheEnabled { cacheIsLost(disk) }
+        if diskQueues[disk].mayBeCached { cacheIsLost(disk) }
         tell(.warning, cold, "\(path.name): the lost LUN is back with the same identity, I/O goes on")
     }
 }

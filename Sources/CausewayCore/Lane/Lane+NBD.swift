@@ -24,12 +24,16 @@ extension Lane {
                 streams[index].needed = NBDRequest.byteCount
                 return
             }
-            guard hasRoomForRequest(index) else { return block(index) }
+            guard hasRoomForRequest(index) || streams[index].isGivenUp else { return block(index) }
             let header = unsafe NBDRequest(copyingFrom: chunks.base(streams[index].chunk) + parsed)
             switch rules.validate(header) {
             case .accept:
                 streams[index].parsed = parsed &+ NBDRequest.byteCount
-                start(header, stream: index)
+                if streams[index].isGivenUp {
+                    pass(header, stream: index)
+                } else {
+                    start(header, stream: index)
+                }
             case .refuse(let error):
                 streams[index].parsed = parsed &+ NBDRequest.byteCount
                 refuse(header, with: error, stream: index)
@@ -152,12 +156,13 @@ extension Lane {
         case .write:
             diskQueues[disk].counters.writes &+= 1
             diskQueues[disk].counters.writtenBytes &+= UInt64(header.length)
-            if diskQueues[disk].writeCacheEnabled && !diskQueues[disk].supportsFUA
-                && header.flags.contains(.forceUnitAccess)
+            if header.flags.contains(.forceUnitAccess) && !diskQueues[disk].supportsFUA
+                && diskQueues[disk].hasCache
             {
                 requests[request].mustSynchronize = true
             }
             streams[index].writing = request
+            if diskQueues[disk].share.isSome { openShardWrite(request) }
         default:
             startOther(request, header)
         }
@@ -166,6 +171,7 @@ extension Lane {
     /// A reply without data to a request that is not even begun.
     @inline(never)
     private mutating func refuse(_ header: NBDRequest, with error: NBDError, stream index: Int32) {
+        guard !streams[index].isGivenUp else { return }
         writeReply(header.cookie, isRead: header.command == .read, error, stream: index)
     }
 
@@ -263,6 +269,7 @@ extension Lane {
             if streams[stream].requests == 0 { giveChunkBack(stream) }
         }
         let disk = requests[request].disk
+        if requests[request].isOpenWrite { closeShardWrite(request) }
         if requests[request].isAwaited {
             diskQueues[disk].fenceDebts -= 1
             hasPending = true
@@ -327,6 +334,11 @@ extension Lane {
         releaseStream(index)
         effects.append(.close(id))
         effects.append(.notice(.clientGone(DiskID(rawValue: disk), requested: requested)))
+        orphanRequests(of: index, disk)
+    }
+
+    /// Requests that nobody waits for any more on this stream run to their end, and new writes wait for it.
+    mutating func orphanRequests(of index: Int32, _ disk: Int32) {
         for request in 0..<Int32(requests.capacity)
         where !requests[request].isFree && !requests[request].isOrphan && requests[request].stream == index {
             requests[request].isOrphan = true

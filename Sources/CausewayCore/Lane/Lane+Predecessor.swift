@@ -10,6 +10,19 @@ extension Lane {
         }
     }
 
+    /// Whether writes of a session of a target may still come to a LUN: for a disk without a queue on this
+    /// lane.
+    public func mayStillWrite(to lun: LogicalUnitNumber, of name: ISCSIName) -> Bool {
+        targets.contains { target in
+            target.name == name
+                && target.paths.contains { index in
+                    let path = paths[Int(index)]
+                    return path.unfenced.contains(lun.rawValue)
+                        || path.debts.contains { diskQueues[$0].lun == lun.rawValue }
+                }
+        }
+    }
+
     private mutating func oweFence(_ disk: Int32, _ path: Path) {
         let lun = diskQueues[disk].lun
         guard path.unfenced.contains(lun) || path.debts.contains(where: { diskQueues[$0].lun == lun }),
@@ -113,6 +126,7 @@ extension Lane {
     public mutating func quiesce(_ id: DiskID) {
         for client in clients(of: id) where streams[client.index].kind == .nbd {
             streams[client.index].stopsAtBoundary = true
+            staysUnread(client.index)
         }
     }
 

@@ -27,7 +27,7 @@ extension Lane {
     @inline(never)
     mutating func startOther(_ request: Int32, _ header: NBDRequest) {
         let disk = requests[request].disk
-        let isSynchronous = header.flags.contains(.forceUnitAccess) && diskQueues[disk].writeCacheEnabled
+        let isSynchronous = header.flags.contains(.forceUnitAccess) && diskQueues[disk].hasCache
         switch header.command {
         case .flush:
             diskQueues[disk].counters.flushes &+= 1
@@ -35,11 +35,13 @@ extension Lane {
         case .trim:
             diskQueues[disk].counters.trims &+= 1
             requests[request].mustSynchronize = isSynchronous
+            openShardWrite(request)
             guard narrowToGranularity(request) else { return reply(request) }
             advance(request)
         case .writeZeroes:
             diskQueues[disk].counters.writeZeroes &+= 1
             requests[request].mustSynchronize = isSynchronous
+            openShardWrite(request)
             if header.flags.contains(.fastZero) && diskQueues[disk].writeSame == nil {
                 // Zeros would be written, which the client can do itself.
                 requests[request].isFullyIssued = true
@@ -60,13 +62,15 @@ extension Lane {
     mutating func startFlush(_ request: Int32) {
         let disk = requests[request].disk
         requests[request].isFullyIssued = true
+        // Which losses were told before this FLUSH, and below which writes it covers; a FLUSH has no range,
+        // so these fields are free. Read before a loss is looked for: one that comes in between fails it.
+        requests[request].issued = UInt32(truncatingIfNeeded: diskQueues[disk].losses)
         // One of ours does its work first.
-        if diskQueues[disk].lostCache && !requests[request].isOrphan {
+        if diskQueues[disk].hasUntoldLoss && !requests[request].isOrphan {
             failFlush(request)
             return reply(request)
         }
-        guard diskQueues[disk].writeCacheEnabled else { return reply(request) }
-        // Which writes this FLUSH covers; the field is free, a FLUSH has no range.
+        guard diskQueues[disk].mayBeCached else { return reply(request) }
         requests[request].offset = diskQueues[disk].acknowledgedWrites
         synchronize(request, lba: 0, blocks: 0)
     }
@@ -79,15 +83,7 @@ extension Lane {
         // Not flushed for all that: what is still in the cache may be lost by the next restart. And a FLUSH
         // of ours tells no client.
         if !requests[request].isOrphan {
-            diskQueues[disk].lostCache = false
-            // A FLUSH that came before this word of the loss would promise what is lost.
-            for other in 0..<Int32(requests.capacity)
-            where !requests[other].isFree && !requests[other].isOrphan && requests[other].disk == disk
-                && requests[other].error == 0
-                && requests[other].type == NBDCommand.flush.rawValue
-            {
-                requests[other].error = NBDError.inputOutput.rawValue
-            }
+            diskQueues[disk].lossesAreTold()
             streams[requests[request].stream].hasToldLoss = true
             effects.append(.notice(.writesLost(DiskID(rawValue: disk), isTold: true)))
         }
@@ -343,15 +339,20 @@ extension Lane {
     @inline(__always)
     private mutating func acknowledge(_ request: Int32) {
         let disk = requests[request].disk
-        guard diskQueues[disk].writeCacheEnabled, requests[request].error == 0 else { return }
+        guard requests[request].error == 0 else { return }
         switch NBDCommand(rawValue: requests[request].type) {
-        case .write, .writeZeroes, .trim: diskQueues[disk].acknowledgedWrites &+= 1
+        case .write, .writeZeroes, .trim:
+            guard diskQueues[disk].hasCache else { return }
+            diskQueues[disk].acknowledgeWrite()
         case .flush:
-            if diskQueues[disk].lostCache {
+            // A FLUSH that came before the word of a loss would promise what is lost, also where another has
+            // told of it since.
+            let losses = UInt32(truncatingIfNeeded: diskQueues[disk].losses)
+            if diskQueues[disk].hasUntoldLoss || requests[request].issued != losses {
                 failFlush(request)
                 guard requests[request].isOrphan else { return }
             }
-            diskQueues[disk].flushedWrites = max(diskQueues[disk].flushedWrites, requests[request].offset)
+            diskQueues[disk].flushed(upTo: requests[request].offset)
         default: break
         }
     }

@@ -57,7 +57,10 @@ extension Lane {
         let index = id.index
         if streams[index].isBlocked || streams[index].isDisconnecting { return nil }
         if streams[index].stopsAtBoundary { return spaceToBoundary(index) }
-        if !makeRoom(index) { return nil }
+        if !makeRoom(index) {
+            staysUnread(index)
+            return nil
+        }
         let stream = streams[index]
         let base = unsafe chunks.base(stream.chunk)
         return unsafe ReceiveSpace(base: base + stream.filled, count: chunks.chunkBytes &- stream.filled)
@@ -136,7 +139,9 @@ extension Lane {
         guard isCurrent(id) else { return }
         self.now = now
         streams[id.index].filled &+= count
+        let mayHaveMore = streams[id.index].filled == chunks.chunkBytes
         parse(id.index)
+        if streams[id.index].unreadSince != .never && !mayHaveMore { hasCaughtUp(id) }
     }
 
     @inline(__always)
@@ -247,12 +252,13 @@ extension Lane {
     mutating func block(_ index: Int32) {
         guard !streams[index].isBlocked else { return }
         streams[index].isBlocked = true
+        staysUnread(index)
         streams[index].nextBlocked = -1
         if lastBlocked >= 0 { streams[lastBlocked].nextBlocked = index } else { firstBlocked = index }
         lastBlocked = index
     }
 
-    private mutating func removeBlocked(_ index: Int32) {
+    mutating func removeBlocked(_ index: Int32) {
         var previous: Int32 = -1
         var at = firstBlocked
         while at >= 0 && at != index {

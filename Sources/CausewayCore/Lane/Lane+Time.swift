@@ -168,13 +168,14 @@ extension Lane {
         tickReset(disk)
         tickSpace(disk)
         tickLoss(disk)
+        tickShard(disk)
         tickDebts(disk)
     }
 
     /// Writes that wait for somebody else's fence fail in the end, as those did that owe it.
     private mutating func tickDebts(_ cold: Disk) {
         let disk = cold.index
-        guard diskQueues[disk].fenceDebts > 0, cold.allPathsDownSince == nil else { return }
+        guard owesFences(disk), cold.allPathsDownSince == nil else { return }
         var late: [Int32] = []
         var task = diskQueues[disk].pending.first
         while task >= 0 {

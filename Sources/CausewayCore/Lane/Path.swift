@@ -289,6 +289,10 @@ final class Disk {
     let wantsReadOnly: Bool
     /// What the LUN must be, for a disk that exists already.
     let expected: ExpectedUnit?
+    /// Keeps alive what the disk's row points to.
+    let share: DiskShare?
+    /// When the oldest open write was looked for last.
+    var shareRefreshedAt = Instant(nanoseconds: 0)
     /// The disk may follow when its LUN shrinks.
     var allowsShrink = false
     /// The size in bytes that the supervisor was told of last.
@@ -329,10 +333,11 @@ final class Disk {
 
     init(
         index: Int32, name: String, target: Int32, lun: LogicalUnitNumber, wantsReadOnly: Bool,
-        settings: DiskSettings, expected: ExpectedUnit? = nil
+        settings: DiskSettings, expected: ExpectedUnit? = nil, share: DiskShare? = nil
     ) {
         self.index = index
         self.expected = expected
+        self.share = share
         self.name = name
         self.target = target
         self.lun = lun

@@ -20,11 +20,15 @@ struct Request: BitwiseCopyable {
     var isOrphan = false
     /// An orphan that writes, on a path that lives: the next client's writes wait for its end.
     var isAwaited = false
+    /// It writes, and counts as open for the other shards of its disk.
+    var isOpenWrite = false
     /// NBD errno to answer with, 0 for success. The first error stands.
     var error: UInt32 = 0
 
     /// As it came, opaque.
     var cookie: UInt64 = 0
+    /// When it came; only set where `isOpenWrite`.
+    var beganAt = Instant(nanoseconds: 0)
     var offset: UInt64 = 0
     var length: UInt32 = 0
     /// Bytes from the start for which tasks were made.

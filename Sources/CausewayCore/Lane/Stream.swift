@@ -63,6 +63,12 @@ struct Stream: BitwiseCopyable {
     /// Stopped for want of slots or memory; the lane goes on with it when something is given back.
     var isBlocked = false
     var nextBlocked: Int32 = -1
+    /// The kernel's socket of one of several queues: what waits too long, it sends again on another.
+    var mayBeGivenUp = false
+    /// The kernel has done so.
+    var isGivenUp = false
+    /// When it was no longer read, as long as what came since may still be unread.
+    var unreadSince = Instant.never
     /// DISC came: no request follows.
     var isDisconnecting = false
     /// A FLUSH was failed because acknowledged writes are lost; the answer may still wait to be sent.

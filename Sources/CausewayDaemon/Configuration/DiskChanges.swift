@@ -18,6 +18,8 @@ enum DiskChanges {
         if disk.readOnly != file.isReadOnly {
             changes.append("read-only is \(file.isReadOnly); it was \(disk.readOnly)")
         }
+        let queues = disk.queues ?? 1
+        if queues != file.queues { changes.append("queues is \(file.queues); it was \(queues)") }
         return changes
     }
 

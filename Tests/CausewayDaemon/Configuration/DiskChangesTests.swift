@@ -33,10 +33,12 @@ import Testing
         file.lun = 2
         file.socket = "/run/d.sock"
         file.isReadOnly = true
+        file.queues = 4
         #expect(
             DiskChanges.needingAttach(request, file) == [
                 "target is iqn.2026-01.example:u; it was iqn.2026-01.example:t", "lun is 2; it was 1",
                 "socket is /run/d.sock; it was a kernel device", "read-only is true; it was false",
+                "queues is 4; it was 1",
             ])
     }
 
