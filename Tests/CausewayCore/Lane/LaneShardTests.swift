@@ -36,6 +36,11 @@ struct LaneShardTests {
         }
     }
 
+    /// That its lane has sent to the target.
+    private func commands(_ world: World) -> UInt64 {
+        world.snapshot()?.paths.reduce(0) { $0 + $1.counters.commands } ?? 0
+    }
+
     private func settle(_ worlds: (World, World)) {
         run(worlds, for: 30 * .second)
         CausewayCoreTests.settle(worlds.0)
@@ -265,12 +270,9 @@ struct LaneShardTests {
     func cacheSwitchedOn() {
         let shares = DiskShares(count: 2, kernelTimeoutMilliseconds: Self.kernelTimeoutMilliseconds)
         let worlds = (shard(0, of: shares, hasWriteCache: true), shard(1, of: shares, hasWriteCache: false))
-        func commands() -> UInt64 {
-            worlds.1.snapshot()?.paths.reduce(0) { $0 + $1.counters.commands } ?? 0
-        }
         worlds.1.client.submit(.flush, lba: 0, blocks: 1)
         worlds.1.run(limit: 1 * .second)
-        let before = commands()
+        let before = commands(worlds.1)
         worlds.0.client.submit(.write, lba: 8, blocks: 8)
         worlds.0.run(limit: 1 * .second)
         for _ in 0..<2 {
@@ -278,7 +280,7 @@ struct LaneShardTests {
             worlds.1.run(limit: 1 * .second)
         }
         #expect(worlds.1.client.isIdle)
-        #expect(commands() == before + 2)
+        #expect(commands(worlds.1) == before + 2)
         CausewayCoreTests.settle(worlds.0)
         CausewayCoreTests.settle(worlds.1)
     }
@@ -289,14 +291,11 @@ struct LaneShardTests {
         let worlds = (shard(0, of: shares, hasWriteCache: true), shard(1, of: shares, hasWriteCache: false))
         worlds.1.client.submit(.write, lba: 8, blocks: 8)
         worlds.1.run(limit: 1 * .second)
-        func commands() -> UInt64 {
-            worlds.1.snapshot()?.paths.reduce(0) { $0 + $1.counters.commands } ?? 0
-        }
-        let before = commands()
+        let before = commands(worlds.1)
         worlds.1.client.submit(.flush, lba: 0, blocks: 1)
         worlds.1.run(limit: 1 * .second)
         #expect(worlds.1.client.isIdle)
-        #expect(commands() == before + 1)
+        #expect(commands(worlds.1) == before + 1)
         CausewayCoreTests.settle(worlds.0)
         CausewayCoreTests.settle(worlds.1)
     }
