@@ -65,7 +65,7 @@ extension Supervisor {
         configuration.adapter = adapter
         let settings = configuration.settings(of: disk)
         var disk = disk
-        if disk.findsPortals { disk.portals = try findPortals(of: disk) }
+        if disk.findsPortals { disk.portals = try findPortals(of: disk, chap) }
         var request = disk.request(settings)
         request.force = force
         request.chap = chap

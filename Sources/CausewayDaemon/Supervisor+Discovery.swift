@@ -48,8 +48,10 @@ extension Supervisor {
 
     /// The portals of a disk that names none, as its discovery address lists them; or as it did, where it
     /// does not answer.
+    ///
+    /// - Parameter chap: of a command that names an address which has no section, for that address too.
     func findPortals(
-        of disk: DiskConfiguration
+        of disk: DiskConfiguration, _ chap: CHAPRequest?
     ) throws(ControlError) -> [CausewayControl.PortalAddress] {
         let found = adapter.discoveryAddress(of: disk.target, portals: [], named: disk.discovery)
         // A command may name one that has no section.
@@ -59,7 +61,8 @@ extension Supervisor {
         }
         let targets: [TargetReport]
         do throws(ControlError) {
-            targets = try ask(address, through: presentInterfaces(disk.interfaces))
+            targets = try ask(
+                address, through: presentInterfaces(disk.interfaces), chap: found == nil ? chap : nil)
         } catch {
             guard let known = knownTargets.targets.portals(of: disk.target, at: address) else { throw error }
             let time = Quantities.utc(microseconds: known.timeMicroseconds)
@@ -77,10 +80,10 @@ extension Supervisor {
     }
 
     private func ask(
-        _ address: CausewayControl.PortalAddress, through interfaces: [String]
+        _ address: CausewayControl.PortalAddress, through interfaces: [String], chap: CHAPRequest? = nil
     ) throws(ControlError) -> [TargetReport] {
         let discovery = try discover(
-            DiscoverRequest(portals: [address], interfaces: interfaces, luns: false))
+            DiscoverRequest(portals: [address], interfaces: interfaces, luns: false, chap: chap))
         write { known in
             known.learn(
                 discovery.targets, at: address, through: interfaces,

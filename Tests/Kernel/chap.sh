@@ -41,6 +41,12 @@ lio_chap host1 "$our_secret"
 refuses 'CHAP and none is configured' chap_attach
 refuses 'CHAP' causeway discover "$portal1" --bind p1
 refuses 'CHAP user and secret' chap_attach --chap-user host1 --chap-secret-file "$wrong"
+# Where the portals are listed, too.
+causeway attach disk1 --target "$iqn" --discovery "$portal1" --bind p1 --bind p2 --lun 1 --socket "$socket" \
+    --chap-user host1 --chap-secret-file "$our"
+causeway detach disk1
+refuses 'CHAP' causeway attach disk1 --target "$iqn" --discovery "$portal1" --bind p1 --bind p2 --lun 1 \
+    --socket "$socket" --chap-user host1 --chap-secret-file "$wrong"
 refuses 'does not prove who it is' chap_attach --chap-user host1 --chap-secret-file "$our" \
     --mutual-chap-secret-file "$their"
 
