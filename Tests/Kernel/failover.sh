@@ -7,9 +7,9 @@
 # `stall` is the longest wait of the writer, the reader and the writers of other disks (see stall.c) without `down`,
 # the time that the target itself was away; `used` is how long after the link's return I/O went over it again.
 #
-# CONTESTANT is causeway, or for comparison open-iscsi or open-iscsi-tuned (with dm-multipath; see open-iscsi.sh), or
-# `test`: Causeway, which fails where it takes three times as long as it may. DISKS=n gives the target n LUNs, each
-# attached as a disk of its own (tgt and Causeway only).
+# CONTESTANT is causeway, causeway-connections (its paths are connections of one session), or for comparison open-iscsi
+# or open-iscsi-tuned (with dm-multipath; see open-iscsi.sh), or `test`: Causeway, which fails where it takes three times
+# as long as it may. DISKS=n gives the target n LUNs, each attached as a disk of its own (tgt and Causeway only).
 set -eu
 target=$1 contestant=$2 runs=${3:-1}
 [ $# -lt 3 ] || shift
@@ -47,8 +47,16 @@ readonly may_take_back=2000
 modprobe -a veth sch_netem nbd
 links_up
 "${target}_start"
+sessions=2 options=()
+if [ "$contestant" = causeway-connections ]; then
+    sessions=1 options=(--set multipathing=connections)
+    case $target in
+        tgt) tgt_admin --op update --mode target --tid 1 -n MaxConnections -v 4 ;;
+        lio) lio_parameters MaxConnections=4 ;;
+    esac
+fi
 case $contestant in
-    causeway | test)
+    causeway* | test)
         daemon_start
         for number in $(seq 2 "${DISKS:-1}"); do
             truncate -s 16M "$work/lun$number"
@@ -73,8 +81,8 @@ show_cost() {
 begin() {
     local number first others=() attaching=$SECONDS
     case $contestant in
-        causeway | test)
-            attach disk1
+        causeway* | test)
+            attach disk1 "${options[@]}"
             first=$device
             for number in $(seq 2 "${DISKS:-1}"); do
                 attach "disk$number" --lun "$number"
@@ -94,9 +102,9 @@ end() {
     end_process "$load"
     load=''
     case $contestant in
-        causeway | test)
+        causeway* | test)
             number=$("${target}_sessions")
-            [ "$number" = 2 ] || fail "the target has $number sessions"
+            [ "$number" = "$sessions" ] || fail "the target has $number sessions"
             for number in $(seq "${DISKS:-1}"); do causeway detach "disk$number"; done
             wait_until 10 'detach leaves no device' no_nbd_devices
             wait_until 10 'the target has no session left' no_sessions "$target"
@@ -189,4 +197,4 @@ for fault in $faults; do
     done
 done
 [ -z "${SHOW_LOG:-}" ] || cat "$work/causewayd.log"
-case $contestant in causeway | test) daemon_stop ;; esac
+case $contestant in causeway* | test) daemon_stop ;; esac
