@@ -159,6 +159,6 @@ extension Supervisor {
             hedgedReads: counters.hedgedReads, hedgesWon: counters.hedgesWon,
             fencesByBarrier: counters.fencesByBarrier, fencesByLogin: counters.fencesByLogin,
             lastFenceMicroseconds: counters.fences > 0 ? counters.lastFenceNanoseconds / 1000 : nil,
-            heldWrites: counters.heldWrites)
+            heldWrites: counters.heldWrites, reassigned: counters.reassigned)
     }
 }

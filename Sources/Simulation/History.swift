@@ -14,6 +14,8 @@ public struct Verdict: Sendable {
     public var events: UInt64
     public var logins: Int
     public var ghosts: Int
+    /// Commands that went on over another connection (TASK REASSIGN).
+    public var reassigned: Int
     public var longestWait: UInt64
     /// How often each `Swarm.Fault` struck.
     public var strikes: [Int]
@@ -99,7 +101,8 @@ public final class History {
             errors: world.clients.reduce(0) { $0 + $1.errors },
             virtualNanoseconds: world.elapsed, events: world.timeline.eventCount,
             logins: world.target.loginCount,
-            ghosts: world.target.ghostCount, longestWait: world.clients.map(\.longestWait).max() ?? 0,
+            ghosts: world.target.ghostCount, reassigned: world.target.reassignedCount,
+            longestWait: world.clients.map(\.longestWait).max() ?? 0,
             strikes: strikes)
     }
 

@@ -48,6 +48,9 @@ public final class SimulatedTarget {
     /// How often it was asked for each task management function (RFC 7143 §11.5.1).
     public internal(set) var managementCounts: [UInt8: Int] = [:]
     public private(set) var commandCount = 0
+    /// Tasks that went on over another connection than they had come by, and Data-In that was acknowledged.
+    public internal(set) var reassignedCount = 0
+    public internal(set) var dataAckCount = 0
     /// Changes what the target says on one portal.
     var script: TargetScript?
     /// NOP-Outs that wanted an echo, and those of them that carried data.
@@ -268,6 +271,7 @@ public final class SimulatedTarget {
             }
         }
         session.tasks = [:]
+        session.answered = [:]
         session.early = [:]
         for connection in session.living { connection.close() }
         session.connections = [:]
@@ -296,7 +300,8 @@ public final class SimulatedTarget {
         }
         session.connections[connection.cid] = nil
         session.tellAgain(connection)
-        for task in ordered(session.tasks) where task.state == .receiving && task.connection === connection {
+        for task in ordered(session.tasks)
+        where task.state == .receiving && task.connection === connection && !session.recovers {
             remove(task)
             session.tasks[task.tag] = nil
         }
@@ -472,29 +477,5 @@ public final class SimulatedTarget {
             self?.isDown = false
             self?.chronicle.trace("target", "is up again")
         }
-    }
-
-    /// Every session is sent an Asynchronous Message (RFC 7143 §11.9) of a SCSI event.
-    func sendAsynchronousMessages() {
-        for session in sessions {
-            for connection in session.living {
-                var message = connection.header(.asynchronousMessage, countsStatus: true)
-                if takesConfusion() { message[6] &+= 3 }
-                message[4] = reservedTag
-                connection.send(message, [0, 0])
-            }
-        }
-    }
-
-    /// One condition for every session.
-    func raise(_ sense: Sense, lun: UInt64) {
-        for session in sessions where session.attentions[lun]?.contains(sense) != true {
-            session.attentions[lun, default: []].append(sense)
-        }
-    }
-
-    /// The target goes away from this connection: nothing more comes, what arrives is still carried out.
-    func halfClose(_ number: Int) {
-        connections.first { $0.connection.number == number }?.halfClose()
     }
 }

@@ -57,7 +57,10 @@ public struct Swarm: Sendable, CustomStringConvertible {
         if RandomStream(seed: seed, "LIO").chance(250) { makeLIO() }
         drawRefusals(RandomStream(seed: seed, "refusals"))
         if isCanary { makeCanary(random) }
-        if multipathing == .connections { drawConnections(RandomStream(seed: seed, "connections")) }
+        if multipathing == .connections {
+            drawConnections(RandomStream(seed: seed, "connections"))
+            drawRecovery(RandomStream(seed: seed, "recovery"))
+        }
     }
 
     private mutating func drawPaths(_ random: RandomStream) {
@@ -201,6 +204,35 @@ public struct Swarm: Sendable, CustomStringConvertible {
             : random.pick([.sessionGoesOn, .sessionGoesOnAndLogoutMistakes, .sessionEnds])
         let endsAtOnce = RandomStream(seed: options.seed, "session ends at once").chance(100)
         if endsAtOnce && !options.target.isLIO { options.target.connectionLoss = .sessionEndsAtOnce }
+    }
+
+    /// Whether the commands of a lost connection go on over others, and what the target makes of that.
+    private mutating func drawRecovery(_ random: RandomStream) {
+        guard random.chance(600) else { return }
+        options.parameters.errorRecoveryLevel = random.pick([1, 2, 2, 2, 2])
+        options.target.errorRecoveryLevel = random.pick([0, 1, 2, 2, 2, 2, 2])
+        options.parameters.defaultTime2Wait = random.pick([0, 0, 0, 1, 2])
+        options.parameters.defaultTime2Retain = random.pick([1, 3, 20])
+        options.target.recovery = random.chance(600) ? .works : random.pick(TargetOptions.Recovery.allCases)
+        if random.chance(400) { loseOneByOne(random) }
+    }
+
+    /// A connection at a time is lost, while writes are under way: with more going on, few sessions outlive
+    /// it.
+    private mutating func loseOneByOne(_ random: RandomStream) {
+        options.parameters.errorRecoveryLevel = 2
+        options.target.errorRecoveryLevel = 2
+        options.target.maxConnections = 32
+        options.target.window = random.pick([8, 32, 128])
+        options.unit.slowPermille = 200
+        options.unit.slowLatency = 5_000_000...random.pick([20_000_000, 500_000_000])
+        load.depth = random.number(4...32)
+        load.weights[1] = 60
+        faults = faults.map { _ in 0 }
+        for fault in [Fault.cut, .cutWithGhost, .halfClose] { faults[fault.rawValue] = random.number(1...5) }
+        interval = 100_000_000...1_000_000_000
+        longestFault = 50_000_000
+        requestCount = 1000
     }
 
     private mutating func makeLIO() {
@@ -362,7 +394,8 @@ public struct Swarm: Sendable, CustomStringConvertible {
             bursts \(target.firstBurstLength)/\(target.maxBurstLength), \
             R2T \(target.maxOutstandingR2T), window \(target.window), CHAP \(target.chap)
               paths as \(options.settings.multipathing), up to \(target.maxConnections) a session, \
-            \(target.connectionLoss)
+            \(target.connectionLoss), level \(options.parameters.errorRecoveryLevel)/\
+            \(target.errorRecoveryLevel), \(target.recovery)
               unit     \(unit.blockLength) bytes, cache \(unit.hasWriteCache), FUA \(unit.supportsFUA), \
             thin \(unit.isThin), \
             slow \(unit.slowPermille) of 1000 up to \(unit.slowLatency.upperBound / 1_000_000) ms

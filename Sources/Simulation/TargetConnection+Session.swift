@@ -71,6 +71,7 @@ extension TargetConnection {
     func receivedLogout(_ header: BasicHeaderSegment, _ session: TargetSession) {
         let reason = header[byte: 1] & 0x7f
         if reason == 1 && session.isShared { return receivedConnectionLogout(header, session) }
+        if reason == 2 { return receivedRecoveryLogout(header, session) }
         guard reason == 0 else { return fail("a logout for another reason than closing the session") }
         var answer = self.header(.logoutResponse, countsStatus: true)
         answer[4] = header[4]
@@ -96,12 +97,15 @@ extension TargetConnection {
         target.logOut(named, of: session) { [weak self] in self?.answerLogout(header, response: 0) }
     }
 
-    private func answerLogout(_ header: BasicHeaderSegment, response: UInt8) {
+    /// - Parameters:
+    ///   - wait: Time2Wait, seconds.
+    ///   - retain: Time2Retain, seconds.
+    func answerLogout(_ header: BasicHeaderSegment, response: UInt8, wait: Int? = nil, retain: Int = 0) {
         guard phase == .fullFeature else { return }
         var answer = self.header(.logoutResponse, countsStatus: true)
         answer[byte: 2] = response
         answer[4] = header[4]
-        answer[10] = UInt32(target.random.below(2)) << 16
+        answer[10] = UInt32(wait ?? Int(target.random.below(2))) << 16 | UInt32(retain)
         send(answer)
         target.logoutCount += 1
     }
@@ -110,6 +114,7 @@ extension TargetConnection {
 extension SimulatedTarget {
     func connectionLost(_ cid: UInt16, of session: TargetSession) {
         session.lost.insert(cid)
+        if session.recovers { return retainTasks(cid, of: session) }
         if options.connectionLoss == .sessionEndsAtOnce { end(session, "closed for a lost connection") }
         guard options.connectionLoss == .sessionEnds else { return }
         timeline.after(random.nanoseconds(2_000_000_000...2_500_000_000)) { [weak self] in
@@ -127,6 +132,9 @@ extension SimulatedTarget {
         }
         for (number, request) in session.early where request.connection.cid == cid {
             session.early[number] = nil
+        }
+        for task in ordered(session.answered) where task.connection.cid == cid {
+            session.answered[task.tag] = nil
         }
         let tasks = ordered(session.tasks).filter { $0.connection.cid == cid }
         chronicle.trace("target", "session \(session.tsih), CID \(cid) logged out, \(tasks.count) tasks")

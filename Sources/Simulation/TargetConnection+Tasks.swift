@@ -77,6 +77,7 @@ extension TargetConnection {
         }
         task.data = data
         task.receivedBytes = data.count
+        task.immediateBytes = data.count
         return true
     }
 
@@ -171,7 +172,7 @@ extension TargetConnection {
     }
 
     /// R2Ts, as many as may be outstanding.
-    private func requestData(_ task: TargetTask) {
+    func requestData(_ task: TargetTask) {
         guard task.unsolicited == nil else { return }
         let parameters = login.parameters
         while task.transfers.count < parameters.maxOutstandingR2T && task.requested < task.expectedLength {
@@ -190,6 +191,8 @@ extension TargetConnection {
             task.r2tSN += 1
             task.requested += count
             send(header)
+            // RFC 7143 §7.9: of an R2T that comes twice the second is thrown away.
+            if parameters.errorRecoveryLevel > 0 && target.random.chance(30) { send(header) }
         }
     }
 
@@ -222,11 +225,12 @@ extension TargetConnection {
                     if left == 0 { self?.answerManagement(tag, 0) }
                 }
             }
+        case 8: receivedReassignment(header, session)
         default: fail("task management function \(function)")
         }
     }
 
-    private func answerManagement(_ tag: UInt32, _ response: UInt8) {
+    func answerManagement(_ tag: UInt32, _ response: UInt8) {
         guard phase == .fullFeature else { return }
         var answer = header(.taskManagementResponse, countsStatus: true)
         answer[4] = tag
@@ -246,7 +250,7 @@ extension TargetConnection {
                 .good([0x7f, 0, 6, 2, 91] + Array(repeating: 0, count: 91))
             default: .check(.noSuchUnit)
             }
-        answer(tag, outcome, isWrite: false, expected: length)
+        answer(nil, tag, outcome, isWrite: false, expected: length)
     }
 
     func answer(_ task: TargetTask, _ outcome: Outcome) {
@@ -258,10 +262,22 @@ extension TargetConnection {
         {
             untold.append((statSN, task.unit.lun, sense))
         }
-        answer(task.tag, outcome, isWrite: task.isWrite, expected: task.expectedLength)
+        if task.session.recovers {
+            task.outcome = outcome
+            task.state = .ended
+            guard phase == .fullFeature else {
+                task.session.tasks[task.tag] = task
+                return
+            }
+            task.statSN = statSN
+            task.session.answered[task.tag] = task
+        }
+        answer(task, task.tag, outcome, isWrite: task.isWrite, expected: task.expectedLength)
     }
 
-    private func answer(_ tag: UInt32, _ outcome: Outcome, isWrite: Bool, expected: Int) {
+    private func answer(
+        _ task: TargetTask?, _ tag: UInt32, _ outcome: Outcome, isWrite: Bool, expected: Int
+    ) {
         guard phase == .fullFeature else { return }
         guard case .good(let all) = outcome, !isWrite, expected > 0 else {
             let moved = if case .good = outcome { isWrite ? expected : 0 } else { 0 }
@@ -271,8 +287,8 @@ extension TargetConnection {
         let most = max(1, min(login.parameters.initiatorMaxRecvDataSegmentLength, target.options.dataInBytes))
         let burst = login.parameters.maxBurstLength
         let isCollapsed = target.options.collapsesPhases || target.random.chance(100)
-        var at = 0
         var dataSN: UInt32 = 0
+        var at = 0
         while at < data.count {
             let toBurstEnd = burst - at % burst
             let count = min(most, data.count - at, toBurstEnd)
@@ -283,6 +299,11 @@ extension TargetConnection {
             header[5] = reservedTag
             header[9] = dataSN
             header[10] = UInt32(at)
+            if let task, login.parameters.errorRecoveryLevel > 0, isLast || count == toBurstEnd,
+                at + count < data.count || target.random.chance(300)
+            {
+                askToAcknowledge(&header, task, dataSN + 1)
+            }
             if isLast && isCollapsed {
                 header[byte: 1] |= 0x01
                 if data.count < expected {

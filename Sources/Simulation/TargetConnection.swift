@@ -23,6 +23,8 @@ final class TargetConnection {
     var untold: [(statSN: UInt32, lun: UInt64, sense: Sense)] = []
     /// Tasks answered before all of their Data-Out had come.
     var endedEarly: Set<UInt32> = []
+    /// Data-In that is to be acknowledged, by target transfer tag.
+    var milestones: [UInt32: (task: TargetTask, dataSN: UInt32)] = [:]
     /// The status that told of another LUN in place of the one before.
     var replacementStatSN: UInt32?
     /// Tasks that a LOGICAL UNIT RESET ended: their data may still come.
@@ -124,6 +126,7 @@ final class TargetConnection {
     func lost() {
         guard !isClosed else { return }
         phase = .closed
+        milestones = [:]
         connection.isOpenAtTarget = false
         connection.toInitiator.finish(.finished)
         chronicle.trace("c\(connection.number) >", "gone")
@@ -135,6 +138,7 @@ final class TargetConnection {
         guard !isClosed else { return }
         flush()
         phase = .closed
+        milestones = [:]
         connection.isOpenAtTarget = false
         connection.toTarget.breakOff()
         connection.toInitiator.finish(target.random.chance(500) ? .finished : .reset)
@@ -270,12 +274,14 @@ final class TargetConnection {
             return fail("ExpStatSN \(expStatSN), last \(acknowledged ?? 0), next StatSN \(statSN)")
         }
         acknowledged = expStatSN
+        if session.recovers { session.acknowledge(self, upTo: expStatSN) }
         while let news = restartNews.first, Int32(bitPattern: expStatSN &- news.statSN) > 0 {
             target.told.insert(SimulatedTarget.Listener(isid: session.isid, lun: news.lun))
             restartNews.removeFirst()
         }
         if hasGap && !header.isImmediate && header.opcode != .scsiDataOut { return }
         if hasGap && header.opcode == .scsiDataOut && session.tasks[header[4]] == nil { return }
+        if header.opcode == .snackRequest { return receivedSNACK(header) }
         if session.isShared {
             while let news = untold.first, Int32(bitPattern: expStatSN &- news.statSN) > 0 {
                 if news.sense.tellsOfAnother { session.heardAt[news.lun] = header[6] }
@@ -425,42 +431,4 @@ final class TargetConnection {
         nextTransferTag &+= 1
         return nextTransferTag
     }
-
-    private func describe(_ header: BasicHeaderSegment) -> String {
-        let names: [UInt8: String] = [
-            0x00: "NOP-Out", 0x01: "Command", 0x02: "TMF", 0x03: "Login", 0x05: "Data-Out", 0x06: "Logout",
-            0x20: "NOP-In", 0x21: "Response", 0x22: "TMF-Resp", 0x23: "Login-Resp", 0x25: "Data-In",
-            0x26: "Logout-Resp",
-            0x31: "R2T", 0x32: "Async", 0x3f: "Reject",
-        ]
-        let code = header.opcode.rawValue
-        var text = names[code] ?? "opcode \(code)"
-        text += String(repeating: " ", count: max(1, 12 - text.count))
-        text += "itt \(String(header[4], radix: 16)) len \(header.dataSegmentLength)"
-        switch code {
-        case 0x01:
-            let cdb = (8...11).map { String(header[$0], radix: 16) }.joined(separator: " ")
-            text += " lun \(header[2] >> 16) cmd \(header[6]) cdb \(cdb) edtl \(header[5])"
-        case 0x05, 0x25, 0x31: text += " off \(header[10]) dsn \(header[9]) f \(header.isFinal ? 1 : 0)"
-        case 0x21: text += " status \(header[byte: 3]) stat \(header[6]) exp \(header[7]) max \(header[8])"
-        default: break
-        }
-        return text
-    }
-}
-
-/// How many bytes of digest follow a header and data.
-struct StreamDigestCounts {
-    var header = 0
-    var data = 0
-
-    init() {}
-
-    init(_ parameters: NegotiatedParameters) {
-        header = parameters.headerDigest == .crc32c ? 4 : 0
-        data = parameters.dataDigest == .crc32c ? 4 : 0
-    }
-
-    /// Every bit of a PDU is covered.
-    var isComplete: Bool { header > 0 && data > 0 }
 }

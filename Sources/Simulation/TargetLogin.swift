@@ -245,8 +245,11 @@ struct TargetLogin {
             return lower(\.firstBurstLength, min(options.firstBurstLength, options.maxBurstLength))
         case "MaxOutstandingR2T": return lower(\.maxOutstandingR2T, options.maxOutstandingR2T)
         case "MaxConnections": return lower(\.maxConnections, options.maxConnections)
-        case "ErrorRecoveryLevel": return TextPair(pair.key, "0")
-        case "DefaultTime2Wait", "DefaultTime2Retain": return TextPair(pair.key, pair.value)
+        case "ErrorRecoveryLevel": return lower(\.errorRecoveryLevel, options.errorRecoveryLevel)
+        case "DefaultTime2Retain": return lower(\.defaultTime2Retain, options.time2Retain)
+        case "DefaultTime2Wait":
+            parameters.defaultTime2Wait = max(number, options.time2Wait)
+            return TextPair(pair.key, "\(parameters.defaultTime2Wait)")
         case "DataPDUInOrder", "DataSequenceInOrder": return TextPair(pair.key, "Yes")
         default: return TextPair(pair.key, "NotUnderstood")
         }

@@ -75,6 +75,23 @@ public struct TargetOptions: Sendable {
         case sessionEndsAtOnce
     }
 
+    /// ErrorRecoveryLevel and its times (seconds), as far as it goes along with them.
+    public var errorRecoveryLevel = 0
+    public var time2Wait = 0
+    public var time2Retain = 20
+
+    public enum Recovery: String, CaseIterable, Sendable {
+        case works
+        /// Now and then a task is still allegiant to the lost connection.
+        case hesitates
+        /// Now and then a task is not known any more.
+        case forgets
+        case refusesLogout
+        case refusesReassignment
+    }
+    /// What it makes of its ErrorRecoveryLevel 2.
+    public var recovery = Recovery.works
+
     public enum Abortion: String, CaseIterable, Sendable {
         /// Answered once the command has ended (as LIO does).
         case waits

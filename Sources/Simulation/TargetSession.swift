@@ -20,6 +20,8 @@ final class TargetSession {
     /// The highest that was ever announced: it never goes back.
     var maxCmdSN: UInt32
     var tasks: [UInt32: TargetTask] = [:]
+    /// At ErrorRecoveryLevel 2: those whose status is not acknowledged yet.
+    var answered: [UInt32: TargetTask] = [:]
     /// Unit attentions that wait for the next command, by LUN.
     var attentions: [UInt64: [Sense]] = [:]
     var isOver = false
@@ -55,6 +57,8 @@ final class TargetSession {
     }
 
     var isShared: Bool { parameters.maxConnections > 1 }
+    /// Its tasks outlive their connection.
+    var recovers: Bool { parameters.errorRecoveryLevel == 2 && isShared }
     /// By their CIDs.
     var living: [TargetConnection] { connections.sorted { $0.key < $1.key }.map { $0.value } }
 }
@@ -75,7 +79,9 @@ extension SimulatedTarget {
             session.connections = [:]
             session.early = [:]
             session.tasks = [:]
+            session.answered = [:]
         }
+        for connection in connections { connection.milestones = [:] }
         for unit in allUnits { unit.tasks = [] }
     }
 }
@@ -101,7 +107,7 @@ final class TargetTask {
     let isWrite: Bool
     let expectedLength: Int
     /// Through which it came, and will be answered.
-    let connection: TargetConnection
+    var connection: TargetConnection
     var portal: Int { connection.connection.portal }
     var state = State.waiting
     var data: [UInt8] = []
@@ -119,6 +125,12 @@ final class TargetTask {
     var isSlow = false
     /// Who waits for the end of it.
     var onEnd: [() -> Void] = []
+    /// What it has ended with, and the number of the status that said so.
+    var outcome: Outcome?
+    var statSN: UInt32 = 0
+    var immediateBytes = 0
+    /// Its connection was logged out for recovery: from when on it may be asked for through another.
+    var recoverableFrom: UInt64?
 
     init(
         session: TargetSession, unit: SimulatedUnit, tag: UInt32, cdb: [UInt8], isOrdered: Bool,

@@ -21,6 +21,7 @@ public struct WorldOptions: Sendable {
     public var settings = DiskSettings()
     /// The first disk is a shard of one with several queues; the others are in other worlds.
     public var share: DiskShare?
+    public var parameters = WantedParameters()
     public var weather = Weather()
     public var clientWeather = Weather()
     /// A receive takes at most so many bytes, and a send as well.
@@ -232,6 +233,7 @@ public final class World {
         specification.registration = registration
         if disk.index == 0 { specification.share = options.share }
         specification.settings.multipathing = multipathing
+        specification.parameters = options.parameters
         specification.authentication = options.target.chap.authentication(seed: options.seed)
         if life > 0, let description = disk.description {
             specification.expected = ExpectedUnit(

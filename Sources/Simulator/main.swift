@@ -61,7 +61,7 @@ func show(_ verdict: Verdict, lines: Int) {
     print(
         "  \(verdict.answered) answered, \(verdict.errors) with an error, "
             + "longest \(verdict.longestWait / 1_000_000) ms, "
-            + "\(verdict.logins) logins, \(verdict.ghosts) ghosts, "
+            + "\(verdict.logins) logins, \(verdict.ghosts) ghosts, \(verdict.reassigned) reassigned, "
             + "\(verdict.virtualNanoseconds / 1_000_000) ms of virtual time, "
             + "hash \(String(verdict.hash, radix: 16))"
     )
@@ -90,6 +90,7 @@ func run(_ arguments: Arguments) async -> Bool {
     var answered = 0
     var logins = 0
     var ghosts = 0
+    var reassigned = (commands: 0, histories: 0)
     var next = arguments.start
     let end = arguments.start + arguments.seeds
     await withTaskGroup(of: Verdict.self) { group in
@@ -104,6 +105,8 @@ func run(_ arguments: Arguments) async -> Bool {
             answered += verdict.answered
             logins += verdict.logins
             ghosts += verdict.ghosts
+            reassigned.commands += verdict.reassigned
+            reassigned.histories += verdict.reassigned > 0 ? 1 : 0
             if next < end {
                 let seed = next
                 if arguments.isVerbose { announce(seed) }
@@ -115,7 +118,8 @@ func run(_ arguments: Arguments) async -> Bool {
     failed.sort { $0.seed < $1.seed }
     print(
         "\(arguments.seeds) histories from seed \(arguments.start) in \(clock.now - begin): "
-            + "\(failed.count) failed; \(answered) requests, \(logins) logins, \(ghosts) ghosts")
+            + "\(failed.count) failed; \(answered) requests, \(logins) logins, \(ghosts) ghosts, "
+            + "\(reassigned.commands) commands reassigned in \(reassigned.histories) histories")
     for verdict in failed.prefix(20) { print("seed \(verdict.seed): \(verdict.failure ?? "")") }
     if let first = failed.first, missing == nil {
         let again = History(seed: first.seed, isTracing: true, multipathing: multipathing)

@@ -83,7 +83,8 @@ enum Samples {
         health: PathHealthReport(
             rttMicroseconds: 120, retransmits: 3, losses: 2, pings: 40, suspicions: 5, quarantines: 1,
             quarantinedUntilMicroseconds: 1_767_225_600_000_000, hedgedReads: 9, hedgesWon: 8,
-            fencesByBarrier: 1, fencesByLogin: 0, lastFenceMicroseconds: 4321, heldWrites: 6))
+            fencesByBarrier: 1, fencesByLogin: 0, lastFenceMicroseconds: 4321, heldWrites: 6,
+            reassigned: 5))
 
     static let report = DiskReport(
         name: name(), device: "/dev/nbd0", socket: "/run/data1.sock", state: .degraded, target: iqn, lun: 1,

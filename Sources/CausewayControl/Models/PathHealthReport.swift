@@ -25,13 +25,15 @@ public struct PathHealthReport: Codable, Equatable, Sendable {
     public var lastFenceMicroseconds: UInt64?
     /// Sent writes that waited for a fence.
     public var heldWrites: UInt64
+    /// Commands of its lost connections that the target went on with over another (TASK REASSIGN).
+    public var reassigned: UInt64
 
     public init(
         rttMicroseconds: UInt64? = nil, retransmits: UInt64? = nil, losses: UInt64 = 0, pings: UInt64 = 0,
         suspicions: UInt64 = 0, quarantines: UInt64 = 0, quarantinedUntilMicroseconds: UInt64? = nil,
         hedgedReads: UInt64 = 0, hedgesWon: UInt64 = 0, fencesByBarrier: UInt64 = 0,
         fencesByLogin: UInt64 = 0,
-        lastFenceMicroseconds: UInt64? = nil, heldWrites: UInt64 = 0
+        lastFenceMicroseconds: UInt64? = nil, heldWrites: UInt64 = 0, reassigned: UInt64 = 0
     ) {
         self.rttMicroseconds = rttMicroseconds
         self.retransmits = retransmits
@@ -46,5 +48,6 @@ public struct PathHealthReport: Codable, Equatable, Sendable {
         self.fencesByLogin = fencesByLogin
         self.lastFenceMicroseconds = lastFenceMicroseconds
         self.heldWrites = heldWrites
+        self.reassigned = reassigned
     }
 }

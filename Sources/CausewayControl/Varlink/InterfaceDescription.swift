@@ -94,7 +94,8 @@ public enum InterfaceDescription {
           fencesByBarrier: int,
           fencesByLogin: int,
           lastFenceMicroseconds: ?int,
-          heldWrites: int
+          heldWrites: int,
+          reassigned: int
         )
 
         # A queue of a disk that has several: its session on each path. In Disk, paths has the sum of them.

@@ -3,20 +3,26 @@
 /// given up as a whole.
 extension Lane {
     /// How a lost connection may be cleaned up while its session goes on; nil if that cannot be.
-    func planCleanUp(_ path: Path, _ session: Session) -> ConnectionCleanUp? {
-        // A login alone waits for such a target's tasks.
-        guard session.cleanUp == nil, session.proof != .waitsForTasks,
-            !owesFence(path), path.barriers.isEmpty, plugger(session) == nil
+    ///
+    /// - Parameter isLoggedOut: the target has ended its commands.
+    func planCleanUp(_ path: Path, _ session: Session, isLoggedOut: Bool) -> ConnectionCleanUp? {
+        guard session.cleanUp == nil, !owesFence(path), path.barriers.isEmpty, plugger(session) == nil
         else { return nil }
+        let kept = commandsUnderWay(path)
+        let recovery = isLoggedOut ? nil : recovery(of: path, session, kept)
+        // Where its commands do not go on, a login alone waits for such a target's tasks.
+        guard recovery != nil || session.proof != .waitsForTasks else { return nil }
         let others = members(with: path).filter { $0 !== path }
         guard others.allSatisfy({ !owesFence($0) && $0.barriers.isEmpty }) else { return nil }
         guard let via = carrier(for: path) else { return nil }
-        let numbers = numbersUnderWay(path)
+        let numbers = numbers(of: kept)
         guard streams[pathQueues[via.index].stream].send.room > numbers.count + 32 else { return nil }
         return ConnectionCleanUp(
-            lost: path.index, via: via.index, began: now,
-            phase: .loggingOut(deadline: now.adding(milliseconds: ConnectionCleanUp.milliseconds)),
-            numbers: numbers)
+            lost: path.index, cid: path.cid, expStatSN: pathQueues[path.index].expStatSN, via: via.index,
+            began: now,
+            phase: recovery.map(ConnectionCleanUp.Phase.recovering)
+                ?? .loggingOut(deadline: now.adding(milliseconds: ConnectionCleanUp.milliseconds)),
+            numbers: numbers, kept: recovery == nil ? [] : kept)
     }
 
     /// Who is to carry what a lost connection leaves to be done: an interface that takes one path away takes
@@ -57,15 +63,9 @@ extension Lane {
     }
 
     /// The numbers of the commands on a path that have no answer, in their order.
-    func numbersUnderWay(_ path: Path) -> [CmdSN] {
-        var numbers: [CmdSN] = []
-        var task = pathQueues[path.index].inFlight.first
-        while task >= 0 {
-            numbers.append(tasks[task].cmdSN)
-            task = tasks[task].next
-        }
-        return numbers.sorted { $0 < $1 }
-    }
+    func numbersUnderWay(_ path: Path) -> [CmdSN] { numbers(of: commandsUnderWay(path)) }
+
+    func numbers(of commands: [KeptCommand]) -> [CmdSN] { commands.map { tasks[$0.reference.slot].cmdSN } }
 
     /// Fills what numbers of a closed connection the target has not delivered, through any other one. False
     /// if that cannot be.
@@ -79,7 +79,7 @@ extension Lane {
     }
 
     /// The target counts a NOP-Out as it would have counted the command.
-    private mutating func fill(_ numbers: [CmdSN], _ session: Session, through via: Path) -> Bool {
+    mutating func fill(_ numbers: [CmdSN], _ session: Session, through via: Path) -> Bool {
         let stream = pathQueues[via.index].stream
         guard streams[stream].send.room > numbers.count else { return false }
         for number in numbers {
@@ -95,12 +95,16 @@ extension Lane {
 
     mutating func begin(_ cleanUp: ConnectionCleanUp, _ session: Session) {
         session.cleanUp = cleanUp
+        if cleanUp.isRecovery { return goOnRecovering(session) }
         wake(at: now.adding(milliseconds: ConnectionCleanUp.milliseconds))
+        sendLogout(for: cleanUp, .closeConnection)
+    }
+
+    mutating func sendLogout(for cleanUp: ConnectionCleanUp, _ reason: LogoutRequest.Reason) {
         let via = paths[Int(cleanUp.via)]
         let request = LogoutRequest(
-            reason: .closeConnection, initiatorTaskTag: ConnectionCleanUp.tag,
-            cid: paths[Int(cleanUp.lost)].cid, cmdSN: cmdSN(via),
-            expStatSN: pathQueues[cleanUp.lost].expStatSN)
+            reason: reason, initiatorTaskTag: ConnectionCleanUp.tag,
+            cid: cleanUp.cid, cmdSN: cmdSN(via), expStatSN: cleanUp.expStatSN)
         sendCold(request.header, [], pathQueues[cleanUp.via].stream)
     }
 
@@ -108,16 +112,23 @@ extension Lane {
     /// counts any more. Commands that it had not delivered it has discarded (RFC 7143 §11.14): NOP-Outs take
     /// their numbers, and behind them goes the barrier.
     mutating func cleanUpAnswered(_ pdu: LogoutResponse, _ session: Session) {
-        guard var cleanUp = session.cleanUp, case .loggingOut = cleanUp.phase else { return }
+        guard let cleanUp = session.cleanUp, !cleanUp.isFencing else { return }
         session.logoutCarrier = (cleanUp.via, now)
-        let (path, via) = (paths[Int(cleanUp.lost)], paths[Int(cleanUp.via)])
+        if cleanUp.isRecovery { return recoveryLogoutAnswered(pdu, session) }
         guard pdu.response == .closed || pdu.response == .cidNotFound else {
             return giveUpCleanUp(session, "the logout of the connection is answered: \(pdu.response)")
         }
         let missing = cleanUp.numbers.filter { sessionQueues[session.index].expCmdSN <= $0 }
-        guard fill(missing, session, through: via) else {
+        guard fill(missing, session, through: paths[Int(cleanUp.via)]) else {
             return giveUpCleanUp(session, "no room to send what takes the place of lost commands")
         }
+        fenceLost(session)
+    }
+
+    /// What the target may still have of a lost connection it has to finish first.
+    mutating func fenceLost(_ session: Session) {
+        guard var cleanUp = session.cleanUp else { return }
+        let (path, via) = (paths[Int(cleanUp.lost)], paths[Int(cleanUp.via)])
         cleanUp.phase = .fencing
         session.cleanUp = cleanUp
         for disk in targets[Int(path.target)].disks where owesFence(path, disk) {
@@ -166,9 +177,11 @@ extension Lane {
     }
 
     mutating func tickSession(_ target: Target) {
-        guard let session = target.session, let cleanUp = session.cleanUp,
-            case .loggingOut(let deadline) = cleanUp.phase
-        else { return }
+        guard let session = target.session else { return }
+        releaseRetired(session)
+        guard let cleanUp = session.cleanUp else { return }
+        if cleanUp.isRecovery { return goOnRecovering(session) }
+        guard case .loggingOut(let deadline) = cleanUp.phase else { return }
         guard deadline <= now else { return wake(at: deadline) }
         giveUpCleanUp(session, "the logout of another connection was not answered")
     }

@@ -116,7 +116,8 @@ extension Lane {
         _ pdu: AsynchronousMessage, _ data: UnsafeRawPointer, _ path: Path, _ stream: Int32
     ) {
         guard countsStatus(pdu.header, path, stream) else { return }
-        if path.isNews("\(pdu.event)", now) {
+        // Of another connection's end its own path tells.
+        if pdu.event != .connectionDrop && path.isNews("\(pdu.event)", now) {
             log(.warning, "\(targets[Int(path.target)].name) \(path.name): \(pdu.event)")
         }
         switch pdu.event {
@@ -180,6 +181,8 @@ extension Lane {
         case .nopOut where path.session != nil && ConnectionCleanUp.isPlugTag(rejected.initiatorTaskTag):
             connectionLost(path, complaint.description, endsSession: true)
         case .nopOut: _ = pingRejected(path)
+        case .taskManagementRequest where KeptCommand.isTag(rejected.initiatorTaskTag):
+            reassignmentRejected(path, rejected.initiatorTaskTag, reason, complaint)
         case .taskManagementRequest:
             if let management = path.management, management.tag == rejected.initiatorTaskTag {
                 escalate(path, management.function, "is rejected: \(reason)")

@@ -134,6 +134,8 @@ extension Lane {
     /// The last path of a target has logged out.
     mutating func pathRemoved(_ path: Path) {
         let target = targets[Int(path.target)]
+        // Only with all others does a path go before it is cleaned up.
+        if let session = path.session, session.cleanUp?.lost == path.index { abandonCleanUp(session) }
         tellSessionEnd(path)
         failTasks(of: path)
         target.paths.removeAll { $0 == path.index }
@@ -179,6 +181,7 @@ extension Lane {
         while !pathQueues[path.index].held.isEmpty {
             let task = pathQueues[path.index].held.first
             pathQueues[path.index].held.remove(task, tasks)
+            internalData[task] = nil
             finishTask(task, error: NBDError.inputOutput.rawValue)
         }
     }

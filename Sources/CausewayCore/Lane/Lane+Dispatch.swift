@@ -110,6 +110,11 @@ extension Lane {
         tasks[task].asked = 0
         tasks[task].nextDataSN = 0
         tasks[task].issuedAt = now
+        noteEntry(task, path)
+    }
+
+    @inline(__always)
+    private mutating func noteEntry(_ task: Int32, _ path: Int32) {
         pathQueues[path].inFlight.append(task, tasks)
         if pathQueues[path].load.isMeasured {
             tasks[task].mark = pathQueues[path].load.issued(bytes: tasks[task].byteCount)
@@ -125,6 +130,35 @@ extension Lane {
     @inline(__always)
     mutating func issue(_ task: Int32, on path: Int32) {
         enter(task, path)
+        let session = pathQueues[path].session
+        let cmdSN = sessionQueues[session].cmdSN
+        sessionQueues[session].cmdSN = cmdSN.next
+        tasks[task].cmdSN = cmdSN
+        sendCommand(task, path)
+    }
+
+    /// A command that the target has never taken from a connection that it has logged out goes over another
+    /// one, as the same command (RFC 7143 §7.2.1): should the target have it after all, it takes no second.
+    @inline(never)
+    mutating func issueAgain(_ task: Int32, on path: Int32) {
+        carry(task, path)
+        tasks[task].received = 0
+        tasks[task].nextDataSN = 0
+        sendCommand(task, path)
+    }
+
+    /// Puts a task on a path that goes on under its tag and number.
+    mutating func carry(_ task: Int32, _ path: Int32) {
+        tasks[task].state = .inFlight
+        tasks[task].path = path
+        tasks[task].asked = 0
+        tasks[task].issuedAt = now
+        noteEntry(task, path)
+    }
+
+    /// The SCSI Command PDU of a task that has its tag and its number.
+    @inline(__always)
+    private mutating func sendCommand(_ task: Int32, _ path: Int32) {
         let index = pathQueues[path].stream
         let tag = Task.tag(slot: task, generation: tasks[task].generation)
         let kind = tasks[task].kind
@@ -132,10 +166,7 @@ extension Lane {
         let disk = tasks[task].disk
         var lun = diskQueues[disk].lun
         let cdb = commandDescriptorBlock(task)
-        let session = pathQueues[path].session
-        let cmdSN = sessionQueues[session].cmdSN
-        sessionQueues[session].cmdSN = cmdSN.next
-        tasks[task].cmdSN = cmdSN
+        let cmdSN = tasks[task].cmdSN
 
         var immediate: Int32 = 0
         var unsolicited: Int32 = 0

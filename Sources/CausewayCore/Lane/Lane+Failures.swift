@@ -319,6 +319,9 @@ extension Lane {
         case .taskManagementResponse where TaskManagement.isTag(header.initiatorTaskTag):
             guard countsStatus(header, path, stream) else { return }
             managementAnswered(TaskManagementResponse(header), path)
+        case .taskManagementResponse where KeptCommand.isTag(header.initiatorTaskTag):
+            guard countsStatus(header, path, stream) else { return }
+            reassignmentAnswered(TaskManagementResponse(header), path)
         case .taskManagementResponse: resetAnswered(TaskManagementResponse(header), path, stream)
         default: violation(index, stream, .unexpected(header.opcode))
         }

@@ -281,10 +281,8 @@ extension Lane {
         } else {
             guard owesFence(path) || !path.barriers.isEmpty else { return nil }
         }
-        if let cleanUp = path.session?.cleanUp, cleanUp.lost == path.index,
-            case .loggingOut = cleanUp.phase
-        {
-            return "the fence waits for the logout of the lost connection through another one"
+        if let cleanUp = path.session?.cleanUp, cleanUp.lost == path.index, let wait = cleanUp.wait {
+            return wait
         }
         guard pathQueues[path.index].isFullFeature || !path.barriers.isEmpty else {
             if case .loggingIn = path.attempt?.phase {

@@ -101,17 +101,26 @@ extension Lane {
     }
 
     /// One of two copies ends without a result; the other goes on alone.
-    private mutating func dropCopy(_ task: Int32) {
+    ///
+    /// - Parameter staysKnown: the target may still have it, so that its tag is not free.
+    private mutating func dropCopy(_ task: Int32, staysKnown: Bool = false) {
         let twin = twins[task]
         untwin(task)
         internalData[task] = nil
-        releaseTask(task)
+        if staysKnown { becomeDiscarded(task) } else { releaseTask(task) }
         // The second copy keeps its own memory; the first is an ordinary read again.
         if let twin, tasks[twin].kind == .hedgedRead { tasks[twin].kind = .read }
     }
 
     private mutating func untwin(_ task: Int32) {
         if let twin = twins.removeValue(forKey: task) { twins[twin] = nil }
+    }
+
+    /// Nobody waits any more for a command of which the target may not have heard so.
+    mutating func becomeDiscarded(_ task: Int32) {
+        tasks[task].kind = .discarded
+        tasks[task].request = -1
+        tasks[task].state = .held
     }
 
     /// A copy without a twin is a read like any other, before it is sent again.
@@ -122,13 +131,15 @@ extension Lane {
 
     /// The path of a copy is lost; true if the copy is gone with it, false if it is the read's last one and
     /// has to be sent again.
-    mutating func copyIsLost(_ task: Int32) -> Bool {
+    ///
+    /// - Parameter staysKnown: the target may still have it, so that its tag is not free.
+    mutating func copyIsLost(_ task: Int32, staysKnown: Bool = false) -> Bool {
         if tasks[task].kind == .discarded {
-            releaseTask(task)
+            if staysKnown { becomeDiscarded(task) } else { releaseTask(task) }
             return true
         }
         if twins[task] != nil {
-            dropCopy(task)
+            dropCopy(task, staysKnown: staysKnown)
             return true
         }
         becomePlain(task)

@@ -101,6 +101,7 @@ extension Lane {
         else { return violation(path, index, .dataOutOfPlace(offset: pdu.bufferOffset, count: count)) }
         tasks[task].received = received &+ count
         tasks[task].nextDataSN &+= 1
+        if pdu.flags.contains(.acknowledge) { acknowledgeData(task, pdu, path, index) }
 
         guard pdu.hasStatus else { return unsafe gather(task, data, count) }
         guard countStatus(pdu.statSN, path) else {
@@ -166,7 +167,7 @@ extension Lane {
     /// Whether the target has asked for all of a write's data, and has it.
     @inline(__always)
     private func hasTakenAll(_ task: Int32) -> Bool {
-        tasks[task].received == tasks[task].byteCount && transfers[task].count == 0
+        tasks[task].received == tasks[task].byteCount && transfers[task].count == 0 && !isReassigned(task)
     }
 
     /// The data segment: two bytes of SenseLength, then the sense data (RFC 7143 §11.4.7).
@@ -177,6 +178,10 @@ extension Lane {
         var sense: SenseData?
         if pdu.dataSegmentLength > 2 {
             sense = unsafe SenseData(segment: data, count: pdu.dataSegmentLength)
+        }
+        if pdu.status == 0 && isReassigned(task) {
+            taskAnswered(task, path)
+            return sendAgain(task, first: true)
         }
         if pdu.status == 0 && tasks[task].kind == .write {
             // GOOD with a residual count, or to what was asked for in part: not all blocks were taken.
@@ -198,6 +203,7 @@ extension Lane {
         guard let task = taskOnPath(pdu.initiatorTaskTag, path) else {
             return violation(path, index, .unknownTask(.readyToTransfer, pdu.initiatorTaskTag))
         }
+        if pdu.r2tSN != tasks[task].nextDataSN && isRepeated(task, pdu, path) { return }
         let transfer = TransferQueue.Transfer(
             targetTransferTag: pdu.targetTransferTag, offset: pdu.bufferOffset,
             remaining: pdu.desiredDataTransferLength, dataSN: 0)

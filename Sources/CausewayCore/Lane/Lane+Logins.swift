@@ -14,6 +14,7 @@ extension Lane {
         // It was found out with other algorithms, of which MD5 may be none any more.
         target.offersMD5Alone = false
         target.wanted = parameters
+        target.session?.recoveryIsRefused = false
         for path in target.paths where !paths[Int(path)].isFenceOnly {
             paths[Int(path)].specification.depth = depth
         }

@@ -86,6 +86,7 @@ extension Lane {
                     if pathQueues[index].isFullFeature && path.abortBarriers[disk] != nil {
                         reinstate(path, "an aborted write was given up before its barrier")
                     }
+                    internalData[task] = nil
                     finishTask(task, error: NBDError.inputOutput.rawValue)
                     count += 1
                 }

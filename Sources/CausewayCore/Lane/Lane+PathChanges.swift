@@ -143,6 +143,10 @@ extension Lane {
         // Its writes, or what became of them, wait for the LUN's answer.
         case .standIn where owesFence(path), .up where owesFence(path): return
         case .down:
+            // What its lost connection left at the target is cleaned up first.
+            guard path.session?.cleanUp?.lost != path.index else {
+                return wake(at: now.adding(milliseconds: 50))
+            }
             // The attempts go on until the fence is had.
             if !owesFence(path), path.attempt != nil || path.retryAt != nil || path.intent == .removed {
                 logOut(path)

@@ -17,9 +17,15 @@ extension Lane {
     /// The session's connection is gone. Reads and what was never sent move at once; sent writes wait for the
     /// fence.
     ///
-    /// - Parameter isCulprit: it is not lost because its session was.
-    mutating func loseConnection(_ path: Path, _ reason: String, isCulprit: Bool) {
+    /// - Parameters:
+    ///   - isCulprit: it is not lost because its session was.
+    ///   - keepsCommands: they are to go on over another connection of the session.
+    mutating func loseConnection(
+        _ path: Path, _ reason: String, isCulprit: Bool, keepsCommands: Bool = false
+    ) {
         let index = path.index
+        // What goes on from here on must not come to it: its numbers have been taken down.
+        pathQueues[index].depth = 0
         // A stand-in was lost while its own route was tried: the next attempt begins anew, with the fence in
         // mind.
         if let attempt = path.attempt {
@@ -39,7 +45,7 @@ extension Lane {
             hide(disk, on: path)
         }
         let heldBefore = !pathQueues[index].held.isEmpty
-        let moved = emptyPath(path)
+        let moved = emptyPath(path, keepsCommands: keepsCommands)
         // A session that does not last is not asked for again and again without a pause: another machine may
         // use this initiator name.
         let began = isCulprit ? path.sessionBegan : path.session?.began ?? path.sessionBegan
@@ -53,12 +59,13 @@ extension Lane {
         path.retryAt = path.notBefore
         wake(at: path.notBefore)
         let held = pathQueues[index].held.count
-        pathQueues[index].counters.heldWrites &+= UInt64(held)
+        if !keepsCommands { pathQueues[index].counters.heldWrites &+= UInt64(held) }
         tellLoss(path)
         if wasUp {
             path.lostSince = path.lostSince ?? now
             path.loss = Path.LossNote(
-                reason: reason, moved: moved, held: Int(held), tellAt: now.adding(milliseconds: 1000))
+                reason: reason, moved: moved, held: Int(held), isRecovered: keepsCommands,
+                tellAt: now.adding(milliseconds: 1000))
             if held == 0 { tellLoss(path) } else { wake(at: now.adding(milliseconds: 1000)) }
             tellDisks(path, isUp: false, reason)
             if isCulprit { markLoss(path) }
@@ -70,14 +77,17 @@ extension Lane {
     mutating func tellLoss(_ path: Path) {
         guard let loss = path.loss else { return }
         path.loss = nil
+        let what = loss.isRecovered ? "commands are to be reassigned" : "sent writes wait for the fence"
         log(
             .warning,
             "\(label(path)): path lost: \(loss.reason); \(loss.moved) commands moved at once"
-                + (loss.held > 0 ? ", \(loss.held) sent writes wait for the fence" : ""))
+                + (loss.held > 0 ? ", \(loss.held) \(what)" : ""))
     }
 
     /// Takes all tasks off a path whose connection is gone. Returns how many go elsewhere at once.
-    mutating func emptyPath(_ path: Path) -> Int {
+    ///
+    /// - Parameter keepsCommands: sent writes are to go on over another connection.
+    mutating func emptyPath(_ path: Path, keepsCommands: Bool = false) -> Int {
         let index = path.index
         let stream = pathQueues[index].stream
         var unsent: Set<Int32> = []
@@ -106,6 +116,10 @@ extension Lane {
             let task = pathQueues[index].inFlight.first
             pathQueues[index].inFlight.remove(task, tasks)
             if transfers[task].count > 0 { dropTransfers(task) }
+            if keepsCommands {
+                if let other = keep(task, path, wasSent: !unsent.contains(task)) { moved.append(other) }
+                continue
+            }
             switch tasks[task].kind {
             case .hedgedRead, .hedge, .discarded:
                 if !copyIsLost(task) { moved.append(task) }
@@ -169,13 +183,15 @@ extension Lane {
     }
 
     /// Lets go of a command of the lane's own that gets no answer any more.
-    mutating func dropInternal(_ task: Int32, _ path: Path, wasSent: Bool) {
+    ///
+    /// - Parameter staysKnown: the target may still have it, so that its tag is not free.
+    mutating func dropInternal(_ task: Int32, _ path: Path, wasSent: Bool, staysKnown: Bool = false) {
         internalData[task] = nil
         let disk = tasks[task].disk
         let kind = tasks[task].kind
         let owner = Int32(truncatingIfNeeded: tasks[task].lba) - 1
         let isOfAll = tasks[task].blocks != 0
-        releaseTask(task)
+        if staysKnown { becomeDiscarded(task) } else { releaseTask(task) }
         let cold = disks[Int(disk)]
         switch kind {
         case .accessReport, .accessSetting:

@@ -218,6 +218,7 @@ extension Lane {
         if attempt.leads {
             if sessionOwesFence(path), let reason = noFence(session.portalGroupTag, tag) { return reason }
             session.standing = parameters
+            session.leftBehind = 0
             session.hasStood = true
             session.began = now
             session.portalGroupTag = tag
@@ -292,8 +293,10 @@ extension Lane {
         // A target may end a session for the loss of one connection: the others are not to blame.
         let isFallout = isMistaken || byTarget && session.cleanUp != nil
         let isOver = isLoggedOut && !leavesTrace(path, session)
-        let cleanUp = endsSession || isOver || isMistaken ? nil : planCleanUp(path, session)
-        loseConnection(path, reason, isCulprit: !isFallout)
+        let cleanUp =
+            endsSession || isOver || isMistaken ? nil : planCleanUp(path, session, isLoggedOut: isLoggedOut)
+        loseConnection(
+            path, reason, isCulprit: !isFallout, keepsCommands: cleanUp?.isRecovery ?? false)
         if let cleanUp {
             begin(cleanUp, session)
         } else if isOver {
@@ -314,9 +317,11 @@ extension Lane {
     /// A connection has ended in order.
     mutating func memberIsGone(_ session: Session, _ path: Path) {
         let others = members(with: path).filter { $0 !== path }
+        if session.cleanUp?.via == path.index { abandonCleanUp(session) }
         if !others.contains(where: { pathQueues[$0.index].isFullFeature }) {
             session.standing = nil
-            session.cleanUp = nil
+            abandonCleanUp(session)
+            releaseRetired(session)
         }
         for other in others where other.standsBy && other.attempt == nil { hurry(other) }
     }
@@ -333,8 +338,8 @@ extension Lane {
     mutating func endSession(_ session: Session, because path: Path) {
         guard session.standing != nil else { return }
         session.standing = nil
-        if let cleanUp = session.cleanUp { paths[Int(cleanUp.lost)].barriers = [:] }
-        session.cleanUp = nil
+        abandonCleanUp(session)
+        releaseRetired(session)
         let others = members(with: path).filter { $0 !== path }
         let count = others.count { pathQueues[$0.index].stream >= 0 }
         if count > 0 {

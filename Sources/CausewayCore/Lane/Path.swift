@@ -51,6 +51,7 @@ final class Path {
         var reason: String
         var moved: Int
         var held: Int
+        var isRecovered: Bool
         var tellAt: Instant
     }
 

@@ -73,6 +73,8 @@ public struct PathCounters: BitwiseCopyable, Sendable {
     public var lastFenceNanoseconds: UInt64 = 0
     /// Sent writes that waited for a fence.
     public var heldWrites: UInt64 = 0
+    /// Commands of its lost connections that the target went on with over another (TASK REASSIGN).
+    public var reassigned: UInt64 = 0
     /// NOP-Outs sent.
     public var pings: UInt64 = 0
     /// Times it was silent for longer than its past explains.

@@ -24,6 +24,12 @@ final class Session {
     /// How long its leading login may go without a word before another path leads, milliseconds.
     var leaderPatience = firstLeaderPatience
     static let firstLeaderPatience: UInt64 = 200
+    /// Slots of commands that nobody waits for, while the target may still know their tags.
+    var retired: [(slot: Int32, until: Instant)] = []
+    /// How many commands were left behind at the target since the session began.
+    var leftBehind = 0
+    /// The target agreed to ErrorRecoveryLevel 2 and did not keep to it: no login offers it any more.
+    var recoveryIsRefused = false
     /// The newest record of it, for whoever keeps it.
     var recordNumber: UInt64 = 0
 
@@ -36,8 +42,23 @@ struct ConnectionCleanUp {
     enum Phase {
         /// Can move to: fencing, over; or the session ends.
         case loggingOut(deadline: Instant)
+        /// At ErrorRecoveryLevel 2: its commands are made to go on. Can move to: fencing, over; or the
+        /// session ends.
+        case recovering(ConnectionRecovery)
         /// Can move to: over; or the session ends.
         case fencing
+    }
+
+    var isRecovery: Bool { if case .recovering = phase { true } else { false } }
+    var isFencing: Bool { if case .fencing = phase { true } else { false } }
+
+    /// What it waits for, unless that is the LUN.
+    var wait: String? {
+        switch phase {
+        case .loggingOut: "the fence waits for the logout of the lost connection through another one"
+        case .recovering: "commands of the lost connection wait to be reassigned to another one"
+        case .fencing: nil
+        }
     }
 
     static let milliseconds: UInt64 = 2000
@@ -50,12 +71,32 @@ struct ConnectionCleanUp {
 
     static func isPlugTag(_ tag: UInt32) -> Bool { tag & 0xffff_8000 == plugTagBase }
 
-    /// The path whose connection was lost.
+    /// The path whose connection was lost, and what the target knows of that.
     var lost: Int32
+    var cid: UInt16
+    var expStatSN: StatSN
     /// The path that carries all of it.
     var via: Int32
     var began: Instant
     var phase: Phase
     /// Of the commands that were under way on the lost connection.
     var numbers: [CmdSN]
+    /// These commands, in the same order, at ErrorRecoveryLevel 2.
+    var kept: [KeptCommand] = []
+    /// How many of them the target was made to go on with, and how many went out once more.
+    var reassigned = 0
+    var delivered = 0
+}
+
+/// A command of a lost connection that the target may keep.
+struct KeptCommand: BitwiseCopyable {
+    /// Tags of TASK REASSIGN lie above all task slots.
+    static let tagBase: UInt32 = 0xfffb_8000
+
+    static func isTag(_ tag: UInt32) -> Bool { tag & 0xffff_8000 == tagBase }
+
+    var reference: TaskReference
+    var lun: UInt64
+    /// It is to go on, as the command that it is. All else is sent anew, and only its tag is kept.
+    var goesOn: Bool
 }

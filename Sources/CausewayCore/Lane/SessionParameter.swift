@@ -39,8 +39,8 @@ public struct SessionParameter: Sendable {
         number(.defaultTime2Wait, 0...3600, \.defaultTime2Wait, \.defaultTime2Wait),
         // Not 0: see `WantedParameters.defaultTime2Retain`.
         number(.defaultTime2Retain, 1...3600, \.defaultTime2Retain, \.defaultTime2Retain),
-        // A connection is lost and made anew.
-        number(.errorRecoveryLevel, 0...0, \.errorRecoveryLevel, \.errorRecoveryLevel),
+        // Of use only where paths are connections of one session: see `wantedParameters`.
+        number(.errorRecoveryLevel, 0...2, \.errorRecoveryLevel, \.errorRecoveryLevel),
         // 1 where each path has a session of its own; otherwise 1 stands for as many as there can be paths.
         number(
             .maxConnections, 1...Int(TargetPaths.capacity), \.maxConnections, \.maxConnections),
@@ -160,6 +160,9 @@ extension Lane {
         wanted.maxOutstandingR2T = min(wanted.maxOutstandingR2T, TransferQueue.capacity - 1)
         let most = wanted.maxConnections > 1 ? wanted.maxConnections : Int(TargetPaths.capacity)
         wanted.maxConnections = target.session == nil ? 1 : most
+        // Without a second connection there is nobody to go on with the commands of the first.
+        if target.session.map(\.recoveryIsRefused) ?? true { wanted.errorRecoveryLevel = 0 }
+        if wanted.errorRecoveryLevel > 0 { wanted.maxOutstandingR2T = 1 }
         return wanted
     }
 

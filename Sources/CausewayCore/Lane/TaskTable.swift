@@ -10,7 +10,8 @@ enum TaskKind: UInt8, BitwiseCopyable {
     case hedgedRead
     /// The second copy of a READ: what it brings gathers in memory of its own.
     case hedge
-    /// A READ whose other copy was answered first: what it still brings is thrown away.
+    /// A command that nobody waits for any more, a READ whose other copy was answered first or one that was
+    /// sent anew: what it still brings is thrown away.
     case discarded
     /// An ORDERED TEST UNIT READY behind commands that a LOGICAL UNIT RESET may have ended.
     case resetBarrier
@@ -58,7 +59,8 @@ enum TaskState: UInt8, BitwiseCopyable {
     /// On a path, sent or about to be. Can move to: free (answered), pending (to be sent again), held (path
     /// lost).
     case inFlight
-    /// A sent write whose path was lost: waits for the fence. Can move to: pending, free (failed).
+    /// A sent write whose path was lost: waits for the fence, or to go on elsewhere (TASK REASSIGN). Or in no
+    /// list, a slot whose tag the target may still know. Can move to: pending, inFlight, free.
     case held
     /// Waits for a moment before it is sent again (BUSY, TASK SET FULL). Can move to: pending, free.
     case delayed
@@ -107,6 +109,8 @@ struct Task: BitwiseCopyable {
     /// Pinned as long as `data` may still be needed.
     var chunk = ChunkID.none
     var cmdSN = CmdSN(0)
+    /// The generation under which TASK REASSIGN has brought it to its path.
+    var reassignedAs = UInt32.max
     var issuedAt = Instant(nanoseconds: 0)
     /// For `PathLoad`.
     var mark = PathLoad.noMark
