@@ -262,7 +262,7 @@ extension TargetConnection {
         {
             untold.append((statSN, task.unit.lun, sense))
         }
-        if task.session.recovers {
+        if task.session.recovers && !task.session.isOver {
             task.outcome = outcome
             task.state = .ended
             guard phase == .fullFeature else {
