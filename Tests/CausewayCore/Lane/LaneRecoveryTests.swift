@@ -7,15 +7,7 @@ struct LaneRecoveryTests {
     private func options(_ recovery: TargetOptions.Recovery = .works, isLIO: Bool = false, paths: Int = 2)
         -> WorldOptions
     {
-        var options = WorldOptions()
-        options.settings.multipathing = .connections
-        options.settings.policy = .roundRobin(.init(commands: 1))
-        options.interfaceCount = 3
-        options.paths = Array([(0, 0), (1, 1), (2, 0)].prefix(paths))
-        options.target.maxConnections = 8
-        options.target.isLIO = isLIO
-        options.target.connectionLoss = isLIO ? .sessionEnds : .sessionGoesOn
-        options.target.reinstatement = isLIO ? .drains : .returnsAtOnce
+        var options = connectionOptions(isLIO ? .sessionEnds : .sessionGoesOn, paths: paths)
         options.target.errorRecoveryLevel = 2
         options.target.recovery = recovery
         options.parameters.errorRecoveryLevel = 2

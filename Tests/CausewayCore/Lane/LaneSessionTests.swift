@@ -7,16 +7,7 @@ struct LaneSessionTests {
     private func options(_ loss: TargetOptions.ConnectionLoss = .sessionGoesOn, paths: Int = 2)
         -> WorldOptions
     {
-        var options = WorldOptions()
-        options.settings.multipathing = .connections
-        options.settings.policy = .roundRobin(.init(commands: 1))
-        options.interfaceCount = 3
-        options.paths = Array([(0, 0), (1, 1), (2, 0)].prefix(paths))
-        options.target.maxConnections = 8
-        options.target.connectionLoss = loss
-        options.target.isLIO = loss == .sessionEnds
-        options.target.reinstatement = loss == .sessionEnds ? .drains : .returnsAtOnce
-        return options
+        connectionOptions(loss, paths: paths)
     }
 
     private func load(_ world: World, count: Int) {

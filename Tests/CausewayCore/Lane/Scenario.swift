@@ -33,3 +33,17 @@ func settle(
     #expect(complaint == nil, sourceLocation: sourceLocation)
     #expect(isIdle, "\(world.client.inFlight) requests have no answer", sourceLocation: sourceLocation)
 }
+
+/// Up to three paths over interfaces of their own that are connections of one session.
+func connectionOptions(_ loss: TargetOptions.ConnectionLoss, paths: Int) -> WorldOptions {
+    var options = WorldOptions()
+    options.settings.multipathing = .connections
+    options.settings.policy = .roundRobin(.init(commands: 1))
+    options.interfaceCount = 3
+    options.paths = Array([(0, 0), (1, 1), (2, 0)].prefix(paths))
+    options.target.maxConnections = 8
+    options.target.connectionLoss = loss
+    options.target.isLIO = loss == .sessionEnds
+    options.target.reinstatement = loss == .sessionEnds ? .drains : .returnsAtOnce
+    return options
+}
