@@ -35,7 +35,7 @@ public enum Safeguard: String, CaseIterable, Sendable {
 /// be answered, every path come back, and nothing be left over.
 public final class History {
     private let swarm: Swarm
-    private let world: World
+    let world: World
     private let random: RandomStream
     private let lives: RandomStream
     private let changes: RandomStream

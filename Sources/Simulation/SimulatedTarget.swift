@@ -83,8 +83,8 @@ public final class SimulatedTarget {
             groups: Set(portalsByGroup.keys), knowsExtendedHeader: options.knowsExtendedHeader,
             miscounts: options.miscountsExtendedHeader,
             transitionSeconds: options.knowsExtendedHeader ? 60 : 0)
-        access.onChange = { [weak self, weak unit] in
-            guard let self, let unit else { return }
+        access.onChange = { [weak self, weak unit, weak access] in
+            guard let self, let unit, let access else { return }
             accessChanged(unit, access)
         }
         unit.access = access
@@ -270,11 +270,9 @@ public final class SimulatedTarget {
             case .executing, .ended: break
             }
         }
-        session.tasks = [:]
-        session.answered = [:]
-        session.early = [:]
-        for connection in session.living { connection.close() }
-        session.connections = [:]
+        let connections = session.living
+        session.forget()
+        for connection in connections { connection.close() }
         if hasTasks(session) { draining.append(session) }
         for unit in allUnits { startReady(unit) }
     }
@@ -470,7 +468,10 @@ public final class SimulatedTarget {
         connections = []
         waitingLogins = []
         for connection in old { connection.close() }
-        for session in sessions { session.isOver = true }
+        for session in sessions {
+            session.isOver = true
+            session.forget()
+        }
         sessions = []
         draining = []
         timeline.after(nanoseconds) { [weak self] in

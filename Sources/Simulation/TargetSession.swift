@@ -56,6 +56,14 @@ final class TargetSession {
         connection.untold = []
     }
 
+    /// It is over: connections and tasks, which know it, go.
+    func forget() {
+        connections = [:]
+        early = [:]
+        tasks = [:]
+        answered = [:]
+    }
+
     var isShared: Bool { parameters.maxConnections > 1 }
     /// Its tasks outlive their connection.
     var recovers: Bool { parameters.errorRecoveryLevel == 2 && isShared }
@@ -75,12 +83,7 @@ struct EarlyRequest {
 extension SimulatedTarget {
     /// The world is no more: sessions, connections, tasks and units, which know each other, go.
     func forget() {
-        for session in sessions + draining {
-            session.connections = [:]
-            session.early = [:]
-            session.tasks = [:]
-            session.answered = [:]
-        }
+        for session in sessions + draining { session.forget() }
         for connection in connections { connection.milestones = [:] }
         for unit in allUnits { unit.tasks = [] }
     }

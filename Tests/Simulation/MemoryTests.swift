@@ -49,4 +49,19 @@ import Testing
                 world.cut(path: 0, ghost: true)
             } == nil)
     }
+
+    @Test("a history leaves nothing behind", arguments: [Multipathing.sessions, .connections])
+    func histories(_ multipathing: Multipathing) {
+        for seed in UInt64(1)...100 {
+            weak var timeline: Timeline?
+            weak var chronicle: Chronicle?
+            do {
+                let history = History(seed: seed, multipathing: multipathing)
+                timeline = history.world.timeline
+                chronicle = history.world.chronicle
+                _ = history.run()
+            }
+            #expect(timeline == nil && chronicle == nil, "seed \(seed)")
+        }
+    }
 }
