@@ -122,7 +122,7 @@ fuzz: build-deps
 # What is counted, timed or run by script is no business of a sanitizer. (XCTest, which none of the tests uses, leaks.)
 # Simulated worlds take too long in code that is not optimised, and the compiler fails on optimised code for the thread
 # sanitizer: without them there, as they have one thread.
-SANITIZED := --disable-xctest --skip Tidy --skip Bench --skip NBDDevice --skip Histories
+SANITIZED := --disable-xctest --skip Tidy --skip Bench --skip NBDDevice
 sanitize: build-deps
 	timeout -k 10 2400 swift test -c release -Xswiftc -enable-testing --sanitize=address --scratch-path .build-asan \
 		$(SANITIZED)

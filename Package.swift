@@ -21,6 +21,11 @@ let tested: [SwiftSetting] = [
 /// which there is as much code, need not be, and take a third of the time to build.
 let tests: [SwiftSetting] = tested + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
 
+/// Simulated worlds are objects that one thread goes through: a fifth of their time would go into looks whether
+/// two of its calls change the same one. Builds for debugging look.
+let simulated: [SwiftSetting] =
+    strict + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+
 /// `make fuzz` alone: the fuzzer needs a linker and a sanitizer that nothing else does.
 let fuzzers: [Target] =
     Context.environment["FUZZ"] == nil
@@ -81,7 +86,7 @@ let package = Package(
         .testTarget(
             name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz", exclude: ["corpus", "run"],
             swiftSettings: tests),
-        .target(name: "Simulation", dependencies: ["CausewayCore"], swiftSettings: strict),
+        .target(name: "Simulation", dependencies: ["CausewayCore"], swiftSettings: simulated),
         .executableTarget(
             name: "Simulator", dependencies: ["CausewayCore", "Simulation"], swiftSettings: strict),
         .executableTarget(

@@ -13,9 +13,11 @@ struct ChunkID: BitwiseCopyable, Equatable {
 /// and pointers into it are only used while a pin is held.
 @safe
 struct ChunkPool: ~Copyable {
+    /// The first property: where memory behind another one is changed, Swift 6.3 takes that for an address, for
+    /// the sake of the thread sanitizer.
+    private let memory: UnsafeMutableRawPointer
     let chunkBytes: Int
     let capacity: Int
-    private let memory: UnsafeMutableRawPointer
     private let pins: Slots<Int32>
     private var free: FreeIndices
     /// Bytes that requests and replies hold on the heap beside the chunks.

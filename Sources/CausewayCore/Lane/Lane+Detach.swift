@@ -181,7 +181,6 @@ extension Lane {
         while !pathQueues[path.index].held.isEmpty {
             let task = pathQueues[path.index].held.first
             pathQueues[path.index].held.remove(task, tasks)
-            internalData[task] = nil
             finishTask(task, error: NBDError.inputOutput.rawValue)
         }
     }

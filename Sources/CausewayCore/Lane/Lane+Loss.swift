@@ -70,7 +70,6 @@ extension Lane {
         while !diskQueues[disk].pending.isEmpty {
             let task = diskQueues[disk].pending.first
             diskQueues[disk].pending.remove(task, tasks)
-            internalData[task] = nil
             finishTask(task, error: NBDError.inputOutput.rawValue)
             count += 1
         }
@@ -86,7 +85,6 @@ extension Lane {
                     if pathQueues[index].isFullFeature && path.abortBarriers[disk] != nil {
                         reinstate(path, "an aborted write was given up before its barrier")
                     }
-                    internalData[task] = nil
                     finishTask(task, error: NBDError.inputOutput.rawValue)
                     count += 1
                 }

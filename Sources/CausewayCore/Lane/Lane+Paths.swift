@@ -133,9 +133,10 @@ extension Lane {
         }
     }
 
+    /// - Parameter isEarly: it was given up before its time, which says nothing of the path.
     @inline(never)
     mutating func attemptFailed(
-        _ path: Path, _ kind: PathProblem.Kind, _ reason: String, wasRefused: Bool
+        _ path: Path, _ kind: PathProblem.Kind, _ reason: String, wasRefused: Bool, isEarly: Bool = false
     ) {
         if let attempt = path.attempt {
             if attempt.leads { path.hasLedInVain = true }
@@ -154,7 +155,7 @@ extension Lane {
         path.problem = PathProblem(
             kind: kind, interface: path.specification.interface, portal: path.specification.portal,
             text: reason)
-        path.wasTried = true
+        if !isEarly { path.wasTried = true }
         if isNews { log(.warning, "\(targets[Int(path.target)].name) \(path.name): \(reason)") }
         tellProblems(path.target)
     }

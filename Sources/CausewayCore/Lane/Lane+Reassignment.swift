@@ -105,16 +105,14 @@ extension Lane {
     // MARK: Going on
 
     mutating func recoveryLogoutAnswered(_ pdu: LogoutResponse, _ session: Session) {
-        guard var cleanUp = session.cleanUp, case .recovering(var recovery) = cleanUp.phase else { return }
-        recovery.logoutAnswered(pdu, expCmdSN: sessionQueues[session.index].expCmdSN, now: now)
-        cleanUp.phase = .recovering(recovery)
-        session.cleanUp = cleanUp
+        let (expCmdSN, now) = (sessionQueues[session.index].expCmdSN, now)
+        session.withRecovery { $0.logoutAnswered(pdu, expCmdSN: expCmdSN, now: now) }
         goOnRecovering(session)
     }
 
     /// Does what is to be done now.
     mutating func goOnRecovering(_ session: Session) {
-        while var cleanUp = session.cleanUp, case .recovering(var recovery) = cleanUp.phase {
+        while let cleanUp = session.cleanUp, case .recovering(let recovery) = cleanUp.phase {
             let via = paths[Int(cleanUp.via)]
             guard pathQueues[via.index].isFullFeature, !hasLoggedOut(via) else {
                 // Of a session that ends nothing goes on.
@@ -125,10 +123,9 @@ extension Lane {
             guard streams[pathQueues[via.index].stream].send.room > 8 else {
                 return wake(at: now.adding(milliseconds: Self.roomMilliseconds))
             }
-            let step = recovery.next(now: now)
-            cleanUp.phase = .recovering(recovery)
-            session.cleanUp = cleanUp
-            switch step {
+            let now = now
+            switch session.withRecovery({ $0.next(now: now) }) {
+            case nil: return
             case .wait(let until): return wake(at: until)
             case .logOut: sendLogout(for: cleanUp, .removeConnectionForRecovery)
             case .deliver(let index):
@@ -187,22 +184,15 @@ extension Lane {
 
     /// The answer to a TASK REASSIGN; its StatSN was counted.
     mutating func reassignmentAnswered(_ pdu: TaskManagementResponse, _ path: Path) {
-        guard let session = path.session, var cleanUp = session.cleanUp, cleanUp.via == path.index,
-            case .recovering(var recovery) = cleanUp.phase
+        guard let session = path.session, let cleanUp = session.cleanUp, cleanUp.via == path.index
         else { return }
-        let index = Int(pdu.initiatorTaskTag & 0x7fff)
-        let answer = recovery.answered(index, pdu.response, now: now)
-        cleanUp.phase = .recovering(recovery)
-        session.cleanUp = cleanUp
-        switch answer {
-        case .reassigned:
+        let (index, now) = (Int(pdu.initiatorTaskTag & 0x7fff), now)
+        // What the target never had, or has forgotten, stays held, for a fence.
+        if session.withRecovery({ $0.answered(index, pdu.response, now: now) }) == .reassigned {
             guard isKept(cleanUp.kept[index], cleanUp.lost) else {
                 return giveUpCleanUp(session, "a command was given up that the target goes on with")
             }
             goOn(cleanUp.kept[index].reference.slot, session)
-        // The target never had it, or has forgotten it: it stays held, for a fence.
-        case .unknown: break
-        case .denied, .refused, nil: break
         }
         goOnRecovering(session)
         pumpPending()
@@ -227,14 +217,11 @@ extension Lane {
     mutating func reassignmentRejected(
         _ path: Path, _ tag: UInt32, _ reason: Reject.Reason, _ complaint: ProtocolViolation
     ) {
-        guard let session = path.session, var cleanUp = session.cleanUp,
-            case .recovering(var recovery) = cleanUp.phase
-        else { return }
+        guard let session = path.session, session.cleanUp?.isRecovery == true else { return }
         // It takes fewer immediate commands at a time than were sent.
         if reason.mayResend {
-            recovery.rejected(Int(tag & 0x7fff), now: now)
-            cleanUp.phase = .recovering(recovery)
-            session.cleanUp = cleanUp
+            let now = now
+            session.withRecovery { $0.rejected(Int(tag & 0x7fff), now: now) }
             return goOnRecovering(session)
         }
         session.recoveryIsRefused = true
@@ -265,8 +252,8 @@ extension Lane {
             path.lastFence =
                 "none needed, the target went on with \(cleanUp.reassigned) commands after \(took) ms"
         }
-        for command in cleanUp.kept where isKept(command, cleanUp.lost) && !command.goesOn {
-            session.retired.append((command.reference.slot, recovery.forgottenAt))
+        for slot in leftBehind(cleanUp) {
+            session.retired.append((slot, recovery.forgottenAt))
             session.leftBehind += 1
         }
         releaseRetired(session)
@@ -282,12 +269,15 @@ extension Lane {
         session.cleanUp = nil
     }
 
+    /// The slots of what was sent anew, and whose tags the target may still know.
+    private func leftBehind(_ cleanUp: ConnectionCleanUp) -> [Int32] {
+        cleanUp.kept.filter { isKept($0, cleanUp.lost) && !$0.goesOn }.map(\.reference.slot)
+    }
+
     /// A clean-up is over before it has come to its end: the writes that it kept wait for a fence.
     private mutating func letGo(of cleanUp: ConnectionCleanUp) {
         guard case .recovering = cleanUp.phase else { return }
-        for command in cleanUp.kept where isKept(command, cleanUp.lost) && !command.goesOn {
-            releaseTask(command.reference.slot)
-        }
+        for slot in leftBehind(cleanUp) { releaseTask(slot) }
         let lost = cleanUp.lost
         pathQueues[lost].counters.heldWrites &+= UInt64(pathQueues[lost].held.count)
         if pathQueues[lost].held.isEmpty && paths[Int(lost)].debts.isEmpty {

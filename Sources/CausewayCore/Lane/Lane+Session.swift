@@ -96,15 +96,17 @@ extension Lane {
     }
 
     /// Gives up the login of a leader: the connection of another path stands. Of a target that is slow on all
-    /// paths more and more is waited for.
+    /// paths more and more is waited for; an attempt counts once all that were given up have together taken
+    /// as long as one login may.
     private mutating func takeTheLead(from leader: Path, _ session: Session) {
         let milliseconds = leader.attempt.map { now.nanoseconds(since: $0.heard) / 1_000_000 } ?? 0
         let most = targets[Int(leader.target)].timers.loginTimeoutMilliseconds
-        session.leaderPatience = min(2 * session.leaderPatience, most)
+        let next = 2 * session.leaderPatience
+        session.leaderPatience = min(next, most)
         attemptFailed(
             leader, .timedOut,
             "the login was without an answer for \(milliseconds) ms, and another path tries",
-            wasRefused: false)
+            wasRefused: false, isEarly: next < most)
     }
 
     private mutating func lookAgain(_ path: Path) {

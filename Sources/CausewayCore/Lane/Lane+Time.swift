@@ -137,10 +137,7 @@ extension Lane {
                 "\(path.name): no fence within \(cold.failure.allPathsDownTimeout): writes fail, and new "
                     + "ones wait for it")
         }
-        for task in failed {
-            internalData[task] = nil
-            finishTask(task, error: NBDError.inputOutput.rawValue)
-        }
+        for task in failed { finishTask(task, error: NBDError.inputOutput.rawValue) }
     }
 
     private mutating func reprobe(_ path: Path) {

@@ -34,6 +34,15 @@ final class Session {
     var recordNumber: UInt64 = 0
 
     init(index: Int32) { self.index = index }
+
+    /// Lets the recovery of a lost connection go on; nil if none is under way.
+    func withRecovery<T>(_ change: (inout ConnectionRecovery) -> T) -> T? {
+        guard var cleanUp, case .recovering(var recovery) = cleanUp.phase else { return nil }
+        let result = change(&recovery)
+        cleanUp.phase = .recovering(recovery)
+        self.cleanUp = cleanUp
+        return result
+    }
 }
 
 /// The end of one connection while its session goes on (RFC 7143 §11.14): a logout for it through another

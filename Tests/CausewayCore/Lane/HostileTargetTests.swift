@@ -299,7 +299,8 @@ struct HostileTargetTests {
         let world = ready(options)
         let loginCount = world.target.loginCount
         var left = times
-        let script = TargetScript(portal: 0) { pdu in
+        // The world has the script.
+        let script = TargetScript(portal: 0) { [unowned world] pdu in
             // A session's probe is left alone, so that the path joins again and meets the next request.
             guard left > 0, pdu.header.opcode == attack.opcode,
                 world.client.inFlight > 0 || attack.opcode == .nopIn

@@ -31,6 +31,30 @@ struct LaneSessionTests {
         #expect(world.failure == nil && !world.hasRecords)
     }
 
+    /// Each path is given up in favour of the other, again and again, before one is waited for long enough.
+    @Test("is made at a target that is slow to answer a login, without a word of failure")
+    func slowLogin() {
+        var options = options()
+        options.target.loginLatency = 3 * .second...3 * .second
+        let world = World(options)
+        world.attach()
+        #expect(
+            world.run(limit: 60 * .second) { world.isReady && world.pathsUp == 2 || !world.problems.isEmpty })
+        #expect(world.problems.isEmpty && world.isReady)
+        world.detach(force: false)
+        #expect(world.run(limit: 30 * .second) { world.isDetached })
+    }
+
+    @Test("is despaired of when a target that takes connections answers no login")
+    func noLogin() {
+        var options = options()
+        options.target.loginLatency = 1000 * .second...1000 * .second
+        let world = World(options)
+        world.attach()
+        #expect(world.run(limit: 60 * .second) { world.problems.count == 2 })
+        #expect(!world.isReady)
+    }
+
     @Test("goes on without a connection that is lost", arguments: TargetOptions.ConnectionLoss.allCases)
     func connectionLost(_ loss: TargetOptions.ConnectionLoss) {
         for paths in [2, 3] {
