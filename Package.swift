@@ -21,8 +21,8 @@ let tested: [SwiftSetting] = [
 /// which there is as much code, need not be, and take a third of the time to build.
 let tests: [SwiftSetting] = tested + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
 
-/// Simulated worlds are objects that one thread goes through: a fifth of their time would go into looks whether
-/// two of its calls change the same one. Builds for debugging look.
+/// Simulated worlds are objects that one thread goes through: a fifth of their time would go into looks
+/// whether two of its calls change the same one. Builds for debugging look.
 let simulated: [SwiftSetting] =
     strict + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 

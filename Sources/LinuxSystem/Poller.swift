@@ -39,8 +39,8 @@ public struct PollEvent: BitwiseCopyable, Sendable {
 /// removed is dropped, although the slot, and even the descriptor's number, may be in use again in the same
 /// round.
 @safe public struct Poller: ~Copyable, @unchecked Sendable {
-    /// The first property: where memory behind another one is changed, Swift 6.3 takes that for an address, for
-    /// the sake of the thread sanitizer.
+    /// The first property: where memory behind another one is changed, Swift 6.3 takes that for an address,
+    /// for the sake of the thread sanitizer.
     private let events: UnsafeMutablePointer<epoll_event>
     private let epoll: OwnedDescriptor
     /// By slot; odd while a descriptor is registered.

@@ -13,8 +13,8 @@ struct ChunkID: BitwiseCopyable, Equatable {
 /// and pointers into it are only used while a pin is held.
 @safe
 struct ChunkPool: ~Copyable {
-    /// The first property: where memory behind another one is changed, Swift 6.3 takes that for an address, for
-    /// the sake of the thread sanitizer.
+    /// The first property: where memory behind another one is changed, Swift 6.3 takes that for an address,
+    /// for the sake of the thread sanitizer.
     private let memory: UnsafeMutableRawPointer
     let chunkBytes: Int
     let capacity: Int
