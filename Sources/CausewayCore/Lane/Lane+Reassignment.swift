@@ -184,7 +184,8 @@ extension Lane {
 
     /// The answer to a TASK REASSIGN; its StatSN was counted.
     mutating func reassignmentAnswered(_ pdu: TaskManagementResponse, _ path: Path) {
-        guard let session = path.session, let cleanUp = session.cleanUp, cleanUp.via == path.index
+        guard let session = path.session, let cleanUp = session.cleanUp, cleanUp.isRecovery,
+            cleanUp.via == path.index
         else { return }
         let (index, now) = (Int(pdu.initiatorTaskTag & 0x7fff), now)
         // What the target never had, or has forgotten, stays held, for a fence.
