@@ -85,7 +85,7 @@ worlds: test-build
 	swift test $(TEST_BUILD) --skip-build --filter '$(WORLDS)'
 
 bench: deps build
-	swift run -c release --static-swift-stdlib Bench
+	$(RELEASE)/Bench
 
 bench-failover: deps build .build/open-iscsi
 	$(SUDO) env RUNS=$(or $(RUNS),7) OTHERS=$(or $(OTHERS),3) Tests/Kernel/bench-failover
