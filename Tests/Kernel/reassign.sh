@@ -3,8 +3,8 @@
 # while fio writes and reads back. What was under way on it goes on over the other, in the same session.
 #
 # It is no part of `make test`: LIO of Linux 6.1 panics (target_release_cmd_kref, from iscsit_close_connection) when a
-# connection ends while a write of it is being carried out. Here writes are over at once, and most runs are spared. LIO of
-# Linux 6.12 answers no login any more after the second cut.
+# connection ends while a write of it is being carried out. Here writes are over at once, and most runs are spared.
+# LIO of Linux 6.12 answers no login any more after the second cut.
 set -eu
 # shellcheck source=Tests/Kernel/lib.sh
 . "$(dirname "$0")/lib.sh"
